@@ -1,0 +1,32 @@
+"""Making text from guests, files and tools safe to show."""
+
+from __future__ import annotations
+
+import re
+
+_CONTROL = re.compile(r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
+
+
+def printable(text: str) -> str:
+    """Return `text` without terminal escape sequences and with control characters made visible.
+
+    What is left is valid in XML 1.0 (https://www.w3.org/TR/xml/#charsets) and harmless on a
+    terminal; newlines and tabs stay, carriage returns before a newline go.
+    """
+    text = _ESCAPE_SEQUENCE.sub("", text).replace("\r\n", "\n")
+    return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
+
+
+def shortened(text: str, limit: int, *, where: str = "") -> str:
+    """Return at most about `limit` characters of `text`: head and tail, and what was left out.
+
+    Args:
+        where: named in the note as the place of the full text, for example a file.
+    """
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    source = f"; all of it: {where}" if where else ""
+    note = f"\n[... {len(text) - 2 * half} characters left out{source} ...]\n"
+    return text[:half] + note + text[-half:]

@@ -1,0 +1,52 @@
+"""Verdicts, and the one rule that turns them into an exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from tailstest.core.errors import CheckFailed, InfrastructureError, TailstestError
+
+
+class Verdict(StrEnum):
+    """What is known about a step or scenario after it was (or was not) executed."""
+
+    PASSED = "passed"
+    FAILED = "failed"  # the product did not do what the scenario says
+    ERRORED = "errored"  # the test itself is wrong: undefined step, broken file, bug in a step
+    INCOMPLETE = "incomplete"  # infrastructure trouble: no statement about the product
+    SKIPPED = "skipped"  # left out on purpose, or a step after one that did not pass
+    NOT_RUN = "not run"  # planned, but the run ended before
+
+
+def verdict_of(error: BaseException) -> Verdict:
+    """Return the verdict that an exception raised by a step stands for.
+
+    CheckFailed and plain assertions blame the product; InfrastructureError, OSError and an
+    interruption blame the host; everything else is a mistake in the test.
+    """
+    if isinstance(error, (CheckFailed, AssertionError)):
+        return Verdict.FAILED
+    if isinstance(error, TailstestError):
+        is_host = isinstance(error, InfrastructureError) or error.exit_status == 3
+        return Verdict.INCOMPLETE if is_host else Verdict.ERRORED
+    if isinstance(error, (OSError, KeyboardInterrupt, SystemExit, MemoryError)):
+        return Verdict.INCOMPLETE
+    return Verdict.ERRORED
+
+
+def exit_status(verdicts: Iterable[Verdict]) -> int:
+    """Return the exit status of a run: a pure function of the verdicts of its scenarios.
+
+    1 if any scenario failed, else 2 if any is errored, else 3 if any is incomplete or was not
+    run, else 2 if none passed at all (nothing ran), else 0. A failure outranks the rest because
+    it is a statement about the product that further trouble cannot take back.
+    """
+    seen = set(verdicts)
+    if Verdict.FAILED in seen:
+        return 1
+    if Verdict.ERRORED in seen:
+        return 2
+    if seen & {Verdict.INCOMPLETE, Verdict.NOT_RUN}:
+        return 3
+    return 0 if Verdict.PASSED in seen else 2

@@ -1,0 +1,1 @@
+"""libvirt: the connection, what this host can do, domain templates."""

@@ -1,0 +1,1 @@
+"""Keyboard layouts, typing, pointer."""

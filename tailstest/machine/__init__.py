@@ -1,0 +1,1 @@
+"""One libvirt domain as a tester sees it."""

@@ -1,0 +1,1 @@
+"""DVDs, USB sticks and what is on an ISO image."""

@@ -1,0 +1,1 @@
+"""Frames, reference images, matching, OCR, waiting."""

@@ -1,0 +1,1 @@
+"""behave integration: plan, run, lint, step reference."""
