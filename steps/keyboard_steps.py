@@ -42,10 +42,10 @@ def press_keys_repeatedly(context, keys, count):
 @then('pressing "{keys}" changes the screen')
 def pressing_changes_screen(context, keys):
     """Press a key or keys together and wait until the screen reacts."""
-    context.test.press_and_wait_change(keys)
+    context.test.tester.press_and_wait_change(keys)
 
 
 @when('I press "{keys}" until I see "{text}"')
 def press_until_text(context, keys, text):
     """Press again and again, looking after each time, until this text can be read."""
-    context.test.press_until_text(keys, text)
+    context.test.tester.press_until_text(keys, text)

@@ -6,37 +6,37 @@ from behave import when
 @when('I click "{text}"')
 def click_text(context, text):
     """Wait for this text on the screen and click into its middle."""
-    context.test.click_text(text)
+    context.test.tester.click_text(text)
 
 
 @when('I double-click "{text}"')
 def double_click_text(context, text):
     """Wait for this text on the screen and double-click into its middle."""
-    context.test.click_text(text, count=2)
+    context.test.tester.click_text(text, count=2)
 
 
 @when('I right-click "{text}"')
 def right_click_text(context, text):
     """Wait for this text on the screen and click it with the right button."""
-    context.test.click_text(text, button="right")
+    context.test.tester.click_text(text, button="right")
 
 
 @when('I click the picture "{reference}"')
 def click_picture(context, reference):
     """Wait for a reference image and click its click point, or else its middle."""
-    context.test.click_picture(reference)
+    context.test.tester.click_picture(reference)
 
 
 @when('I click "{point}" of the picture "{reference}"')
 def click_point_of_picture(context, point, reference):
     """Wait for a reference image and click one of its named click points."""
-    context.test.click_picture(reference, point=point)
+    context.test.tester.click_picture(reference, point=point)
 
 
 @when('I double-click the picture "{reference}"')
 def double_click_picture(context, reference):
     """Wait for a reference image and double-click it."""
-    context.test.click_picture(reference, count=2)
+    context.test.tester.click_picture(reference, count=2)
 
 
 @when("I scroll {direction:Direction} {count:d} steps")
@@ -48,7 +48,7 @@ def scroll(context, direction, count):
 @when('I scroll {direction:Direction} at "{text}" until I see "{wanted}"')
 def scroll_until_text(context, direction, text, wanted):
     """Turn the mouse wheel with the pointer on one text until another one can be read."""
-    context.test.scroll_until_text(text, wanted, direction)
+    context.test.tester.scroll_until_text(text, wanted, direction)
 
 
 @when("I move the pointer out of the way")

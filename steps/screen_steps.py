@@ -18,7 +18,7 @@ def see_text_within(context, text, seconds):
 @then("I see all of these texts")
 def see_texts(context):
     """Wait until each text of the table (one column, any heading) can be read."""
-    context.test.see_all(row[0] for row in context.table)
+    context.test.tester.see_all(row[0] for row in context.table)
 
 
 @then('"{text}" disappears')
@@ -30,7 +30,7 @@ def text_disappears(context, text):
 @then('I do not see "{text}"')
 def do_not_see_text(context, text):
     """Check that this text is not on the screen now, without waiting."""
-    context.test.check_text_absent(text)
+    context.test.tester.check_text_absent(text)
 
 
 @then('I see the picture "{reference}"')
@@ -60,13 +60,13 @@ def picture_disappears(context, reference):
 @when("I remember the screen")
 def remember_screen(context):
     """Keep what is on the screen now, for "the screen has changed"."""
-    context.test.remember_frame()
+    context.test.tester.remember()
 
 
 @then("the screen has changed")
 def screen_has_changed(context):
     """Wait until the screen differs from the one remembered last."""
-    context.test.wait_changed()
+    context.test.tester.wait_changed()
 
 
 @then("the screen stays still for {seconds:g} seconds")

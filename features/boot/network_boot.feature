@@ -1,0 +1,29 @@
+Feature: The network boot disk
+  iPXE starts a computer from the network. Without a network it must say so, and its command line
+  must be reachable in both cases.
+
+  Background:
+    Given the image "ipxe"
+    And a BIOS machine
+
+  Scenario: It says that there is no network card
+    When I start the machine from a DVD
+    Then I see "Open Source Network Boot Firmware"
+    And I see "No more network devices"
+
+  Scenario: Its command line opens and answers
+    Given the machine has a network card
+    When I start the machine from a DVD
+    And I press "Ctrl+B" until I see "iPXE>"
+    And I enter "echo answer-${version}"
+    Then I see "answer-1."
+
+  Scenario: It gets an address from the network
+    Given the machine has a network card
+    When I start the machine from a USB stick
+    And I press "Ctrl+B" until I see "iPXE>"
+    And I enter "dhcp"
+    Then I see "Configuring (net0"
+    And I see "ok"
+    When I enter "echo address ${net0/ip}"
+    Then I see "address 10.0.2.15"

@@ -1,0 +1,56 @@
+Feature: The command line of a rescue disk
+  When no menu entry fits, the command line is the last resort: it must take every character of the
+  keyboard, see the medium it was started from, and be able to restart and to switch off.
+
+  Background:
+    Given the image "grub-rescue"
+    And a BIOS machine
+
+  Scenario: What is typed arrives, including the characters that need Shift
+    Given the machine starts from a DVD
+    And I see the picture "grub-rescue-menu"
+    When I press "c"
+    Then I see "grub>"
+    When I enter "echo Rescue-Disk 0123456789 %&()*+,./:;=?@[]^_{}~"
+    Then I see "Rescue-Disk 0123456789"
+    And I see the picture "grub-rescue-typed-symbols"
+
+  Scenario Outline: It lists the <medium> it was started from as <device>
+    Given the machine starts from a <medium>
+    And I see the picture "grub-rescue-menu"
+    When I press "c"
+    And I see "grub>"
+    And I enter "echo boot device: $root"
+    Then I see "boot device: <device>"
+
+    Examples:
+      | medium    | device |
+      | DVD       | cd     |
+      | USB stick | hd0    |
+
+  Scenario: It switches the machine off
+    Given the machine starts from a DVD
+    And I see the picture "grub-rescue-menu"
+    When I press "c"
+    And I see "grub>"
+    And I enter "halt"
+    Then the machine switches itself off
+
+  Scenario: It restarts the machine, and the menu is back
+    Given the machine starts from a DVD
+    And I see the picture "grub-rescue-menu"
+    When I press "c"
+    And I see "grub>"
+    And I enter "reboot"
+    Then the machine restarts
+    And I see the picture "grub-rescue-menu"
+
+  Scenario: It talks on the serial port, for a computer without a screen
+    Given the machine starts from a DVD
+    And I see the picture "grub-rescue-menu"
+    When I press "c"
+    And I see "grub>"
+    And I enter "serial --unit=0 --speed=115200"
+    And I enter "terminal_output console serial"
+    And I enter "echo hello from the rescue disk"
+    Then the serial console shows "hello from the rescue disk"

@@ -1,0 +1,56 @@
+Feature: The graphical installer
+  The first three questions of an installer decide whether a person can go on: their language,
+  their country, their keyboard.
+
+  Scenario Outline: It asks for the language, started from a <medium> on a <firmware> machine
+    Given the image "debian-installer-gtk"
+    And a <firmware> machine
+    When I start the machine from a <medium>
+    And I see "Graphical install"
+    And I press "Enter"
+    Then I see "Select a language" within 120 seconds
+    And I see the picture "installer-english-selected"
+
+    Examples:
+      | firmware | medium    |
+      | UEFI     | DVD       |
+      | UEFI     | USB stick |
+
+  Scenario: A German speaker gets from language to keyboard with the mouse
+    Given the image "debian-installer-gtk"
+    And the machine starts from a DVD
+    And I see "Graphical install"
+    And I press "Enter"
+    And I see "Select a language" within 120 seconds
+    When I click "German"
+    And I click the picture "installer-continue"
+    Then I see "Auswahl des Standorts"
+    And I see "Deutschland"
+    When I click "Österreich"
+    And I click "Weiter"
+    Then I see "Tastatur konfigurieren"
+    And I see "Deutsch"
+
+  Scenario: Going back keeps the way open
+    Given the image "debian-installer-gtk"
+    And the machine starts from a USB stick
+    And I see "Graphical install"
+    And I press "Enter"
+    And I see "Select a language" within 120 seconds
+    When I click the picture "installer-continue"
+    Then I see "Select your location"
+    When I click "Go Back"
+    Then I see "Select a language"
+    And I see the picture "installer-english-selected"
+
+  Scenario Outline: A kernel parameter can be added at the boot menu of a <firmware> machine
+    Given the image "debian-installer-gtk"
+    And a <firmware> machine
+    And the machine starts from a DVD
+    When I add "console=ttyS0 tailstest.mark=arrived" to the kernel command line at the boot menu
+    Then the serial console shows "tailstest.mark=arrived" within 60 seconds
+
+    Examples:
+      | firmware |
+      | BIOS     |
+      | UEFI     |

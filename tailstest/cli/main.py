@@ -1,0 +1,92 @@
+"""The command `tailstest`: a group of commands, and what a user sees when one of them fails."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from importlib import import_module
+
+import click
+
+from tailstest import __version__
+from tailstest.core.errors import TailstestError
+from tailstest.core.paths import state_folder
+
+#: Command name to the module that holds it; a module is imported only when it is needed, so that
+#: `tailstest steps` does not pay for libvirt or an OCR engine.
+COMMANDS = {
+    "run": "run",
+    "boot": "boot",
+    "match": "match",
+    "review": "review",
+    "report": "report",
+    "lint": "lint",
+    "steps": "steps",
+    "host": "host",
+    "image": "image",
+    "init": "init",
+}
+
+#: Exit status when something other than the test or the product went wrong.
+INFRASTRUCTURE = 3
+
+
+class Commands(click.Group):
+    """The group of all commands, each loaded on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the command names in the order in which a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command called `cmd_name`, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"tailstest.cli.{COMMANDS[cmd_name]}")
+        command: click.Command = module.command
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tailstest")
+def tailstest() -> None:
+    """Boot live ISO images in virtual machines and check what a person would check.
+
+    Exit status: 0 all passed, 1 a scenario failed, 2 usage or set-up is wrong, 3 infrastructure
+    trouble or an interrupted run.
+    """
+
+
+def main() -> None:
+    """Run the command line; every error ends as one message and an exit status."""
+    try:
+        status = tailstest.main(standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    except click.exceptions.Exit as ending:
+        sys.exit(ending.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("tailstest: interrupted", err=True)
+        sys.exit(INFRASTRUCTURE)
+    except TailstestError as error:
+        click.echo(f"tailstest: {error}", err=True)
+        sys.exit(error.exit_status)
+    except BrokenPipeError:
+        # The reader (`| head`) has left; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        click.echo(f"tailstest: {error.filename or 'the host'}: {error.strerror}", err=True)
+        sys.exit(INFRASTRUCTURE)
+    except Exception:  # noqa: BLE001 - the last resort: a mistake of ours, kept for a bug report
+        file = state_folder() / "last-crash.txt"
+        file.write_text(traceback.format_exc(), encoding="utf-8")
+        click.echo(
+            f"tailstest: this is a bug in tailstest; what happened is in {file}\n"
+            "  What to do: report it with that file",
+            err=True,
+        )
+        sys.exit(INFRASTRUCTURE)

@@ -1,0 +1,41 @@
+"""Words that step texts share, such as "BIOS" or "a USB stick", and what they mean in code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import parse
+
+
+@parse.with_pattern(r"BIOS|UEFI")
+def firmware(text: str) -> str:
+    """Return "bios" or "uefi"."""
+    return text.lower()
+
+
+@parse.with_pattern(r"DVD|USB stick")
+def medium(text: str) -> str:
+    """Return "dvd" or "usb"."""
+    return text.split()[0].lower()
+
+
+@parse.with_pattern(r"PC|Q35")
+def chipset(text: str) -> str:
+    """Return "pc" or "q35"."""
+    return text.lower()
+
+
+@parse.with_pattern(r"up|down")
+def direction(text: str) -> int:
+    """Return 1 for down, -1 for up."""
+    return 1 if text == "down" else -1
+
+
+#: The types that every step file may use in its patterns, for example {medium:Medium}.
+PARAMETER_TYPES: dict[str, Callable[[str], Any]] = {
+    "Firmware": firmware,
+    "Medium": medium,
+    "Chipset": chipset,
+    "Direction": direction,
+}
