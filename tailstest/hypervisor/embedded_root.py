@@ -1,0 +1,122 @@
+"""The private folder in which libvirt's embedded QEMU driver lives."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+
+from tailstest.core.errors import InfrastructureError
+from tailstest.core.paths import cache_folder, runtime_folder
+
+#: A Unix socket's path has room for 107 bytes (unix(7)). The longest one below the root is
+#: lib/qemu/domain-NNN-<20 characters of the name>/monitor.sock, 57 bytes; some are left in reserve.
+MAX_ROOT_BYTES = 45
+
+PREFIX = "e-"
+CAPABILITIES = Path("cache/qemu/capabilities")
+
+# There is no virtlogd to talk to, and none of the services that guard a system-wide libvirt.
+_CONFIGURATION = """\
+stdio_handler = "file"
+security_driver = "none"
+namespaces = []
+cgroup_controllers = []
+dynamic_ownership = 0
+remember_owner = 0
+"""
+# Without these a driver of root would start QEMU as libvirt-qemu, which may not enter our folders.
+_CONFIGURATION_OF_ROOT = """\
+user = "root"
+group = "root"
+"""
+
+
+class EmbeddedRoot:
+    """The folder DIR of `qemu:///embed?root=DIR`.
+
+    libvirt initialises the driver once per process and refuses any other root afterwards, so a
+    process has one root (`EmbeddedRoot.shared`) that is removed and made again as needed.
+    """
+
+    _shared: EmbeddedRoot | None = None
+    _lock = threading.Lock()
+
+    def __init__(self) -> None:
+        self.path = self._new_path()
+        self._folders: list[Path] = []
+
+    @classmethod
+    def shared(cls) -> EmbeddedRoot:
+        """Return the root of this process; after a fork the child gets one of its own."""
+        with cls._lock:
+            if cls._shared is None or cls._shared._pid != os.getpid():
+                cls._shared = cls()
+                cls._shared._pid = os.getpid()
+            return cls._shared
+
+    _pid = 0
+
+    @property
+    def uri(self) -> str:
+        """What to open with libvirt."""
+        return f"qemu:///embed?root={self.path}"
+
+    def create(self) -> None:
+        """Make the folder with its configuration, and bring what earlier runs learnt of QEMU.
+
+        Raises:
+            InfrastructureError: no space, no permission.
+        """
+        text = _CONFIGURATION + (_CONFIGURATION_OF_ROOT if os.geteuid() == 0 else "")
+        try:
+            for folder in [self.path / "etc", self.path / CAPABILITIES, *self._folders]:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.path / "etc" / "qemu.conf").write_text(text, encoding="utf-8")
+            self._copy_capabilities(_shared_capabilities(), self.path / CAPABILITIES)
+        except OSError as error:
+            raise InfrastructureError(
+                f"cannot prepare libvirt's folder {self.path}: {error.strerror}",
+                hint="free some space there, or set XDG_RUNTIME_DIR to a writable folder",
+            ) from error
+
+    def remember(self) -> None:
+        """After opening: note the driver's folders, and keep what it learnt of QEMU for others.
+
+        Asking QEMU for its capabilities costs seconds; libvirt checks by itself whether its notes
+        still fit the installed QEMU.
+        """
+        self._folders = [folder for folder in self.path.rglob("*") if folder.is_dir()]
+        try:
+            self._copy_capabilities(self.path / CAPABILITIES, _shared_capabilities())
+        except OSError:
+            return  # only the next start would have been quicker
+
+    def remove(self) -> None:
+        """Delete the folder and all in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    @staticmethod
+    def _new_path() -> Path:
+        parent = runtime_folder()
+        if len(os.fsencode(parent)) + 1 + len(PREFIX) + 8 > MAX_ROOT_BYTES:
+            parent = Path("/tmp")
+        return Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+
+    @staticmethod
+    def _copy_capabilities(source: Path, target: Path) -> None:
+        for file in source.glob("*.xml"):
+            final = target / file.name
+            if final.exists() and final.read_bytes() == file.read_bytes():
+                continue
+            part = target / f"{file.name}.{os.getpid()}.part"
+            shutil.copyfile(file, part)
+            part.replace(final)
+
+
+def _shared_capabilities() -> Path:
+    folder = cache_folder() / "libvirt-capabilities"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
