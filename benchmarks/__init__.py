@@ -1,0 +1,1 @@
+"""Measurements of speed and accuracy, always against a named alternative in the same run."""
