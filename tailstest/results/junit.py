@@ -1,0 +1,326 @@
+"""JUnit XML that Jenkins and GitLab accept.
+
+The rules obeyed here: every suite and test case has a name and a classname that are not empty;
+a pair of classname and name never occurs twice (GitLab keeps only the first); no character that
+XML 1.0 forbids; attachment markers stand in a test case's system-out, each on its own line, with a
+path relative to the project; the file stays below 30 MB.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from hashlib import blake2s
+from pathlib import Path, PurePath
+from xml.sax.saxutils import escape
+
+from tailstest.core.errors import InfrastructureError
+from tailstest.core.text import printable
+from tailstest.core.verdict import Verdict
+from tailstest.results.run_folder import EVENTS_FILE, RunFolder
+from tailstest.results.run_record import AttemptRecord, Run, ScenarioRecord
+from tailstest.results.text_tail import tail_of
+
+#: GitLab refuses JUnit files above 30 MB
+#: (https://docs.gitlab.com/ee/ci/testing/unit_test_reports.html); markup needs room too.
+MAX_FILE_BYTES = 20_000_000
+#: Bytes of one message or name; both consumers show them on one line.
+MAX_MESSAGE = 2_000
+MAX_NAME = 400
+
+_MARKER = "[[ATTACHMENT|"
+_KINDS = {
+    Verdict.FAILED: ("failure", "product"),
+    Verdict.ERRORED: ("error", "test"),
+    Verdict.INCOMPLETE: ("error", "infrastructure"),
+    Verdict.NOT_RUN: ("error", "not run"),
+    Verdict.SKIPPED: ("skipped", ""),
+}
+PROBLEMS_SUITE = "plan"
+
+
+def write_junit(
+    run: Run, folder: RunFolder, *, output_limit: int, project: Path | None = None
+) -> Path:
+    """Write `junit.xml` into the run's folder, replacing an older one in one step.
+
+    Args:
+        output_limit: bytes of captured text in one test case; less when there are very many.
+        project: folder that paths are relative to; by default CI_PROJECT_DIR, else the
+            working directory.
+
+    Returns:
+        The file written.
+
+    Raises:
+        InfrastructureError: it cannot be written.
+    """
+    root = build_junit(run, folder, output_limit=output_limit, project=project)
+    ET.indent(root)
+    data = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    fresh = folder.junit_file.with_suffix(".xml.new")
+    try:
+        fresh.write_bytes(data + b"\n")
+        fresh.replace(folder.junit_file)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise InfrastructureError(
+            f"cannot write {folder.junit_file}: {error.strerror}",
+            hint=f"free some space, then: tailstest report {folder.path}",
+        ) from error
+    return folder.junit_file
+
+
+def build_junit(
+    run: Run, folder: RunFolder, *, output_limit: int, project: Path | None = None
+) -> ET.Element:
+    """Return the `testsuites` element for `run`; see `write_junit`."""
+    writer = _Writer(run, folder, output_limit, project or default_project())
+    return writer.build()
+
+
+def default_project() -> Path:
+    """Return the folder that CI consumers take paths relative to."""
+    return Path(os.environ.get("CI_PROJECT_DIR") or Path.cwd()).absolute()
+
+
+class _Writer:
+    def __init__(self, run: Run, folder: RunFolder, output_limit: int, project: Path) -> None:
+        self._run = run
+        self._folder = folder
+        self._project = project
+        count = max(1, len(run.scenarios) + len(run.problems))
+        self._limit = min(output_limit, MAX_FILE_BYTES // count)
+        self._hostname = socket.gethostname() or "localhost"
+
+    def build(self) -> ET.Element:
+        run = self._run
+        root = ET.Element("testsuites", {"name": _name(run.run_id, "tailstest")})
+        by_file: dict[str, list[ScenarioRecord]] = {}
+        for scenario in run.scenarios:
+            by_file.setdefault(self._feature_file(scenario), []).append(scenario)
+        names = _unique_classnames(by_file)
+        for file, scenarios in by_file.items():
+            root.append(self._suite(file, names[file], scenarios))
+        if run.problems:
+            root.append(self._problems(_unused(PROBLEMS_SUITE, names.values())))
+        for key in ("tests", "failures", "errors", "skipped"):
+            root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
+        root.set("time", f"{run.seconds:.3f}")
+        return root
+
+    def _feature_file(self, scenario: ScenarioRecord) -> str:
+        file = printable(scenario.feature_file)
+        path = PurePath(file)
+        if path.is_absolute() and path.is_relative_to(self._project):
+            return path.relative_to(self._project).as_posix()
+        return file or "(no file)"
+
+    def _suite(self, file: str, classname: str, scenarios: list[ScenarioRecord]) -> ET.Element:
+        starts = [attempt.started for s in scenarios for attempt in s.attempts[:1]]
+        suite = self._empty_suite(file, min(starts, default=self._run.started))
+        names = _unique_names(scenarios)
+        for scenario in scenarios:
+            case = self._case(scenario, classname, names[scenario.id])
+            case.set("file", file)
+            suite.append(case)
+        _total(suite)
+        return suite
+
+    def _empty_suite(self, name: str, started: float) -> ET.Element:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(started))
+        return ET.Element(
+            "testsuite", {"name": name, "timestamp": stamp, "hostname": self._hostname}
+        )
+
+    def _case(self, scenario: ScenarioRecord, classname: str, name: str) -> ET.Element:
+        case = ET.Element(
+            "testcase", {"name": name, "classname": classname, "time": f"{scenario.seconds:.3f}"}
+        )
+        verdict = scenario.verdict
+        attempt = scenario.last
+        reason = attempt.reason if attempt else "the run ended before this scenario began"
+        if verdict in _KINDS:
+            tag, kind = _KINDS[verdict]
+            child = ET.SubElement(case, tag, {"message": _message(reason or str(verdict))})
+            if kind:
+                child.set("type", kind)
+                child.text = self._explanation(scenario, reason)
+        if attempt is not None:
+            output = ET.SubElement(case, "system-out")
+            output.text = self._output(scenario, attempt)
+        return case
+
+    def _explanation(self, scenario: ScenarioRecord, reason: str) -> str:
+        lines = [f"at {scenario.location}"]
+        attempt = scenario.last
+        step = attempt.bad_step if attempt else None
+        if step is not None:
+            lines.append(f"step: {step.title} ({step.location})")
+        lines.append(reason)
+        if step is not None and step.hint:
+            lines.append(f"What to do: {step.hint}")
+        if step is not None and step.details:
+            lines += ["", step.details]
+        return _bounded("\n".join(lines), self._limit // 4, self._path(EVENTS_FILE))
+
+    def _output(self, scenario: ScenarioRecord, attempt: AttemptRecord) -> str:
+        """Markers first, so that cutting never hits them, then the steps, then serial output."""
+        head = "".join(
+            f"{_MARKER}{path}]]\n" for path in self._attachments(attempt) if "]]" not in path
+        )
+        lines = []
+        for number, one in enumerate(scenario.attempts, 1):
+            if len(scenario.attempts) > 1:
+                lines.append(f"attempt {number}: {one.verdict}")
+            for step in one.steps:
+                lines.append(f"{step.verdict:>10}  {step.seconds:8.3f} s  {step.title}")
+            lines += [f"{note.level:>10}  {note.text}" for note in one.notes]
+        steps = _bounded("\n".join(lines), self._limit // 4, self._path(EVENTS_FILE))
+        if attempt.verdict is Verdict.PASSED:
+            return head + steps
+        room = self._limit - len((head + steps).encode()) - self._limit // 4
+        tails = [a for a in attempt.artifacts if a.kind in ("serial", "log")]
+        for artifact in tails:
+            file = self._folder.file(artifact.path)
+            if file is None or room <= 0:
+                continue
+            share = room // len(tails)
+            where = self._path(artifact.path)
+            text = _bounded(tail_of(file, share), share, where)
+            steps += f"\n\n{artifact.title or artifact.kind} (the end; all of it: {where})\n{text}"
+        return head + steps
+
+    def _attachments(self, attempt: AttemptRecord) -> list[str]:
+        """The picture first: GitLab shows one attachment only."""
+        paths: list[str] = []
+        if attempt.verdict is not Verdict.PASSED and attempt.last_frame is not None:
+            paths.append(attempt.last_frame.path)
+        paths += [artifact.path for artifact in attempt.artifacts]
+        existing = [path for path in dict.fromkeys(paths) if self._folder.file(path)]
+        return [self._path(path) for path in existing]
+
+    def _path(self, relative: str) -> str:
+        path = self._folder.path / relative
+        if path.is_relative_to(self._project):
+            path = path.relative_to(self._project)
+        return _one_line(path.as_posix())
+
+    def _problems(self, name: str) -> ET.Element:
+        suite = self._empty_suite(name, self._run.started)
+        seen: Counter[str] = Counter()
+        for problem in self._run.problems:
+            title = _name(problem, "problem")
+            seen[title] += 1
+            if seen[title] > 1:
+                title += f" ({seen[title]})"
+            case = ET.SubElement(
+                suite, "testcase", {"name": title, "classname": name, "time": "0.000"}
+            )
+            error = ET.SubElement(case, "error", {"message": _message(problem), "type": "test"})
+            error.text = _bounded(problem, self._limit, self._path(EVENTS_FILE))
+        _total(suite)
+        return suite
+
+
+def _total(suite: ET.Element) -> None:
+    cases = suite.findall("testcase")
+    suite.set("tests", str(len(cases)))
+    for key, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(key, str(sum(case.find(tag) is not None for case in cases)))
+    suite.set("time", f"{sum(float(case.get('time', '0')) for case in cases):.3f}")
+
+
+def _unique_names(scenarios: Iterable[ScenarioRecord]) -> dict[str, str]:
+    """Give each scenario (by id) of one file a name of its own; equal ones get their line."""
+    scenarios = list(scenarios)
+    plain = {s.id: _name(s.name, "(unnamed scenario)") for s in scenarios}
+    count = Counter(plain.values())
+    count["(unnamed scenario)"] += 1  # always with its line, so that adding one renames no other
+    result: dict[str, str] = {}
+    used: set[str] = set()
+    for scenario in scenarios:
+        name = plain[scenario.id]
+        if count[name] > 1:
+            name += f" (line {_name(scenario.location.rpartition(':')[2], '?')})"
+        name = _unused(name, used)
+        used.add(name)
+        result[scenario.id] = name
+    return result
+
+
+def _unused(name: str, used: Iterable[str]) -> str:
+    taken = set(used)
+    candidate, number = name, 2
+    while candidate in taken:
+        candidate = f"{name} ({number})"
+        number += 1
+    return candidate
+
+
+def _unique_classnames(files: Mapping[str, object]) -> dict[str, str]:
+    """Turn paths into dotted names; two paths that would meet get a digest of the path."""
+    plain = {
+        file: ".".join(
+            part.replace(".", "_") for part in PurePath(file.removesuffix(".feature")).parts
+        ).lstrip("/.")
+        or "features"
+        for file in files
+    }
+    count = Counter(plain.values())
+    return {
+        file: name
+        if count[name] == 1
+        else f"{name}-{blake2s(file.encode('utf-8', 'replace'), digest_size=3).hexdigest()}"
+        for file, name in plain.items()
+    }
+
+
+def _clean(text: str) -> str:
+    """Make text from tests and guests valid in XML and unable to forge an attachment."""
+    return printable(text).replace("[[ATTACHMENT", "[ [ATTACHMENT")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(_clean(text).split())
+
+
+def _name(text: str, fallback: str) -> str:
+    name = _one_line(text) or fallback
+    if len(name) <= MAX_NAME:
+        return name
+    digest = blake2s(name.encode("utf-8", "replace"), digest_size=4).hexdigest()
+    return f"{name[:MAX_NAME]}... {digest}"
+
+
+def _message(text: str) -> str:
+    line = _one_line(text.strip().partition("\n")[0])
+    return line if len(line) <= MAX_MESSAGE else line[:MAX_MESSAGE] + "..."
+
+
+def _bounded(text: str, limit: int, where: str) -> str:
+    """Return cleaned text of at most `limit` bytes in the file, with a note naming the whole.
+
+    Bytes are counted as XML writes them, so that a guest sending only "&" gains nothing.
+    """
+    text = _clean(text)
+    total = _size(text)
+    if total <= limit:
+        return text
+    note = f"\n[... shortened, {total} bytes in all; the whole: {where} ...]\n"
+    half = max(0, (limit - _size(note)) // 2)
+    while half:
+        head, tail = text[:half], text[-half:]
+        size = _size(head) + _size(tail)
+        if size <= limit - _size(note):
+            return head + note + tail
+        half = min(half - 1, half * max(1, limit - _size(note)) // size)
+    return note
+
+
+def _size(text: str) -> int:
+    return len(escape(text).encode("utf-8", "replace"))

@@ -1,0 +1,95 @@
+"""Rendering of self-contained HTML pages: own styles and scripts only, nothing from outside."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import time
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from tailstest.core.errors import InfrastructureError
+from tailstest.core.text import printable, shortened
+from tailstest.core.verdict import Verdict
+from tailstest.results.wording import VERDICTS, duration, exit_meaning, plural
+
+_TEMPLATES = Path(__file__).resolve().parent / "templates"
+
+#: Characters of one text (an error, a log line, a name) on a page.
+MAX_TEXT = 20_000
+
+
+def render_page(template: str, values: Mapping[str, Any]) -> str:
+    """Render a page from `templates/`.
+
+    Everything is escaped; styles and scripts are inlined and allowed by their digest alone, so
+    that no text from a guest can ever run or load anything.
+
+    Args:
+        template: file name of the template; its style and script are `page.css` and `page.js`.
+        values: what the template shows.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "shown": lambda text: shortened(printable(str(text)), MAX_TEXT),
+        "duration": duration,
+        "clock": lambda seconds: time.strftime("%H:%M:%S", time.localtime(seconds)),
+        "date": lambda seconds: time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(seconds)),
+        "plural": plural,
+        "exit_meaning": exit_meaning,
+        "slug": lambda verdict: str(verdict).replace(" ", "-"),
+    }
+    style = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
+    script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
+    return environment.get_template(template).render(
+        **values,
+        style=Markup(style),
+        script=Markup(script),
+        policy=_policy(style, script),
+        wording=VERDICTS,
+        Verdict=Verdict,
+    )
+
+
+def write_page(file: Path, html: str) -> None:
+    """Write a page in one step, readable by its owner only.
+
+    Raises:
+        InfrastructureError: it cannot be written; an older page stays as it was.
+    """
+    fresh = file.with_name(file.name + ".new")
+    try:
+        fresh.write_text(html, encoding="utf-8", errors="replace")
+        fresh.chmod(0o600)
+        fresh.replace(file)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise InfrastructureError(
+            f"cannot write {file}: {error.strerror}",
+            hint=f"free some space, then: tailstest report {file.parent}",
+        ) from error
+
+
+def _policy(style: str, script: str) -> str:
+    """Return the content security policy of a page with this style and script inside."""
+    return (
+        "default-src 'none'; img-src data:; media-src data: 'self' file:; "
+        f"style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(sha256(text.encode("utf-8")).digest()).decode("ascii")

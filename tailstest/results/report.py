@@ -1,0 +1,258 @@
+"""The HTML report of a run: one file that carries everything needed to judge a failure."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from tailstest.core.errors import InfrastructureError
+from tailstest.core.verdict import Verdict
+from tailstest.results.environment_view import (
+    environment_rows,
+    find_fact,
+    image_digest,
+    image_name,
+)
+from tailstest.results.look_view import LookView
+from tailstest.results.page import render_page, write_page
+from tailstest.results.pictures import BUDGET, Picture, Pictures
+from tailstest.results.run_builder import load_run
+from tailstest.results.run_folder import JUNIT_FILE, RunFolder
+from tailstest.results.run_record import (
+    ArtifactRecord,
+    AttemptRecord,
+    FrameRecord,
+    LookRecord,
+    Run,
+    ScenarioRecord,
+    StepRecord,
+)
+from tailstest.results.text_tail import tail_of
+
+#: Bytes of the end of a log shown for a scenario that did not pass.
+LOG_TAIL = 16_000
+#: Bytes of one video, and of all videos together, put into the page; longer ones are linked.
+VIDEO_INLINE = 3_000_000
+VIDEO_BUDGET = 24_000_000
+
+
+@dataclass
+class Group:
+    """The scenarios of one feature file."""
+
+    file: str
+    title: str
+    scenarios: list[ScenarioRecord] = field(default_factory=list)
+
+    @property
+    def counts(self) -> list[tuple[Verdict, int]]:
+        """Numbers of scenarios per verdict, none with 0."""
+        counted = Counter(scenario.verdict for scenario in self.scenarios)
+        return [(verdict, counted[verdict]) for verdict in Verdict if counted[verdict]]
+
+
+def build_report(folder: RunFolder | Path) -> Path:
+    """Write `report.html` of an earlier run, complete or killed, from its event log.
+
+    Returns:
+        The file written.
+
+    Raises:
+        UsageError: `folder` is not a run's.
+        InfrastructureError: the report cannot be written.
+    """
+    if isinstance(folder, Path):
+        folder = RunFolder.open(folder)
+    return write_report(load_run(folder), folder)
+
+
+def write_report(run: Run, folder: RunFolder) -> Path:
+    """Write `report.html`; on a full disk a second one without pictures is tried.
+
+    Raises:
+        InfrastructureError: not even that could be written.
+    """
+    try:
+        write_page(folder.report_file, render_report(run, folder))
+    except InfrastructureError:
+        folder.release_reserve()
+        write_page(folder.report_file, render_report(run, folder, picture_budget=0))
+    return folder.report_file
+
+
+def render_report(run: Run, folder: RunFolder, *, picture_budget: int = BUDGET) -> str:
+    """Return the report as HTML.
+
+    Args:
+        picture_budget: bytes of pictures (and, when 0, of videos) put into the page; what does not
+            fit is linked.
+    """
+    pictures = Pictures(folder, budget=picture_budget)
+    pictures.prepare(full=_full_paths(run), thumbs=_thumb_paths(run))
+    view = ReportView(run, folder, pictures, video_budget=VIDEO_BUDGET if picture_budget else 0)
+    return render_page("report.html.j2", {"run": run, "view": view})
+
+
+class ReportView:
+    """What the template asks for beyond the run itself."""
+
+    def __init__(
+        self, run: Run, folder: RunFolder, pictures: Pictures, *, video_budget: int
+    ) -> None:
+        self.run = run
+        self._folder = folder
+        self._pictures = pictures
+        self._video_left = video_budget
+        self._shown: dict[str, str] = {}
+        self._ids = {scenario.id: f"s{n}" for n, scenario in enumerate(run.scenarios, 1)}
+        self.image = image_name(run.environment)
+        self.digest = image_digest(run.environment)
+        self.accelerator = find_fact(run.environment, "accelerator")
+        self.accelerator_reason = find_fact(run.environment, "accelerator_reason")
+        self.deadline_scale = find_fact(run.environment, "deadline_scale")
+        self.environment = environment_rows(run.environment)
+        self.has_junit = folder.file(JUNIT_FILE) is not None
+
+    @property
+    def groups(self) -> list[Group]:
+        """Scenarios by feature file, in the order they ran."""
+        groups: dict[str, Group] = {}
+        for scenario in self.run.scenarios:
+            file = scenario.feature_file
+            group = groups.setdefault(file, Group(file, scenario.feature))
+            group.title = group.title or scenario.feature
+            group.scenarios.append(scenario)
+        return list(groups.values())
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of the whole run."""
+        by_status = {0: Verdict.PASSED, 1: Verdict.FAILED, 2: Verdict.ERRORED}
+        return by_status.get(self.run.exit_status, Verdict.INCOMPLETE)
+
+    @property
+    def headline(self) -> str:
+        """The run in one sentence."""
+        counts, total = self.run.counts, len(self.run.scenarios)
+        if not total:
+            return "No scenario ran"
+        bad = [
+            f"{counts[verdict]} {word}"
+            for verdict, word in (
+                (Verdict.FAILED, "failed"),
+                (Verdict.ERRORED, "with a mistake in the test"),
+                (Verdict.INCOMPLETE, "incomplete"),
+                (Verdict.NOT_RUN, "not run"),
+            )
+            if counts[verdict]
+        ]
+        noun = "scenario" if total == 1 else "scenarios"
+        if bad:
+            return f"Of {total} {noun}: " + ", ".join(bad)
+        if self.run.exit_status:
+            return f"{counts[Verdict.PASSED]} of {total} {noun} passed, but the plan has problems"
+        skipped = f", {counts[Verdict.SKIPPED]} skipped" if counts[Verdict.SKIPPED] else ""
+        passed = counts[Verdict.PASSED]
+        return f"All {passed} {noun} passed" if not skipped else f"{passed} passed{skipped}"
+
+    def id(self, scenario: ScenarioRecord) -> str:
+        """Return the id of a scenario in the page; never made of its name."""
+        return self._ids[scenario.id]
+
+    def thumb(self, step: StepRecord | AttemptRecord) -> Picture | None:
+        """Return the last picture kept for a step."""
+        return self._pictures.thumb(step.frames[-1].path) if step.frames else None
+
+    def full(self, path: str | None) -> Picture | None:
+        """Return a picture in full size, None when it is not there."""
+        return self._pictures.full(path)
+
+    def difference(self, look: LookView) -> Picture | None:
+        """Return the picture of the difference between reference and candidate."""
+        made = self._pictures.full(look.files.get("difference"))
+        return made or self._pictures.difference(
+            look.files.get("reference"), look.files.get("candidate")
+        )
+
+    def first_use(self, picture: Picture, place: str) -> str:
+        """Return "" for the first use of a picture (remembered as `place`), else that place.
+
+        A picture shown often is then carried once and copied inside the browser.
+        """
+        first = self._shown.setdefault(picture.key, place)
+        return "" if first == place else first
+
+    def looks(self, step: StepRecord) -> list[LookView]:
+        """Return the searches of a step that say why it did not pass, else none."""
+        if not step.is_bad:
+            return []
+        return [LookView(look) for look in step.looks if not look.found][-3:] or [
+            LookView(look) for look in step.looks[-1:]
+        ]
+
+    def frame_of(self, attempt: AttemptRecord, step: StepRecord, looks: list[LookView]) -> str:
+        """Return the path of the frame that shows a failure, "" when none was kept."""
+        return _failure_frame(attempt, step, [look.record for look in looks])
+
+    def log_tail(self, artifact: ArtifactRecord) -> str:
+        """Return the end of a log, "" when it is empty or gone."""
+        file = self._folder.file(artifact.path)
+        return tail_of(file, LOG_TAIL) if file else ""
+
+    def href(self, artifact: ArtifactRecord) -> str:
+        """Return the link to a kept file, "" when it is gone."""
+        return quote(artifact.path) if self._folder.file(artifact.path) else ""
+
+    def size(self, artifact: ArtifactRecord) -> str:
+        """Return the size of a kept file in words."""
+        file = self._folder.file(artifact.path)
+        size = file.stat().st_size if file else 0
+        return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{max(1, round(size / 1e3))} KB"
+
+    def video(self, artifact: ArtifactRecord) -> str:
+        """Return the source of a video: its data if it is short enough, else its link."""
+        file = self._folder.file(artifact.path)
+        if file is None:
+            return ""
+        size = file.stat().st_size
+        if 0 < size <= VIDEO_INLINE and size <= self._video_left:
+            self._video_left -= size
+            mime = "video/mp4" if file.suffix == ".mp4" else "video/webm"
+            return f"data:{mime};base64,{base64.b64encode(file.read_bytes()).decode('ascii')}"
+        return quote(artifact.path)
+
+
+def _failure_frame(attempt: AttemptRecord, step: StepRecord, looks: list[LookRecord]) -> str:
+    for look in reversed(looks):
+        if look.files.get("frame"):
+            return look.files["frame"]
+    frames: list[FrameRecord] = step.frames or attempt.frames
+    last = attempt.last_frame
+    return frames[-1].path if frames else last.path if last else ""
+
+
+def _full_paths(run: Run) -> list[str]:
+    paths: list[str] = []
+    for scenario in run.scenarios:
+        for attempt in scenario.attempts:
+            for step in attempt.steps:
+                if not step.is_bad:
+                    continue
+                paths.append(_failure_frame(attempt, step, step.looks))
+                for look in step.looks:
+                    roles = ("reference", "candidate", "difference")
+                    paths += [look.files[role] for role in roles if role in look.files]
+    return [path for path in paths if path]
+
+
+def _thumb_paths(run: Run) -> list[str]:
+    return [
+        step.frames[-1].path
+        for scenario in run.scenarios
+        for attempt in scenario.attempts
+        for step in attempt.steps
+        if step.frames
+    ]
