@@ -6,16 +6,19 @@ import os
 import pwd
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from tailstest.core.errors import InfrastructureError, SetupError
 from tailstest.core.settings import Settings
+from tailstest.hypervisor.discard import discard_domain
 from tailstest.hypervisor.embedded_root import EmbeddedRoot
 from tailstest.hypervisor.event_loop import EventLoop
+from tailstest.hypervisor.guardian import Guardian
 from tailstest.hypervisor.library import APT_COMMAND, find_emulator, load_libvirt
 from tailstest.hypervisor.marker import run_of_domain
+from tailstest.hypervisor.run_lease import RunLease, lease_path
 
 #: User that libvirt's QEMU driver looks up as root, even where the configuration names another.
 DRIVER_USER = "libvirt-qemu"
@@ -32,6 +35,7 @@ class Hypervisor:
         run_id: unique; goes into every domain's XML as the marker of the run.
         run_folder: where the run writes its evidence.
         emulator: path of QEMU.
+        lease: the registration of the run; tell it of files that must not outlive the run.
     """
 
     def __init__(
@@ -39,24 +43,33 @@ class Hypervisor:
         *,
         libvirt: Any,
         connection: Any,
-        loop: EventLoop,
         root: EmbeddedRoot | None,
+        lease: RunLease,
         run_id: str,
         run_folder: Path,
         emulator: Path,
+        stack: ExitStack,
     ) -> None:
         self.libvirt = libvirt
         self.connection = connection
         self.run_id = run_id
         self.run_folder = run_folder
         self.emulator = emulator
-        self._loop = loop
+        self.lease = lease
         self._root = root
-        self._is_open = True
+        self._stack = stack
 
     @classmethod
-    def open(cls, settings: Settings, run_folder: Path) -> Hypervisor:
+    def open(cls, settings: Settings, run_folder: Path, *, guarded: bool = True) -> Hypervisor:
         """Start the event loop and open the connection that `settings.hypervisor` names.
+
+        The run is registered (`lease`), so that what it leaves behind when it is killed can be
+        found. Call `tailstest.hypervisor.leftovers.remove_leftovers` before.
+
+        Args:
+            settings: which libvirt to use.
+            run_folder: existing folder of the run.
+            guarded: start a process that cleans up at once if this one is killed.
 
         Raises:
             SetupError: libvirt, its driver, QEMU or a user or permission is missing.
@@ -64,37 +77,36 @@ class Hypervisor:
         """
         emulator = find_emulator()
         libvirt = load_libvirt()
-        loop = EventLoop.shared(libvirt)
-        loop.start()
-        root: EmbeddedRoot | None = None
-        try:
-            uri = f"qemu:///{settings.hypervisor}"
-            if settings.hypervisor == "embed":
-                root = EmbeddedRoot.shared()
-                root.create()
-                uri = root.uri
-            with _one_core():
-                try:
-                    connection = libvirt.open(uri)
-                except libvirt.libvirtError as error:
-                    raise _explained(libvirt, error, settings.hypervisor) from error
-                if root is not None:
-                    _learn_emulator(libvirt, connection, emulator)
-                    root.remember()
-        except BaseException:
+        run_id = str(uuid.uuid4())
+        root = EmbeddedRoot.shared() if settings.hypervisor == "embed" else None
+        uri = root.uri if root else f"qemu:///{settings.hypervisor}"
+        with ExitStack() as stack:
+            if guarded:
+                # Registered first, so done last: the guardian finds that the lease is gone.
+                guardian = Guardian(lease_path(run_id))
+                stack.callback(guardian.dismiss)
+            lease = RunLease.take(run_id, uri)
+            stack.callback(lease.release)
             if root is not None:
-                root.remove()
-            loop.stop()
-            raise
-        return cls(
-            libvirt=libvirt,
-            connection=connection,
-            loop=loop,
-            root=root,
-            run_id=str(uuid.uuid4()),
-            run_folder=run_folder,
-            emulator=emulator,
-        )
+                lease.own(root.path)
+                root.acquire()
+                stack.callback(root.release)
+            loop = EventLoop.shared(libvirt)
+            loop.start()
+            stack.callback(loop.stop)
+            connection = _connect(libvirt, uri, settings.hypervisor, emulator, root)
+            hypervisor = cls(
+                libvirt=libvirt,
+                connection=connection,
+                root=root,
+                lease=lease,
+                run_id=run_id,
+                run_folder=run_folder,
+                emulator=emulator,
+                stack=stack.pop_all(),
+            )
+        hypervisor._stack.callback(hypervisor._disconnect)
+        return hypervisor
 
     @property
     def root(self) -> Path | None:
@@ -114,19 +126,15 @@ class Hypervisor:
 
         May be called twice; trouble with one domain does not keep the others alive.
         """
-        if not self._is_open:
-            return
-        self._is_open = False
+        self._stack.close()
+
+    def _disconnect(self) -> None:
         try:
             for domain in self.own_domains():
                 discard_domain(self.libvirt, domain)
             self.connection.close()
         except self.libvirt.libvirtError:
-            pass  # a daemon that went away took its domains' connection with it
-        finally:
-            self._loop.stop()
-            if self._root is not None:
-                self._root.remove()
+            return  # libvirt's daemon went away; the next start looks again
 
     def __enter__(self) -> Hypervisor:
         return self
@@ -135,21 +143,17 @@ class Hypervisor:
         self.close()
 
 
-def discard_domain(libvirt: Any, domain: Any) -> None:
-    """Destroy and undefine `domain`, with whatever libvirt stored for it; never raises."""
-    for action in (
-        domain.destroy,
-        lambda: domain.undefineFlags(
-            libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-            | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-            | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-            | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
-        ),
-    ):
+def _connect(libvirt: Any, uri: str, kind: str, emulator: Path, root: EmbeddedRoot | None) -> Any:
+    """Open `uri` and see that its driver knows QEMU."""
+    with _one_core():
         try:
-            action()
-        except libvirt.libvirtError:
-            continue  # was not running, or was transient and is gone
+            connection = libvirt.open(uri)
+        except libvirt.libvirtError as error:
+            raise _explained(libvirt, error, kind) from error
+        if root is not None:
+            _learn_emulator(libvirt, connection, emulator)
+            root.remember()
+    return connection
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-import tempfile
 import threading
 from pathlib import Path
 
@@ -46,37 +46,51 @@ class EmbeddedRoot:
 
     def __init__(self) -> None:
         self.path = self._new_path()
+        self._pid = os.getpid()
+        self._users = 0
         self._folders: list[Path] = []
 
     @classmethod
     def shared(cls) -> EmbeddedRoot:
-        """Return the root of this process; after a fork the child gets one of its own."""
+        """Return the root of this process; the folder itself may not exist yet."""
         with cls._lock:
             if cls._shared is None or cls._shared._pid != os.getpid():
                 cls._shared = cls()
-                cls._shared._pid = os.getpid()
             return cls._shared
-
-    _pid = 0
 
     @property
     def uri(self) -> str:
         """What to open with libvirt."""
         return f"qemu:///embed?root={self.path}"
 
-    def create(self) -> None:
-        """Make the folder with its configuration, and bring what earlier runs learnt of QEMU.
+    def acquire(self) -> None:
+        """Add a user; with the first one the folder is made, with its configuration.
 
         Raises:
             InfrastructureError: no space, no permission.
         """
+        with self._lock:
+            if self._users == 0:
+                self._create()
+            self._users += 1
+
+    def release(self) -> None:
+        """Remove a user; with the last one the folder and all in it is deleted."""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                shutil.rmtree(self.path, ignore_errors=True)
+
+    def _create(self) -> None:
         text = _CONFIGURATION + (_CONFIGURATION_OF_ROOT if os.geteuid() == 0 else "")
         try:
+            self.path.mkdir(mode=0o700)
             for folder in [self.path / "etc", self.path / CAPABILITIES, *self._folders]:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             (self.path / "etc" / "qemu.conf").write_text(text, encoding="utf-8")
             self._copy_capabilities(_shared_capabilities(), self.path / CAPABILITIES)
         except OSError as error:
+            shutil.rmtree(self.path, ignore_errors=True)
             raise InfrastructureError(
                 f"cannot prepare libvirt's folder {self.path}: {error.strerror}",
                 hint="free some space there, or set XDG_RUNTIME_DIR to a writable folder",
@@ -94,16 +108,12 @@ class EmbeddedRoot:
         except OSError:
             return  # only the next start would have been quicker
 
-    def remove(self) -> None:
-        """Delete the folder and all in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
-
     @staticmethod
     def _new_path() -> Path:
-        parent = runtime_folder()
-        if len(os.fsencode(parent)) + 1 + len(PREFIX) + 8 > MAX_ROOT_BYTES:
+        parent, name = runtime_folder(), f"{PREFIX}{secrets.token_hex(5)}"
+        if len(os.fsencode(parent / name)) > MAX_ROOT_BYTES:
             parent = Path("/tmp")
-        return Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        return parent / name
 
     @staticmethod
     def _copy_capabilities(source: Path, target: Path) -> None:
