@@ -14,14 +14,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tailstest.core.errors import InfrastructureError
-from tailstest.core.text import printable, shortened
 from tailstest.core.verdict import Verdict
+from tailstest.results.shown import shown
 from tailstest.results.wording import VERDICTS, duration, exit_meaning, plural
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
-
-#: Characters of one text (an error, a log line, a name) on a page.
-MAX_TEXT = 20_000
 
 
 def render_page(template: str, values: Mapping[str, Any]) -> str:
@@ -42,7 +39,7 @@ def render_page(template: str, values: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "shown": lambda text: shortened(printable(str(text)), MAX_TEXT),
+        "shown": shown,
         "duration": duration,
         "clock": lambda seconds: time.strftime("%H:%M:%S", time.localtime(seconds)),
         "date": lambda seconds: time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(seconds)),

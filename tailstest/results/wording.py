@@ -30,7 +30,7 @@ VERDICTS = {
         "Test error", "!", "Test: a mistake in the scenario, a step or a file of the suite."
     ),
     Verdict.INCOMPLETE: Wording(
-        "Incomplete", "⌁", "Infrastructure: host trouble; this says nothing about the image."
+        "Incomplete", "?", "Infrastructure: host trouble; this says nothing about the image."
     ),
     Verdict.SKIPPED: Wording("Skipped", "»", "Left out on purpose."),
     Verdict.NOT_RUN: Wording("Not run", "○", "Planned, but the run ended before."),

@@ -1,0 +1,297 @@
+"""Progress of a run: a live line on a terminal, plain lines where there is none."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from tailstest.core.events import (
+    Event,
+    FrameKept,
+    Looked,
+    Noted,
+    PlanMade,
+    ScenarioFinished,
+    ScenarioStarted,
+    StepFinished,
+    StepStarted,
+)
+from tailstest.core.verdict import Verdict
+from tailstest.results.run_folder import RunFolder
+from tailstest.results.run_record import Run
+from tailstest.results.shown import one_line, shown
+from tailstest.results.wording import VERDICTS, duration, exit_meaning, plural
+
+STYLES = {
+    Verdict.PASSED: "green",
+    Verdict.FAILED: "bold red",
+    Verdict.ERRORED: "bold magenta",
+    Verdict.INCOMPLETE: "bold yellow",
+    Verdict.SKIPPED: "dim",
+    Verdict.NOT_RUN: "dim",
+}
+#: Problems of a plan, and scenarios in the final list, printed at most; the report has them all.
+MAX_LISTED = 20
+#: Characters of one error; an OCR transcript can be long.
+MAX_ERROR = 4_000
+_BAD = (Verdict.FAILED, Verdict.ERRORED, Verdict.INCOMPLETE)
+#: Redraws per second: enough for seconds that count, cheap on a machine that emulates another.
+_REDRAWS = 4
+
+
+class Terminal:
+    """Prints what happens; a listener for `attach(..., terminal=...)`.
+
+    On a terminal the scenario that is going on has a live line with its step and the time it
+    takes; elsewhere (CI) every scenario is one line when it ends. Colours follow NO_COLOR.
+
+    Args:
+        folder: the run; paths of pictures are printed relative to the working directory.
+        stream: where to print; standard output by default.
+        live: force or forbid the live line; by default it is there when `stream` is a terminal.
+    """
+
+    def __init__(
+        self, folder: RunFolder, *, stream: TextIO | None = None, live: bool | None = None
+    ) -> None:
+        self._folder = folder
+        stream = stream if stream is not None else sys.stdout
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal or log in another encoding shows escapes instead of ending the run.
+            stream.reconfigure(errors="backslashreplace")
+        is_terminal = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        self._is_live = is_terminal if live is None else live
+        self._console = Console(
+            file=stream,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            soft_wrap=not self._is_live,
+            force_terminal=True if live else None,
+        )
+        self._live: Live | None = None
+        self._progress = _Progress()
+        self._frame = ""
+        self._printed_frame = ""
+        self._location = ""
+        self._began = 0.0
+        self._told: Verdict | None = None
+        self._is_closed = False
+
+    def __call__(self, event: Event) -> None:
+        """Take an event."""
+        if isinstance(event, PlanMade):
+            self._plan(event)
+        elif isinstance(event, ScenarioStarted):
+            self._scenario_started(event)
+        elif isinstance(event, StepStarted):
+            self._progress.begin_step(event)
+        elif isinstance(event, StepFinished):
+            self._step_finished(event)
+        elif isinstance(event, ScenarioFinished):
+            self._scenario_finished(event)
+        elif isinstance(event, FrameKept):
+            self._frame = event.path
+        elif isinstance(event, Looked):
+            self._frame = event.files.get("frame", self._frame)
+        elif isinstance(event, Noted) and event.level == "warning":
+            self._print(Text(f"  warning: {one_line(event.text)}", "yellow"))
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Take the live line away while something else uses the terminal (a prompt)."""
+        was_live = self._live is not None
+        self._stop_live()
+        try:
+            yield
+        finally:
+            if was_live:
+                self._start_live()
+
+    def end(self, run: Run, report: Path | None) -> None:
+        """Print the summary: counts, where the report is, and what the exit status means."""
+        self._stop_live()
+        if run.scenarios and len(run.scenarios) > 1:
+            self._list_bad(run)
+        parts = Text()
+        for verdict, number in run.counts.items():
+            if number:
+                parts.append(", " if parts else "")
+                parts.append(f"{number} {VERDICTS[verdict].label.lower()}", STYLES[verdict])
+        self._print(Text())
+        took = f" in {duration(run.seconds)}"
+        self._print(parts.append(took) if parts else Text("no scenario ran" + took, "bold red"))
+        if run.problems:
+            self._print(Text(f"{plural(len(run.problems), 'problem')} in the plan", "bold magenta"))
+        if run.interrupted:
+            self._print(Text("the run was interrupted", "bold yellow"))
+        if report is not None:
+            self._print(Text(f"Report: {self._short(report)}"))
+        else:
+            self._print(Text("No report could be written.", "bold yellow"))
+        self._print(Text(f"Exit status {run.exit_status}: {exit_meaning(run.exit_status)}"))
+
+    def _plan(self, event: PlanMade) -> None:
+        self._progress.total = len(event.scenarios)
+        line = plural(len(event.scenarios), "scenario")
+        if event.excluded:
+            line += f", {len(event.excluded)} left out"
+        self._print(Text(f"{line}; evidence goes to {self._short(self._folder.path)}"))
+        for problem in event.problems[:MAX_LISTED]:
+            self._print(Text(f"  problem: {shown(problem, MAX_ERROR)}", "magenta"))
+        if len(event.problems) > MAX_LISTED:
+            self._print(Text(f"  ... and {len(event.problems) - MAX_LISTED} more problems"))
+
+    def _scenario_started(self, event: ScenarioStarted) -> None:
+        self._frame = self._printed_frame = ""
+        self._told = None
+        self._location = event.location
+        self._began = event.time
+        self._progress.begin_scenario(event)
+        self._start_live()
+
+    def _step_finished(self, event: StepFinished) -> None:
+        verdict = Verdict(event.verdict)
+        if verdict not in _BAD:
+            return
+        if self._told is None:
+            self._headline(verdict, event.time - self._began)
+        step, location = self._progress.step, self._progress.location
+        self._print(Text(f"    {one_line(step)}").append(f"  {one_line(location)}", "dim"))
+        self._trouble(event.error, event.hint, verdict)
+        self._picture()
+
+    def _scenario_finished(self, event: ScenarioFinished) -> None:
+        verdict = Verdict(event.verdict)
+        self._stop_live()
+        had_trouble = self._told is not None
+        if self._told is not verdict:
+            self._headline(verdict, event.seconds)
+        if verdict in _BAD:
+            if not had_trouble:
+                self._trouble(event.error, "", verdict)
+            self._picture()
+
+    def _headline(self, verdict: Verdict, seconds: float) -> None:
+        """Print the line of a scenario; a failed one gets it when its step fails, not later."""
+        self._told = verdict
+        words = VERDICTS[verdict]
+        line = Text().append(f"{words.sign} {words.label:<10}", STYLES[verdict])
+        line.append(f" {duration(max(0.0, seconds)):>9}  ", "dim")
+        line.append(one_line(self._progress.name) or "(unnamed scenario)")
+        self._print(line.append(f"  {one_line(self._location)}", "dim"))
+
+    def _trouble(self, error: str, hint: str, verdict: Verdict) -> None:
+        lines = shown(error, MAX_ERROR).splitlines() or ["no reason was given"]
+        for line in lines:
+            self._print(Text(f"    {line}", STYLES[verdict].removeprefix("bold ")))
+        if hint:
+            self._print(Text(f"    What to do: {shown(hint, MAX_ERROR)}"))
+
+    def _picture(self) -> None:
+        if self._frame and self._frame != self._printed_frame:
+            file = self._folder.file(self._frame)
+            if file is not None:
+                self._print(Text(f"    Screen: {self._short(file)}", "dim"))
+            self._printed_frame = self._frame
+
+    def _list_bad(self, run: Run) -> None:
+        bad = run.bad
+        if bad:
+            self._print(Text())
+        for scenario in bad[:MAX_LISTED]:
+            line = Text().append(
+                f"{VERDICTS[scenario.verdict].label:<10}  ", STYLES[scenario.verdict]
+            )
+            self._print(
+                line.append(f"{one_line(scenario.location)}  ").append(one_line(scenario.name))
+            )
+        if len(bad) > MAX_LISTED:
+            self._print(Text(f"... and {len(bad) - MAX_LISTED} more, see the report"))
+
+    def _print(self, text: Text) -> None:
+        """Print one line; a reader that went away (`| head`) must not end the run."""
+        if self._is_closed:
+            return
+        try:
+            self._console.print(text)
+        except OSError:
+            self._is_closed = True
+
+    def _start_live(self) -> None:
+        if self._is_live and self._live is None:
+            self._live = Live(
+                self._progress,
+                console=self._console,
+                refresh_per_second=_REDRAWS,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+
+    def _stop_live(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _short(self, path: Path) -> str:
+        try:
+            return str(path.relative_to(Path.cwd()))
+        except (ValueError, OSError):
+            return str(path)
+
+
+class _Progress:
+    """The live line; rich asks it for its current state at every redraw."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.name = ""
+        self.step = ""
+        self.location = ""
+        self._number = 0
+        self._step_number = 0
+        self._steps = 0
+        self._scenario_began = 0.0
+        self._step_began = 0.0
+
+    def begin_scenario(self, event: ScenarioStarted) -> None:
+        self._number += 1
+        self.name = event.name
+        self.step, self.location = "", event.location
+        self._steps, self._step_number = len(event.steps), 0
+        self._scenario_began = self._step_began = time.monotonic()
+
+    def begin_step(self, event: StepStarted) -> None:
+        self.step = f"{event.keyword.strip()} {event.text}".strip()
+        self.location = event.location
+        self._step_number = event.index + 1
+        self._step_began = time.monotonic()
+
+    def __rich__(self) -> RenderableType:
+        now = time.monotonic()
+        # "of" is left out when retries make more attempts than were planned.
+        count = f"{self._number} of {self.total}" if self._number <= self.total else "again"
+        head = Text(no_wrap=True, overflow="ellipsis").append("▶ ", "bold blue")
+        head.append(f"{count}  {duration(now - self._scenario_began):>6}  ", "dim")
+        head.append(one_line(self.name) or "(unnamed scenario)", "bold")
+        step = Text("  ", no_wrap=True, overflow="ellipsis")
+        if self.step:
+            step.append(
+                f"step {self._step_number}/{max(self._steps, self._step_number)}"
+                f"  {duration(now - self._step_began):>6}  ",
+                "dim",
+            )
+            step.append(one_line(self.step))
+        return Group(head, step)
