@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+import warnings
 from hashlib import blake2s
 from pathlib import Path
 
@@ -52,7 +53,16 @@ def state_folder() -> Path:
 
 def runtime_folder() -> Path:
     """Return a private folder with a short path, for Unix sockets (107 bytes at most)."""
-    return _private(Path(platformdirs.user_runtime_dir("tailstest")))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without XDG_RUNTIME_DIR a folder in /tmp will do
+        folder = _private(Path(platformdirs.user_runtime_dir("tailstest")))
+    for each in (folder, folder.parent):
+        if each.stat().st_uid not in (0, os.geteuid()):
+            raise UsageError(
+                f"the folder {each} belongs to another user",
+                hint="set XDG_RUNTIME_DIR to a folder of your own with a short path",
+            )
+    return folder
 
 
 def _private(folder: Path) -> Path:

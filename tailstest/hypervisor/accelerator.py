@@ -144,7 +144,7 @@ def examine_kvm(emulator: Path, *, device: Path = KVM_DEVICE) -> tuple[str, Prob
     Returns:
         What is wrong ("" if nothing), and the run of the boot program if it came to that.
     """
-    problem = _device_problem(device)
+    problem = kvm_device_problem(device)
     if problem:
         return problem, None
     probe = run_probe("kvm", emulator, limit=KVM_LIMIT)
@@ -153,15 +153,19 @@ def examine_kvm(emulator: Path, *, device: Path = KVM_DEVICE) -> tuple[str, Prob
     said = f"; QEMU said: {probe.message}" if probe.message else ""
     if probe.seconds < KVM_LIMIT and not probe.trace:
         return f"{device} opens, but QEMU cannot use it{said}", probe
+    how = (
+        "fails at once"
+        if probe.seconds < KVM_LIMIT
+        else f"hangs, ended after {probe.seconds:.0f} s"
+    )
     return (
-        f"{device} opens and creates a machine, but a guest does not run to its end: in"
-        f" {probe.seconds:.1f} s {probe.stage}{said}",
+        f"{device} opens and creates a machine, but a guest {how}: {probe.stage}{said}",
         probe,
     )
 
 
-def _device_problem(device: Path) -> str:
-    """Return what keeps us from creating a machine with `device`; "" if nothing does."""
+def kvm_device_problem(device: Path) -> str:
+    """Return what keeps us from creating a machine with KVM's `device`; "" if nothing does."""
     try:
         handle = os.open(device, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
