@@ -19,7 +19,7 @@ from pathlib import Path, PurePath
 from xml.sax.saxutils import escape
 
 from tailstest.core.errors import InfrastructureError
-from tailstest.core.text import printable
+from tailstest.core.text import printable, shortened
 from tailstest.core.verdict import Verdict
 from tailstest.results.run_folder import EVENTS_FILE, RunFolder
 from tailstest.results.run_record import AttemptRecord, Run, ScenarioRecord
@@ -182,7 +182,7 @@ class _Writer:
             lines += [f"{note.level:>10}  {note.text}" for note in one.notes]
         steps = _bounded("\n".join(lines), self._limit // 4, self._path(EVENTS_FILE))
         if attempt.verdict is Verdict.PASSED:
-            return head + steps
+            return head + _clean(steps)
         room = self._limit - len((head + steps).encode()) - self._limit // 4
         tails = [a for a in attempt.artifacts if a.kind in ("serial", "log")]
         for artifact in tails:
@@ -192,8 +192,9 @@ class _Writer:
             share = room // len(tails)
             where = self._path(artifact.path)
             text = _bounded(tail_of(file, share), share, where)
-            steps += f"\n\n{artifact.title or artifact.kind} (the end; all of it: {where})\n{text}"
-        return head + steps
+            title = shortened(artifact.title or artifact.kind, MAX_NAME)
+            steps += f"\n\n{title} (the end; all of it: {where})\n{text}"
+        return head + _clean(steps)
 
     def _attachments(self, attempt: AttemptRecord) -> list[str]:
         """The picture first: GitLab shows one attachment only."""
