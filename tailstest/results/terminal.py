@@ -71,12 +71,11 @@ class Terminal:
             stream.reconfigure(errors="backslashreplace")
         is_terminal = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._is_live = is_terminal if live is None else live
-        self._console = Console(
+        self._console = _QuietConsole(
             file=stream,
             highlight=False,
             markup=False,
             emoji=False,
-            soft_wrap=not self._is_live,
             force_terminal=True if live else None,
         )
         self._live: Live | None = None
@@ -86,7 +85,6 @@ class Terminal:
         self._location = ""
         self._began = 0.0
         self._told: Verdict | None = None
-        self._is_closed = False
 
     def __call__(self, event: Event) -> None:
         """Take an event."""
@@ -220,13 +218,8 @@ class Terminal:
             self._print(Text(f"... and {len(bad) - MAX_LISTED} more, see the report"))
 
     def _print(self, text: Text) -> None:
-        """Print one line; a reader that went away (`| head`) must not end the run."""
-        if self._is_closed:
-            return
-        try:
-            self._console.print(text)
-        except OSError:
-            self._is_closed = True
+        # Soft wrapping leaves a path in one piece, to be clicked or copied.
+        self._console.print(text, soft_wrap=True)
 
     def _start_live(self) -> None:
         if self._is_live and self._live is None:
@@ -250,6 +243,13 @@ class Terminal:
             return str(path.relative_to(Path.cwd()))
         except (ValueError, OSError):
             return str(path)
+
+
+class _QuietConsole(Console):
+    """A console whose reader may go away (`| head`); rich's own ends the program then."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
 
 
 class _Progress:

@@ -133,12 +133,14 @@ class VideoRecorder:
             self._feeder.join(timeout)
             output, errors = self._process.communicate(timeout=timeout)
             lines = output.decode("utf-8", "replace").splitlines()
-            answer = json.loads(lines[-1]) if lines else {}
-            trouble = str(answer.get("error", "")) or _last_line(errors)
+            if not lines:
+                raise ValueError(_last_line(errors) or f"status {self._process.returncode}")
+            answer = json.loads(lines[-1])
+            trouble = str(answer.get("error", ""))
         except (subprocess.TimeoutExpired, queue.Full):
             trouble = f"the video encoder did not finish within {timeout:g} s"
         except (ValueError, OSError) as error:
-            trouble = f"the video encoder gave no answer: {error}"
+            trouble = f"the video encoder ended early: {error}"
         finally:
             self._stop_process()
         frames = int(answer.get("frames", 0))
