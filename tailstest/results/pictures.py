@@ -123,15 +123,16 @@ class Pictures:
         size = _size(data)
         if size is None:
             return None
-        uri = ""
+        uri, key = "", _key(data)
         if len(data) <= AS_IT_IS_FULL:
             uri = _uri(_mime(data), data)
         else:
+            key += " reduced"
             pixels = _decode(data)
             if pixels is not None:
                 options = [cv2.IMWRITE_WEBP_QUALITY, FULL_QUALITY]
                 uri = _uri("image/webp", cv2.imencode(".webp", pixels, options)[1].tobytes())
-        return Picture(uri, quote(path), *size, "full " + _key(data))
+        return Picture(uri, quote(path), *size, key)
 
     def _admitted(self, picture: Picture | None) -> Picture | None:
         """Charge a new picture to the budget; one that does not fit loses its data."""
@@ -170,7 +171,7 @@ class _ThumbLoader:
             pixels = cv2.resize(pixels, wanted, interpolation=cv2.INTER_AREA)
         options = [cv2.IMWRITE_JPEG_QUALITY, self._quality]
         jpeg = cv2.imencode(".jpg", pixels, options)[1].tobytes()
-        return Picture(_uri("image/jpeg", jpeg), quote(path), *size, _key(data))
+        return Picture(_uri("image/jpeg", jpeg), quote(path), *size, _key(data) + " thumb")
 
 
 def difference_picture(reference: np.ndarray, candidate: np.ndarray) -> bytes:

@@ -139,24 +139,32 @@ class ReportView:
         counts, total = self.run.counts, len(self.run.scenarios)
         if not total:
             return "No scenario ran"
-        bad = [
-            f"{counts[verdict]} {word}"
-            for verdict, word in (
-                (Verdict.FAILED, "failed"),
-                (Verdict.ERRORED, "with a mistake in the test"),
-                (Verdict.INCOMPLETE, "incomplete"),
-                (Verdict.NOT_RUN, "not run"),
-            )
-            if counts[verdict]
-        ]
+        bad = self._bad_counts
         noun = "scenario" if total == 1 else "scenarios"
         if bad:
-            return f"Of {total} {noun}: " + ", ".join(bad)
-        if self.run.exit_status:
-            return f"{counts[Verdict.PASSED]} of {total} {noun} passed, but the plan has problems"
-        skipped = f", {counts[Verdict.SKIPPED]} skipped" if counts[Verdict.SKIPPED] else ""
-        passed = counts[Verdict.PASSED]
-        return f"All {passed} {noun} passed" if not skipped else f"{passed} passed{skipped}"
+            return f"{bad[0][0]} of {total} {noun} {bad[0][1]}"
+        passed, skipped = counts[Verdict.PASSED], counts[Verdict.SKIPPED]
+        if self.run.problems:
+            return f"{passed} of {total} {noun} passed, but the plan has problems"
+        if skipped:
+            return f"{passed} of {total} {noun} passed, {skipped} skipped"
+        return f"All {total} {noun} passed"
+
+    @property
+    def also(self) -> str:
+        """What the headline leaves out: the other scenarios that did not pass."""
+        return ", ".join(f"{number} {word}" for number, word in self._bad_counts[1:])
+
+    @property
+    def _bad_counts(self) -> list[tuple[int, str]]:
+        words = {
+            Verdict.FAILED: "failed",
+            Verdict.ERRORED: "could not be judged: mistakes in the test",
+            Verdict.INCOMPLETE: "could not be judged: infrastructure trouble",
+            Verdict.NOT_RUN: "did not run",
+        }
+        counts = self.run.counts
+        return [(counts[verdict], word) for verdict, word in words.items() if counts[verdict]]
 
     def id(self, scenario: ScenarioRecord) -> str:
         """Return the id of a scenario in the page; never made of its name."""

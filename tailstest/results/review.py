@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from tailstest.core.errors import TailstestError, UsageError
+from tailstest.core.errors import InfrastructureError, TailstestError, UsageError
 from tailstest.core.paths import safe_stem
 from tailstest.results.look_view import LookView
 from tailstest.results.page import render_page, write_page
@@ -218,7 +218,10 @@ class Review:
             for file in files:
                 (folder / file.name).write_bytes(file.read_bytes())
         except OSError as error:
-            raise UsageError(f"cannot keep the old files in {folder}: {error.strerror}") from error
+            raise InfrastructureError(
+                f"cannot keep the old files in {folder}: {error.strerror}",
+                hint="free some space, then accept again",
+            ) from error
 
     def _decide(self, candidate: Candidate, decision: str) -> None:
         candidate.decision = decision
