@@ -81,6 +81,11 @@ class LookView:
             return "This text is not on the screen."
         return OUTCOMES.get(self.outcome, ("", ""))[0]
 
+    def adds_to(self, error: str) -> bool:
+        """Tell whether `seen` says something that the error of the step does not say already."""
+        words = self.seen.lower().rstrip(".")
+        return bool(words) and words not in error.lower()
+
     @property
     def advice(self) -> str:
         """What to do about it, "" when there is nothing useful to say."""
@@ -122,7 +127,8 @@ class LookView:
                 name += f" ({area['type']})"
             outcome = str(area.get("outcome", "")).lower().replace("_", " ")
             rows += _scores(area, name, outcome)
-        rows += _scores({k: v for k, v in self.look.items() if k != "areas"}, "whole", self.outcome)
+        own = {key: value for key, value in self.look.items() if key != "areas"}
+        rows += _scores(own, "text" if self.record.kind == "text" else "picture", self.outcome)
         return rows[:MAX_ITEMS]
 
     @property

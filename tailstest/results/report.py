@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tailstest.core.errors import InfrastructureError
+from tailstest.core.settings import Settings
 from tailstest.core.verdict import Verdict
 from tailstest.results.environment_view import (
     environment_rows,
@@ -16,6 +17,7 @@ from tailstest.results.environment_view import (
     image_digest,
     image_name,
 )
+from tailstest.results.junit import write_junit
 from tailstest.results.look_view import LookView
 from tailstest.results.page import render_page, write_page
 from tailstest.results.pictures import BUDGET, Picture, Pictures
@@ -31,6 +33,7 @@ from tailstest.results.run_record import (
     StepRecord,
 )
 from tailstest.results.text_tail import tail_of
+from tailstest.results.wording import VERDICTS
 
 #: Bytes of the end of a log shown for a scenario that did not pass.
 LOG_TAIL = 16_000
@@ -54,19 +57,28 @@ class Group:
         return [(verdict, counted[verdict]) for verdict in Verdict if counted[verdict]]
 
 
-def build_report(folder: RunFolder | Path) -> Path:
-    """Write `report.html` of an earlier run, complete or killed, from its event log.
+def build_report(
+    folder: RunFolder | Path, *, settings: Settings | None = None, project: Path | None = None
+) -> Path:
+    """Write `junit.xml` and `report.html` of an earlier run, complete or killed, from its events.
+
+    Args:
+        settings: for the bounds of junit.xml; the defaults if not given.
+        project: folder that paths in junit.xml are relative to; see `write_junit`.
 
     Returns:
-        The file written.
+        The report.
 
     Raises:
         UsageError: `folder` is not a run's.
-        InfrastructureError: the report cannot be written.
+        InfrastructureError: a file cannot be written.
     """
     if isinstance(folder, Path):
         folder = RunFolder.open(folder)
-    return write_report(load_run(folder), folder)
+    run = load_run(folder)
+    limit = (settings or Settings()).junit_output_limit
+    write_junit(run, folder, output_limit=limit, project=project)
+    return write_report(run, folder)
 
 
 def write_report(run: Run, folder: RunFolder) -> Path:
@@ -139,10 +151,16 @@ class ReportView:
         counts, total = self.run.counts, len(self.run.scenarios)
         if not total:
             return "No scenario ran"
-        bad = self._bad_counts
         noun = "scenario" if total == 1 else "scenarios"
-        if bad:
-            return f"{bad[0][0]} of {total} {noun} {bad[0][1]}"
+        if self._bad:
+            verdict, number = self._bad[0]
+            words = {
+                Verdict.FAILED: "failed",
+                Verdict.ERRORED: "could not be judged: mistakes in the test",
+                Verdict.INCOMPLETE: "could not be judged: infrastructure trouble",
+                Verdict.NOT_RUN: "did not run",
+            }
+            return f"{number} of {total} {noun} {words[verdict]}"
         passed, skipped = counts[Verdict.PASSED], counts[Verdict.SKIPPED]
         if self.run.problems:
             return f"{passed} of {total} {noun} passed, but the plan has problems"
@@ -153,18 +171,15 @@ class ReportView:
     @property
     def also(self) -> str:
         """What the headline leaves out: the other scenarios that did not pass."""
-        return ", ".join(f"{number} {word}" for number, word in self._bad_counts[1:])
+        return ", ".join(
+            f"{number} {VERDICTS[verdict].label.lower()}" for verdict, number in self._bad[1:]
+        )
 
     @property
-    def _bad_counts(self) -> list[tuple[int, str]]:
-        words = {
-            Verdict.FAILED: "failed",
-            Verdict.ERRORED: "could not be judged: mistakes in the test",
-            Verdict.INCOMPLETE: "could not be judged: infrastructure trouble",
-            Verdict.NOT_RUN: "did not run",
-        }
+    def _bad(self) -> list[tuple[Verdict, int]]:
+        kinds = (Verdict.FAILED, Verdict.ERRORED, Verdict.INCOMPLETE, Verdict.NOT_RUN)
         counts = self.run.counts
-        return [(counts[verdict], word) for verdict, word in words.items() if counts[verdict]]
+        return [(verdict, counts[verdict]) for verdict in kinds if counts[verdict]]
 
     def id(self, scenario: ScenarioRecord) -> str:
         """Return the id of a scenario in the page; never made of its name."""

@@ -55,6 +55,7 @@ def test_planned_scenarios_that_never_began_were_not_run(tmp_path: Path) -> None
 def test_a_killed_run_can_be_reported_from_its_log(tmp_path: Path) -> None:
     folder, _ = recorded(tmp_path, killed=True)
     folder.report_file.unlink()
+    folder.junit_file.unlink()
     data = folder.events_file.read_bytes()
     folder.events_file.write_bytes(data[:-20])
     run = load_run(folder)
@@ -66,6 +67,7 @@ def test_a_killed_run_can_be_reported_from_its_log(tmp_path: Path) -> None:
     page = build_report(folder.path).read_text()
     assert "did not end by itself" in page
     assert "the run ended before it began" in page
+    assert folder.junit_file.is_file()
 
 
 def test_a_killed_run_without_failures_ends_with_3(tmp_path: Path) -> None:

@@ -8,6 +8,9 @@
     if (source) image.src = source.src;
   }
 
+  // The end of a log is what matters.
+  for (const log of all("pre.log")) log.scrollTop = log.scrollHeight;
+
   // Filter by verdict and text.
   const filter = document.getElementById("filter");
   const scenarios = all("details.scenario");
