@@ -21,6 +21,7 @@ from xml.sax.saxutils import escape
 from tailstest.core.errors import InfrastructureError
 from tailstest.core.text import printable, shortened
 from tailstest.core.verdict import Verdict
+from tailstest.results.environment_view import find_fact
 from tailstest.results.run_folder import EVENTS_FILE, RunFolder
 from tailstest.results.run_record import AttemptRecord, Run, ScenarioRecord
 from tailstest.results.text_tail import tail_of
@@ -95,7 +96,9 @@ class _Writer:
         self._project = project
         count = max(1, len(run.scenarios) + len(run.problems))
         self._limit = min(output_limit, MAX_FILE_BYTES // count)
-        self._hostname = socket.gethostname() or "localhost"
+        # Where the run took place, which may not be where this file is made.
+        own = socket.gethostname() or "localhost"
+        self._hostname = _name(find_fact(run.environment, "hostname"), own)
 
     def build(self) -> ET.Element:
         run = self._run

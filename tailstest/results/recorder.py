@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from tailstest.core.errors import InfrastructureError
-from tailstest.core.events import Event, Events, Listener, RunFinished
+from tailstest.core.events import Event, Events
 from tailstest.core.settings import Settings
 from tailstest.results.event_log import EventLog
 from tailstest.results.junit import write_junit
@@ -16,6 +17,16 @@ from tailstest.results.report import write_report
 from tailstest.results.run_builder import RunBuilder
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import NoteRecord, Run
+
+
+class Progress(Protocol):
+    """What shows a run to somebody, `results.terminal.Terminal` for example."""
+
+    def __call__(self, event: Event) -> None:
+        """Take an event."""
+
+    def end(self, run: Run, report: Path | None) -> None:
+        """Show how the run ended and where its report is, None when there is none."""
 
 
 class Recorder:
@@ -26,7 +37,7 @@ class Recorder:
         folder: RunFolder,
         settings: Settings,
         *,
-        terminal: Listener | None = None,
+        terminal: Progress | None = None,
         project: Path | None = None,
     ) -> None:
         self.folder = folder
@@ -39,7 +50,8 @@ class Recorder:
         self._terminal = terminal
         self._lock = threading.RLock()
         self._is_closed = False
-        self._finished: RunFinished | None = None
+        self._thread = threading.get_ident()
+        self._trouble: InfrastructureError | None = None
 
     def __enter__(self) -> Recorder:
         return self
@@ -50,24 +62,35 @@ class Recorder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except InfrastructureError as trouble:
+            if error is None:
+                raise
+            error.add_note(str(trouble))  # what ended the run matters more
 
     def __call__(self, event: Event) -> None:
         """Take an event, from any thread.
 
         Memory comes first and the disk last, so that the report knows of an event that the disk
-        had no room for.
+        had no room for. What the disk refused in another thread (libvirt's, say) is raised at the
+        next event of the thread that made the recorder, where somebody can act on it.
 
         Raises:
             InfrastructureError: (once) the event log cannot be written.
         """
         with self._lock:
             self._builder(event)
-            if isinstance(event, RunFinished):
-                self._finished = event
-            elif self._terminal is not None:
+            if self._terminal is not None:
                 self._terminal(event)
-            self._log(event)
+            try:
+                self._log(event)
+            except InfrastructureError as error:
+                self._trouble = error
+            trouble = self._trouble
+            if trouble is not None and threading.get_ident() == self._thread:
+                self._trouble = None
+                raise trouble
 
     def close(self) -> Run:
         """Write junit.xml and report.html and tell the terminal; harmless when done before.
@@ -92,9 +115,7 @@ class Recorder:
             self.junit_file = _tried(self._write_junit, trouble)
             self.report_file = _tried(lambda: write_report(run, self.folder), trouble)
             if self._terminal is not None:
-                end = getattr(self._terminal, "end", None)
-                if end is not None:
-                    end(run, self.report_file)
+                self._terminal.end(run, self.report_file)
             if trouble:
                 raise trouble[0]
             return run
@@ -113,7 +134,7 @@ def attach(
     folder: RunFolder,
     settings: Settings,
     *,
-    terminal: Listener | None = None,
+    terminal: Progress | None = None,
     project: Path | None = None,
 ) -> Recorder:
     """Subscribe everything that a run needs to `events`.
@@ -121,7 +142,7 @@ def attach(
     Use it as a context manager around the run, or call `close()` in a `finally`.
 
     Args:
-        terminal: a `results.terminal` listener; None for silence.
+        terminal: shows progress; None for silence.
         project: folder that paths in junit.xml are relative to.
 
     Returns:

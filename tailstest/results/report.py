@@ -125,6 +125,9 @@ class ReportView:
         self.accelerator = find_fact(run.environment, "accelerator")
         self.accelerator_reason = find_fact(run.environment, "accelerator_reason")
         self.deadline_scale = find_fact(run.environment, "deadline_scale")
+        self.kernel_parameters = find_fact(
+            run.environment, "kernel_parameters_added", "kernel_parameters"
+        )
         self.environment = environment_rows(run.environment)
         self.has_junit = folder.file(JUNIT_FILE) is not None
 

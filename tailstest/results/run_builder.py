@@ -36,6 +36,7 @@ class RunBuilder:
         self.run = Run()
         self._attempt: AttemptRecord | None = None
         self._step: StepRecord | None = None
+        self._is_ended = False
         self._handlers: dict[str, Callable[[Json], None]] = {
             "RunStarted": self._run_started,
             "PlanMade": self._plan_made,
@@ -72,6 +73,11 @@ class RunBuilder:
             for attempt in scenario.attempts:
                 if not attempt.is_finished:
                     _cut_off(attempt, self.run.ended)
+        reported, derived = self.run.reported_status, self.run.derived_status
+        if not self._is_ended and reported is not None and (reported == 0) != (derived == 0):
+            text = f"the run ended with status {reported}, but its scenarios stand for {derived}"
+            self.run.notes.append(NoteRecord(text, "warning", self.run.ended))
+        self._is_ended = True
         return self.run
 
     def _run_started(self, event: Json) -> None:

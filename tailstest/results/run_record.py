@@ -194,12 +194,15 @@ class Run:
 
     @property
     def exit_status(self) -> int:
-        """The exit status that the run had, or that follows from what is known of it.
+        """The exit status that the run had, or that follows from what is known of it."""
+        return self.derived_status if self.reported_status is None else self.reported_status
+
+    @property
+    def derived_status(self) -> int:
+        """The exit status that follows from the verdicts.
 
         A plan with problems never counts as passed: it gives at least 2.
         """
-        if self.reported_status is not None:
-            return self.reported_status
         status = exit_status(scenario.verdict for scenario in self.scenarios)
         return 2 if self.problems and status in (0, 3) else status
 

@@ -216,3 +216,9 @@ def _bytes(root: Any) -> bytes:
     import xml.etree.ElementTree as ET
 
     return ET.tostring(root)
+
+
+def test_the_same_run_gives_the_same_bytes(folder: RunFolder) -> None:
+    run = run_of({"name": "a"}, {"name": "b", "verdict": "failed"})
+    first = write_junit(run, folder, output_limit=10_000).read_bytes()
+    assert write_junit(run, folder, output_limit=10_000).read_bytes() == first

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import io
+import re
+import threading
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 from results_sample import Sample
 
-from tailstest.core.events import Events, ScenarioFinished, ScenarioStarted
+from tailstest.core.errors import InfrastructureError
+from tailstest.core.events import Events, Noted, ScenarioFinished, ScenarioStarted
 from tailstest.core.settings import Settings
 from tailstest.core.verdict import Verdict
 from tailstest.results.recorder import attach
@@ -13,6 +18,7 @@ from tailstest.results.report import build_report
 from tailstest.results.run_builder import RunBuilder, load_run
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import Run
+from tailstest.results.terminal import Terminal
 
 
 def recorded(tmp_path: Path, *, killed: bool = False) -> tuple[RunFolder, Run]:
@@ -131,3 +137,58 @@ def test_odd_events_are_survived(event: dict[str, object]) -> None:
     builder.apply({"event": "ScenarioStarted", "scenario_id": "a", "steps": ["one"]})
     builder.apply(event)
     assert builder.end().scenario("a") is not None
+
+
+def test_console_junit_and_page_agree_with_the_exit_status(tmp_path: Path) -> None:
+    folder, events, stream = RunFolder.create(tmp_path), Events(), io.StringIO()
+    with attach(events, folder, Settings(), terminal=Terminal(folder, stream=stream)):
+        Sample(folder, events).whole()
+    junit = ET.parse(folder.junit_file).getroot()
+    assert (junit.get("failures"), junit.get("errors")) == ("3", "5")  # 4 and the plan's problem
+    page = folder.report_file.read_text()
+    assert "3 of 8 scenarios failed" in page
+    assert "1 test error, 1 incomplete, 2 not run" in page
+    assert "3 failed, 1 test error, 1 incomplete, 2 not run" in stream.getvalue()
+    for text in (page, stream.getvalue()):
+        assert re.search(r"Exit status 1: the image under test failed", text)
+
+
+def test_a_status_that_contradicts_the_verdicts_is_said() -> None:
+    builder = RunBuilder()
+    builder.apply({"event": "ScenarioStarted", "scenario_id": "a"})
+    builder.apply({"event": "ScenarioFinished", "scenario_id": "a", "verdict": "failed"})
+    builder.apply({"event": "RunFinished", "exit_status": 0})
+    builder.end()
+    (note,) = builder.end().notes
+    assert note.level == "warning"
+    assert "status 0" in note.text
+
+
+def test_trouble_with_the_disk_is_raised_where_somebody_can_act(tmp_path: Path) -> None:
+    folder, events = RunFolder.create(tmp_path), Events()
+    folder.events_file.symlink_to("/dev/full")
+    recorder = attach(events, folder, Settings())
+    raised: list[BaseException] = []
+
+    def elsewhere() -> None:
+        try:
+            events.publish(Noted(text="from libvirt's thread"))
+        except InfrastructureError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert raised == []
+    with pytest.raises(InfrastructureError, match=r"events\.jsonl"):
+        events.publish(Noted(text="from the run's own"))
+    events.publish(Noted(text="no second time"))
+    recorder.close()
+
+
+def test_what_ended_a_run_is_not_hidden_by_a_report_that_failed(tmp_path: Path) -> None:
+    folder, events = RunFolder.create(tmp_path), Events()
+    with pytest.raises(KeyError) as caught, attach(events, folder, Settings()):
+        folder.path.rename(tmp_path / "moved")
+        raise KeyError("the first trouble")
+    assert any("junit.xml" in note for note in caught.value.__notes__)

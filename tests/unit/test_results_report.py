@@ -55,7 +55,7 @@ def test_a_failure_says_what_was_wanted_seen_and_what_to_do(tmp_path: Path) -> N
     assert "it is there, but greyed out" in said["Seen"]
     assert said["What to do"].startswith("select a language before")
     rows = [[text_of(cell) for cell in row.iter("td")] for row in one.xpath(".//tbody/tr")]
-    assert ["area 1 (match)", "contrast", "0.350", "0.850", "too low greyed out"] in rows
+    assert ["area 1 (match)", "contrast", "0.350", "0.850", "too low: greyed out"] in rows
     assert ["area 1 (match)", "structure", "0.992", "0.900", "enough"] in rows
     assert "Linux version 6.1" in text
     assert "Product: the image did not do" in text

@@ -8,6 +8,13 @@
     if (source) image.src = source.src;
   }
 
+  // A video shows its scenario's picture until it plays.
+  for (const video of all("video")) {
+    const home = video.closest("details.scenario") || document;
+    const picture = home.querySelector(".canvas img") || all(".thumb img", home).pop();
+    if (picture) video.poster = picture.src;
+  }
+
   // The end of a log is what matters.
   for (const log of all("pre.log")) log.scrollTop = log.scrollHeight;
 
