@@ -1,0 +1,32 @@
+"""What a machine is made of, before it exists."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tailstest.core.settings import Strict
+
+
+class MachineDefinition(Strict):
+    """The parts of one machine; profiles give defaults, steps change single fields.
+
+    Attributes:
+        firmware: "bios" (SeaBIOS) or "uefi" (OVMF with a variable store of the machine's own).
+        chipset: "pc" is an i440FX board of 1996, "q35" a PCI Express board of 2009.
+        memory_mib: main memory in MiB.
+        cpus: processors.
+        medium: what the image is on: a DVD in a drive or a USB stick.
+        width, height: resolution that the display announces, in pixels.
+        network: "none" has no network card; "user" has one in a network that leads nowhere.
+    """
+
+    firmware: Literal["bios", "uefi"] = "bios"
+    chipset: Literal["pc", "q35"] = "q35"
+    memory_mib: Annotated[int, Field(ge=16, le=65_536)] = 1024
+    cpus: Annotated[int, Field(ge=1, le=64)] = 2
+    medium: Literal["dvd", "usb"] = "dvd"
+    width: Annotated[int, Field(ge=640, le=3840)] = 1024
+    height: Annotated[int, Field(ge=480, le=2160)] = 768
+    network: Literal["none", "user"] = "none"
