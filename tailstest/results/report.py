@@ -37,6 +37,9 @@ from tailstest.results.wording import VERDICTS
 
 #: Bytes of the end of a log shown for a scenario that did not pass.
 LOG_TAIL = 16_000
+#: Bytes of all these ends together; once they are used up, each log shows `LEAST_TAIL` only.
+LOG_BUDGET = 8_000_000
+LEAST_TAIL = 1_000
 #: Bytes of one video, and of all videos together, put into the page; longer ones are linked.
 VIDEO_INLINE = 3_000_000
 VIDEO_BUDGET = 24_000_000
@@ -118,6 +121,7 @@ class ReportView:
         self._folder = folder
         self._pictures = pictures
         self._video_left = video_budget
+        self._log_left = LOG_BUDGET
         self._shown: dict[str, str] = {}
         self._ids = {scenario.id: f"s{n}" for n, scenario in enumerate(run.scenarios, 1)}
         self.image = image_name(run.environment)
@@ -226,7 +230,11 @@ class ReportView:
     def log_tail(self, artifact: ArtifactRecord) -> str:
         """Return the end of a log, "" when it is empty or gone."""
         file = self._folder.file(artifact.path)
-        return tail_of(file, LOG_TAIL) if file else ""
+        if file is None:
+            return ""
+        tail = tail_of(file, max(LEAST_TAIL, min(LOG_TAIL, self._log_left)))
+        self._log_left -= len(tail)
+        return tail
 
     def href(self, artifact: ArtifactRecord) -> str:
         """Return the link to a kept file, "" when it is gone."""

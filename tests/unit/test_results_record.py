@@ -15,7 +15,7 @@ from tailstest.core.settings import Settings
 from tailstest.core.verdict import Verdict
 from tailstest.results.recorder import attach
 from tailstest.results.report import build_report
-from tailstest.results.run_builder import RunBuilder, load_run
+from tailstest.results.run_builder import ENDED_HERE, RunBuilder, load_run
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import Run
 from tailstest.results.terminal import Terminal
@@ -68,6 +68,8 @@ def test_a_killed_run_can_be_reported_from_its_log(tmp_path: Path) -> None:
     killed = run.scenario("killed")
     assert killed is not None
     assert killed.verdict is Verdict.INCOMPLETE
+    assert killed.last is not None
+    assert killed.last.reason == ENDED_HERE
     assert run.log_is_cut
     assert run.exit_status == 1
     page = build_report(folder.path).read_text()
