@@ -17,13 +17,27 @@ Json = Mapping[str, Any]
 
 #: Rows, boxes and words shown of one look; a screen full of text has some hundred words.
 MAX_ITEMS = 400
-_PLACES = ("place", "found_at", "region", "best", "position")
+_PLACES = ("place", "region")
+_FOUND = ("found", "moved", "partly covered")
+#: Measures of `screen.look.Scores` as people read them, and whether more is better; what is not
+#: listed needs at least its threshold.
+_MEASURES = {
+    "correlation": ("similarity of shape", True),
+    "contrast": ("contrast (1 is equal)", True),
+    "brightness": ("change of brightness", False),
+    "difference": ("largest difference", False),
+    "colour": ("distance in colour", False),
+}
 _THRESHOLDS = ("threshold", "needed", "limit", "required")
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle on the frame, in its pixels; `kind` is "searched", "found" or "best"."""
+    """A rectangle on the frame, in its pixels.
+
+    `kind` is "searched", "recorded" (where the reference has it), "found", "best" (the nearest
+    candidate) or "differs" (where that differs most).
+    """
 
     x: int
     y: int
@@ -43,6 +57,19 @@ class Score:
     threshold: float | None
     ok: bool | None
     outcome: str
+    at_least: bool = True
+
+    @property
+    def needed(self) -> str:
+        """The threshold in words, "" without one."""
+        if self.threshold is None:
+            return ""
+        return f"{'at least' if self.at_least else 'at most'} {self.threshold:.4g}"
+
+    @property
+    def result(self) -> str:
+        """What the comparison says, "" when nothing was compared."""
+        return {True: "good", False: "too low" if self.at_least else "too much", None: ""}[self.ok]
 
 
 @dataclass(frozen=True)
@@ -95,25 +122,24 @@ class LookView:
 
     @property
     def boxes(self) -> list[Box]:
-        """The searched regions and the places found, those searched first."""
-        boxes = []
-        searched = self.look.get("searched")
-        for region in _regions(searched):
-            boxes.append(Box(*region, "searched", "searched"))
+        """The searched regions first, then where it was recorded, the places, the differences."""
         places = list(_areas(self.look)) or [self.look]
+        searched = [*_regions(self.look.get("searched"))]
+        for area in places:
+            searched += _regions(area.get("searched"))
+        boxes = [Box(*region, "searched", "searched") for region in dict.fromkeys(searched)]
         for number, area in enumerate(places, 1):
-            kind = "found" if self.record.found else "best"
-            label = str(area.get("outcome", self.outcome)).lower().replace("_", " ")
+            label = _outcome(area) or self.outcome
+            kind = "found" if self.record.found or label in _FOUND else "best"
             if len(places) > 1:
                 label = f"{number}: {label}" if label else str(number)
-            recorded = next(iter(_regions(area.get("searched"))), None)
-            if recorded is not None and area is not self.look:
-                boxes.append(Box(*recorded, "searched", "searched"))
-            for key in _PLACES:
-                place = next(iter(_regions(area.get(key))), None)
-                if place is not None:
-                    boxes.append(Box(*place, kind, label))
-                    break
+            place = next((r for key in _PLACES for r in _regions(area.get(key))), None)
+            if place is None:
+                continue
+            recorded = [region for region in _regions(area.get("recorded")) if region != place]
+            boxes += [Box(*region, "recorded", "recorded here") for region in recorded]
+            boxes.append(Box(*place, kind, label))
+            boxes += [Box(*region, "differs", "") for region in _regions(area.get("differs"))]
         return boxes[:MAX_ITEMS]
 
     @property
@@ -123,10 +149,8 @@ class LookView:
         rows: list[Score] = []
         for number, area in enumerate(areas, 1):
             name = str(area.get("name") or area.get("id") or f"area {number}")
-            if area.get("type"):
-                name += f" ({area['type']})"
-            outcome = str(area.get("outcome", "")).lower().replace("_", " ")
-            rows += _scores(area, name, outcome)
+            rows += _measured(area, name)
+            rows += _scores(area, name, _outcome(area))
         own = {key: value for key, value in self.look.items() if key != "areas"}
         rows += _scores(own, "text" if self.record.kind == "text" else "picture", self.outcome)
         return rows[:MAX_ITEMS]
@@ -154,7 +178,12 @@ class LookView:
         known = {"outcome", "found", "reference", "explanation", "explain", "text"}
         rows = []
         for key, value in self.look.items():
-            if key in known or isinstance(value, (Mapping, list, bool)) or value in (None, ""):
+            if (
+                key in known
+                or (key, value) == ("scale", 1.0)
+                or isinstance(value, (Mapping, list, bool))
+                or value in (None, "")
+            ):
                 continue
             if _threshold(self.look, key) is not None or key.endswith(_THRESHOLDS):
                 continue
@@ -168,6 +197,27 @@ def _areas(look: Json) -> Iterator[Json]:
     for area in areas if isinstance(areas, list) else []:
         if isinstance(area, Mapping):
             yield area
+
+
+def _outcome(area: Json) -> str:
+    return str(area.get("outcome", "")).lower().replace("_", " ")
+
+
+def _measured(area: Json, name: str) -> Iterator[Score]:
+    """Yield the scores of an area in the form {"scores": {name: n}, "limits": {name: n}}."""
+    scores, limits = area.get("scores"), area.get("limits")
+    if not isinstance(scores, Mapping):
+        return
+    for key, score in scores.items():
+        value = _number(score)
+        if value is None:
+            continue
+        label, at_least = _MEASURES.get(key, (str(key), True))
+        limit = _number(limits.get(key)) if isinstance(limits, Mapping) else None
+        ok = None
+        if limit is not None:
+            ok = value >= limit if at_least else abs(value) <= limit
+        yield Score(name, label, value, limit, ok, _outcome(area), at_least)
 
 
 def _scores(values: Json, area: str, outcome: str) -> Iterator[Score]:

@@ -107,8 +107,8 @@ class Review:
             f"  new    {self.folder.path / candidate.picture}",
         ]
         for score in candidate.look.scores:
-            needed = "" if score.threshold is None else f", needed {score.threshold:.3f}"
-            mark = {True: "", False: "  <- too low", None: ""}[score.ok]
+            needed = f", needed {score.needed}" if score.needed else ""
+            mark = f"  <- {score.result}" if score.ok is False else ""
             lines.append(f"  {one_line(score.area)} {score.name}: {score.value:.3f}{needed}{mark}")
         return "\n".join(lines)
 

@@ -47,7 +47,7 @@ OUTCOMES = {
         "It is there, but greyed out.",
         "Look why it cannot be used: is something to be filled in or waited for before?",
     ),
-    "other colour": (
+    "another colour": (
         "It is there, but in another colour.",
         "If the new colour is meant, accept the candidate with: tailstest review",
     ),

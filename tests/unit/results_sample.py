@@ -195,18 +195,35 @@ class Sample:
         }
         look = {
             "reference": "continue",
-            "outcome": "GREYED_OUT",
+            "outcome": "greyed out",
             "found": False,
+            "explanation": '"continue" is there at 912,728, but greyed out: 35% of the contrast',
             "areas": [
                 {
-                    "type": "match",
-                    "outcome": "GREYED_OUT",
+                    "recorded": [908, 724, 102, 28],
                     "place": [912, 728, 102, 28],
+                    "offset": [4, 4],
+                    "outcome": "greyed out",
                     "scores": {
-                        "structure": {"score": 0.992, "threshold": 0.9},
-                        "contrast": {"score": 0.35, "threshold": 0.85},
-                        "hue": {"score": 0.97, "threshold": 0.9},
+                        "correlation": 0.992,
+                        "contrast": 0.35,
+                        "brightness": 61.0,
+                        "difference": 0.04,
+                        "colour": 2.1,
+                        "changed": 0.31,
                     },
+                    "limits": {
+                        "correlation": 0.9,
+                        "contrast": 0.8,
+                        "brightness": 24.0,
+                        "difference": 0.2,
+                        "colour": 9.0,
+                    },
+                    "next_best": 0.41,
+                    "margin": 0.58,
+                    "searched": [880, 700, 144, 68],
+                    "differs": [940, 734, 40, 16],
+                    "explanation": "there at 912,728, but greyed out: 35% of the contrast",
                 }
             ],
             "searched": [880, 700, 144, 68],

@@ -55,12 +55,15 @@ def test_a_failure_says_what_was_wanted_seen_and_what_to_do(tmp_path: Path) -> N
     assert "it is there, but greyed out" in said["Seen"]
     assert said["What to do"].startswith("select a language before")
     rows = [[text_of(cell) for cell in row.iter("td")] for row in one.xpath(".//tbody/tr")]
-    assert ["area 1 (match)", "contrast", "0.350", "0.850", "too low: greyed out"] in rows
-    assert ["area 1 (match)", "structure", "0.992", "0.900", "enough"] in rows
+    contrast = ["area 1", "contrast (1 is equal)", "0.350", "at least 0.8", "too low: greyed out"]
+    assert contrast in rows
+    assert ["area 1", "similarity of shape", "0.992", "at least 0.9", "good"] in rows
+    brightness = ["area 1", "change of brightness", "61.000", "at most 24", "too much: greyed out"]
+    assert brightness in rows
     assert "Linux version 6.1" in text
     assert "Product: the image did not do" in text
     boxes = [(box.get("x"), box.get("y")) for box in one.iter("rect")]
-    assert boxes == [("880", "700"), ("912", "728")]
+    assert boxes == [("880", "700"), ("908", "724"), ("912", "728"), ("940", "734")]
     assert len(one.xpath(".//fieldset//figure//img")) == 3
 
 

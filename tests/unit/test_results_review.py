@@ -78,8 +78,8 @@ class Suite:
             files["candidate_json"] = self.folder.evidence.relative(file)
         look = {
             "reference": reference,
-            "outcome": "OTHER_COLOUR",
-            "areas": [{"scores": {"hue": {"score": 0.2, "threshold": 0.9}}}],
+            "outcome": "another colour",
+            "areas": [{"scores": {"colour": 20.0}, "limits": {"colour": 9.0}}],
         }
         self.events.publish(
             Looked(kind="reference", wanted=[reference], found=False, look=look, files=files)
@@ -105,8 +105,8 @@ def test_candidates_are_listed_once_each(suite: Suite) -> None:
     assert keys == ["continue", "continue~2", "plain", "../../outside"]
     text = review.describe(review.candidates[0])
     assert str(suite.button) in text
-    assert "other colour" in text
-    assert "hue: 0.200, needed 0.900  <- too low" in text
+    assert "another colour" in text
+    assert "distance in colour: 20.000, needed at most 9  <- too much" in text
 
 
 def test_accepting_replaces_the_picture_and_keeps_what_a_person_set(suite: Suite) -> None:
