@@ -13,15 +13,23 @@ import socket
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from hashlib import blake2s
 from pathlib import Path, PurePath
-from xml.sax.saxutils import escape
 
 from tailstest.core.errors import InfrastructureError
 from tailstest.core.text import printable, shortened
 from tailstest.core.verdict import Verdict
 from tailstest.results.environment_view import find_fact
+from tailstest.results.junit_text import (
+    MAX_NAME,
+    bounded,
+    clean,
+    message_of,
+    name_of,
+    one_line,
+    unique_classnames,
+    unique_names,
+    unused,
+)
 from tailstest.results.run_folder import EVENTS_FILE, RunFolder
 from tailstest.results.run_record import AttemptRecord, Run, ScenarioRecord
 from tailstest.results.text_tail import tail_of
@@ -29,9 +37,6 @@ from tailstest.results.text_tail import tail_of
 #: GitLab refuses JUnit files above 30 MB
 #: (https://docs.gitlab.com/ee/ci/testing/unit_test_reports.html); markup needs room too.
 MAX_FILE_BYTES = 20_000_000
-#: Bytes of one message or name; both consumers show them on one line.
-MAX_MESSAGE = 2_000
-MAX_NAME = 400
 
 _MARKER = "[[ATTACHMENT|"
 _KINDS = {
@@ -98,19 +103,19 @@ class _Writer:
         self._limit = min(output_limit, MAX_FILE_BYTES // count)
         # Where the run took place, which may not be where this file is made.
         own = socket.gethostname() or "localhost"
-        self._hostname = _name(find_fact(run.environment, "hostname"), own)
+        self._hostname = name_of(find_fact(run.environment, "hostname"), own)
 
     def build(self) -> ET.Element:
         run = self._run
-        root = ET.Element("testsuites", {"name": _name(run.run_id, "tailstest")})
+        root = ET.Element("testsuites", {"name": name_of(run.run_id, "tailstest")})
         by_file: dict[str, list[ScenarioRecord]] = {}
         for scenario in run.scenarios:
             by_file.setdefault(self._feature_file(scenario), []).append(scenario)
-        names = _unique_classnames(by_file)
+        names = unique_classnames(by_file)
         for file, scenarios in by_file.items():
             root.append(self._suite(file, names[file], scenarios))
         if run.problems:
-            root.append(self._problems(_unused(PROBLEMS_SUITE, names.values())))
+            root.append(self._problems(unused(PROBLEMS_SUITE, set(names.values()))))
         for key in ("tests", "failures", "errors", "skipped"):
             root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
         root.set("time", f"{run.seconds:.3f}")
@@ -126,7 +131,7 @@ class _Writer:
     def _suite(self, file: str, classname: str, scenarios: list[ScenarioRecord]) -> ET.Element:
         starts = [attempt.started for s in scenarios for attempt in s.attempts[:1]]
         suite = self._empty_suite(file, min(starts, default=self._run.started))
-        names = _unique_names(scenarios)
+        names = unique_names(scenarios)
         for scenario in scenarios:
             case = self._case(scenario, classname, names[scenario.id])
             case.set("file", file)
@@ -149,7 +154,7 @@ class _Writer:
         reason = attempt.reason if attempt else "the run ended before this scenario began"
         if verdict in _KINDS:
             tag, kind = _KINDS[verdict]
-            child = ET.SubElement(case, tag, {"message": _message(reason or str(verdict))})
+            child = ET.SubElement(case, tag, {"message": message_of(reason or str(verdict))})
             if kind:
                 child.set("type", kind)
                 child.text = self._explanation(scenario, reason)
@@ -169,7 +174,7 @@ class _Writer:
             lines.append(f"What to do: {step.hint}")
         if step is not None and step.details:
             lines += ["", step.details]
-        return _bounded("\n".join(lines), self._limit // 4, self._path(EVENTS_FILE))
+        return bounded("\n".join(lines), self._limit // 4, self._path(EVENTS_FILE))
 
     def _output(self, scenario: ScenarioRecord, attempt: AttemptRecord) -> str:
         """Markers first, so that cutting never hits them, then the steps, then serial output."""
@@ -183,9 +188,9 @@ class _Writer:
             for step in one.steps:
                 lines.append(f"{step.verdict:>10}  {step.seconds:8.3f} s  {step.title}")
             lines += [f"{note.level:>10}  {note.text}" for note in one.notes]
-        steps = _bounded("\n".join(lines), self._limit // 4, self._path(EVENTS_FILE))
+        steps = bounded("\n".join(lines), self._limit // 4, self._path(EVENTS_FILE))
         if attempt.verdict is Verdict.PASSED:
-            return head + _clean(steps)
+            return head + clean(steps)
         room = self._limit - len((head + steps).encode()) - self._limit // 4
         tails = [a for a in attempt.artifacts if a.kind in ("serial", "log")]
         for artifact in tails:
@@ -194,10 +199,10 @@ class _Writer:
                 continue
             share = room // len(tails)
             where = self._path(artifact.path)
-            text = _bounded(tail_of(file, share), share, where)
+            text = bounded(tail_of(file, share), share, where)
             title = shortened(artifact.title or artifact.kind, MAX_NAME)
             steps += f"\n\n{title} (the end; all of it: {where})\n{text}"
-        return head + _clean(steps)
+        return head + clean(steps)
 
     def _attachments(self, attempt: AttemptRecord) -> list[str]:
         """The picture first: GitLab shows one attachment only."""
@@ -212,21 +217,21 @@ class _Writer:
         path = self._folder.path / relative
         if path.is_relative_to(self._project):
             path = path.relative_to(self._project)
-        return _one_line(path.as_posix())
+        return one_line(path.as_posix())
 
     def _problems(self, name: str) -> ET.Element:
         suite = self._empty_suite(name, self._run.started)
         seen: Counter[str] = Counter()
         for problem in self._run.problems:
-            title = _name(problem, "problem")
+            title = name_of(problem, "problem")
             seen[title] += 1
             if seen[title] > 1:
                 title += f" ({seen[title]})"
             case = ET.SubElement(
                 suite, "testcase", {"name": title, "classname": name, "time": "0.000"}
             )
-            error = ET.SubElement(case, "error", {"message": _message(problem), "type": "test"})
-            error.text = _bounded(problem, self._limit, self._path(EVENTS_FILE))
+            error = ET.SubElement(case, "error", {"message": message_of(problem), "type": "test"})
+            error.text = bounded(problem, self._limit, self._path(EVENTS_FILE))
         _total(suite)
         return suite
 
@@ -237,94 +242,3 @@ def _total(suite: ET.Element) -> None:
     for key, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(key, str(sum(case.find(tag) is not None for case in cases)))
     suite.set("time", f"{sum(float(case.get('time', '0')) for case in cases):.3f}")
-
-
-def _unique_names(scenarios: Iterable[ScenarioRecord]) -> dict[str, str]:
-    """Give each scenario (by id) of one file a name of its own; equal ones get their line."""
-    scenarios = list(scenarios)
-    plain = {s.id: _name(s.name, "(unnamed scenario)") for s in scenarios}
-    count = Counter(plain.values())
-    count["(unnamed scenario)"] += 1  # always with its line, so that adding one renames no other
-    result: dict[str, str] = {}
-    used: set[str] = set()
-    for scenario in scenarios:
-        name = plain[scenario.id]
-        if count[name] > 1:
-            name += f" (line {_name(scenario.location.rpartition(':')[2], '?')})"
-        name = _unused(name, used)
-        used.add(name)
-        result[scenario.id] = name
-    return result
-
-
-def _unused(name: str, used: Iterable[str]) -> str:
-    taken = set(used)
-    candidate, number = name, 2
-    while candidate in taken:
-        candidate = f"{name} ({number})"
-        number += 1
-    return candidate
-
-
-def _unique_classnames(files: Mapping[str, object]) -> dict[str, str]:
-    """Turn paths into dotted names; two paths that would meet get a digest of the path."""
-    plain = {
-        file: ".".join(
-            part.replace(".", "_") for part in PurePath(file.removesuffix(".feature")).parts
-        ).lstrip("/.")
-        or "features"
-        for file in files
-    }
-    count = Counter(plain.values())
-    return {
-        file: name
-        if count[name] == 1
-        else f"{name}-{blake2s(file.encode('utf-8', 'replace'), digest_size=3).hexdigest()}"
-        for file, name in plain.items()
-    }
-
-
-def _clean(text: str) -> str:
-    """Make text from tests and guests valid in XML and unable to forge an attachment."""
-    return printable(text).replace("[[ATTACHMENT", "[ [ATTACHMENT")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(_clean(text).split())
-
-
-def _name(text: str, fallback: str) -> str:
-    name = _one_line(text) or fallback
-    if len(name) <= MAX_NAME:
-        return name
-    digest = blake2s(name.encode("utf-8", "replace"), digest_size=4).hexdigest()
-    return f"{name[:MAX_NAME]}... {digest}"
-
-
-def _message(text: str) -> str:
-    line = _one_line(text.strip().partition("\n")[0])
-    return line if len(line) <= MAX_MESSAGE else line[:MAX_MESSAGE] + "..."
-
-
-def _bounded(text: str, limit: int, where: str) -> str:
-    """Return cleaned text of at most `limit` bytes in the file, with a note naming the whole.
-
-    Bytes are counted as XML writes them, so that a guest sending only "&" gains nothing.
-    """
-    text = _clean(text)
-    total = _size(text)
-    if total <= limit:
-        return text
-    note = f"\n[... shortened, {total} bytes in all; the whole: {where} ...]\n"
-    half = max(0, (limit - _size(note)) // 2)
-    while half:
-        head, tail = text[:half], text[-half:]
-        size = _size(head) + _size(tail)
-        if size <= limit - _size(note):
-            return head + note + tail
-        half = min(half - 1, half * max(1, limit - _size(note)) // size)
-    return note
-
-
-def _size(text: str) -> int:
-    return len(escape(text).encode("utf-8", "replace"))

@@ -27,6 +27,7 @@ _MEASURES = {
     "brightness": ("change of brightness", False),
     "difference": ("largest difference", False),
     "colour": ("distance in colour", False),
+    "changed": ("share of changed pixels", False),
 }
 _THRESHOLDS = ("threshold", "needed", "limit", "required")
 

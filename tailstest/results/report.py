@@ -78,6 +78,7 @@ def build_report(
     """
     if isinstance(folder, Path):
         folder = RunFolder.open(folder)
+    folder.release_reserve()  # a killed run has left it
     run = load_run(folder)
     limit = (settings or Settings()).junit_output_limit
     write_junit(run, folder, output_limit=limit, project=project)

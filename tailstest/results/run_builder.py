@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from tailstest.core.events import Event
 from tailstest.core.verdict import Verdict
+from tailstest.results.event_fields import (
+    Json,
+    file_of,
+    index_of,
+    list_of,
+    number_of,
+    text_of,
+    verdict_in,
+)
 from tailstest.results.event_log import read_events
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import (
@@ -21,8 +29,6 @@ from tailstest.results.run_record import (
 )
 
 ENDED_HERE = "the run ended while this was going on"
-
-Json = Mapping[str, Any]
 
 
 class RunBuilder:
@@ -59,11 +65,11 @@ class RunBuilder:
 
     def apply(self, event: Json) -> None:
         """Take an event as JSON; unknown ones are ignored, missing fields count as empty."""
-        time = _number(event, "time")
+        time = number_of(event, "time")
         if time:
             self.run.started = self.run.started or time
             self.run.ended = max(self.run.ended, time)
-        handler = self._handlers.get(_text(event, "event"))
+        handler = self._handlers.get(text_of(event, "event"))
         if handler is not None:
             handler(event)
 
@@ -81,43 +87,43 @@ class RunBuilder:
         return self.run
 
     def _run_started(self, event: Json) -> None:
-        self.run.run_id = _text(event, "run_id")
-        self.run.command = [str(word) for word in _list(event, "command")]
+        self.run.run_id = text_of(event, "run_id")
+        self.run.command = [str(word) for word in list_of(event, "command")]
         environment = event.get("environment")
         self.run.environment = environment if isinstance(environment, Mapping) else {}
 
     def _plan_made(self, event: Json) -> None:
-        for planned in _list(event, "scenarios"):
+        for planned in list_of(event, "scenarios"):
             if isinstance(planned, Mapping):
-                location = _text(planned, "location")
+                location = text_of(planned, "location")
                 self.run.add(
                     ScenarioRecord(
-                        id=_text(planned, "id"),
-                        name=_text(planned, "name"),
-                        feature=_text(planned, "feature"),
-                        feature_file=_file_of(location),
+                        id=text_of(planned, "id"),
+                        name=text_of(planned, "name"),
+                        feature=text_of(planned, "feature"),
+                        feature_file=file_of(location),
                         location=location,
                     )
                 )
         self.run.excluded = [
             {key: str(value) for key, value in item.items()}
-            for item in _list(event, "excluded")
+            for item in list_of(event, "excluded")
             if isinstance(item, Mapping)
         ]
-        self.run.problems = [str(problem) for problem in _list(event, "problems")]
-        self.run.selection = _text(event, "selection")
+        self.run.problems = [str(problem) for problem in list_of(event, "problems")]
+        self.run.selection = text_of(event, "selection")
 
     def _scenario_started(self, event: Json) -> None:
-        location = _text(event, "location")
-        scenario = self.run.add(ScenarioRecord(_text(event, "scenario_id"), "", "", "", location))
-        scenario.name = _text(event, "name")
-        scenario.feature = _text(event, "feature")
-        scenario.feature_file = _text(event, "feature_file") or _file_of(location)
+        location = text_of(event, "location")
+        scenario = self.run.add(ScenarioRecord(text_of(event, "scenario_id"), "", "", "", location))
+        scenario.name = text_of(event, "name")
+        scenario.feature = text_of(event, "feature")
+        scenario.feature_file = text_of(event, "feature_file") or file_of(location)
         scenario.location = location
-        scenario.tags = [str(tag) for tag in _list(event, "tags")]
-        scenario.description = _text(event, "description")
-        steps = [StepRecord(i, str(text)) for i, text in enumerate(_list(event, "steps"))]
-        self._attempt = AttemptRecord(started=_number(event, "time"), steps=steps)
+        scenario.tags = [str(tag) for tag in list_of(event, "tags")]
+        scenario.description = text_of(event, "description")
+        steps = [StepRecord(i, str(text)) for i, text in enumerate(list_of(event, "steps"))]
+        self._attempt = AttemptRecord(started=number_of(event, "time"), steps=steps)
         self._step = None
         scenario.attempts.append(self._attempt)
 
@@ -125,15 +131,15 @@ class RunBuilder:
         attempt = self._attempt_of(event)
         if attempt is None:
             return
-        step = attempt.step(_index(event))
-        step.keyword = _text(event, "keyword").strip()
-        step.text = _text(event, "text")
-        step.location = _text(event, "location")
+        step = attempt.step(index_of(event))
+        step.keyword = text_of(event, "keyword").strip()
+        step.text = text_of(event, "text")
+        step.location = text_of(event, "location")
         step.table = [
-            [str(cell) for cell in row] for row in _list(event, "table") if isinstance(row, list)
+            [str(cell) for cell in row] for row in list_of(event, "table") if isinstance(row, list)
         ]
-        step.doc = _text(event, "doc")
-        step.started = _number(event, "time")
+        step.doc = text_of(event, "doc")
+        step.started = number_of(event, "time")
         step.verdict = Verdict.INCOMPLETE
         self._step = step
 
@@ -141,12 +147,12 @@ class RunBuilder:
         attempt = self._attempt_of(event)
         if attempt is None:
             return
-        step = attempt.step(_index(event))
-        step.verdict = _verdict(event)
-        step.seconds = _number(event, "seconds")
-        step.error = _text(event, "error")
-        step.hint = _text(event, "hint")
-        step.details = _text(event, "details")
+        step = attempt.step(index_of(event))
+        step.verdict = verdict_in(event)
+        step.seconds = number_of(event, "seconds")
+        step.error = text_of(event, "error")
+        step.hint = text_of(event, "hint")
+        step.details = text_of(event, "details")
         if step.started is not None:
             self._step = step
 
@@ -154,9 +160,9 @@ class RunBuilder:
         attempt = self._attempt_of(event)
         if attempt is None:
             return
-        attempt.verdict = _verdict(event)
-        attempt.seconds = _number(event, "seconds")
-        attempt.error = _text(event, "error")
+        attempt.verdict = verdict_in(event)
+        attempt.seconds = number_of(event, "seconds")
+        attempt.error = text_of(event, "error")
         attempt.is_finished = True
 
     def _run_finished(self, event: Json) -> None:
@@ -168,11 +174,11 @@ class RunBuilder:
     def _frame_kept(self, event: Json) -> None:
         self._place().frames.append(
             FrameRecord(
-                path=_text(event, "path"),
-                reason=_text(event, "reason"),
-                width=int(_number(event, "width")),
-                height=int(_number(event, "height")),
-                time=_number(event, "time"),
+                path=text_of(event, "path"),
+                reason=text_of(event, "reason"),
+                width=int(number_of(event, "width")),
+                height=int(number_of(event, "height")),
+                time=number_of(event, "time"),
             )
         )
 
@@ -180,8 +186,8 @@ class RunBuilder:
         look, files = event.get("look"), event.get("files")
         self._place().looks.append(
             LookRecord(
-                kind=_text(event, "kind"),
-                wanted=[str(name) for name in _list(event, "wanted")],
+                kind=text_of(event, "kind"),
+                wanted=[str(name) for name in list_of(event, "wanted")],
                 found=bool(event.get("found")),
                 look=look if isinstance(look, Mapping) else {},
                 files=(
@@ -189,37 +195,37 @@ class RunBuilder:
                     if isinstance(files, Mapping)
                     else {}
                 ),
-                time=_number(event, "time"),
+                time=number_of(event, "time"),
             )
         )
 
     def _typed(self, event: Json) -> None:
-        repaired = int(_number(event, "repaired"))
-        text = f"typed {_text(event, 'text')!r}"
+        repaired = int(number_of(event, "repaired"))
+        text = f"typed {text_of(event, 'text')!r}"
         if repaired:
             text += f" and {repaired} lost keys again after reading back"
         self._note(event, text, "warning" if repaired else "input")
 
     def _machine_changed(self, event: Json) -> None:
-        detail = _text(event, "detail")
-        text = f"machine {_text(event, 'machine')}: {_text(event, 'state')}"
+        detail = text_of(event, "detail")
+        text = f"machine {text_of(event, 'machine')}: {text_of(event, 'state')}"
         is_bad = event.get("state") in ("crashed", "watchdog")
         self._note(
             event, f"{text} ({detail})" if detail else text, "warning" if is_bad else "machine"
         )
 
     def _noted(self, event: Json) -> None:
-        self._note(event, _text(event, "text"), _text(event, "level") or "info")
+        self._note(event, text_of(event, "text"), text_of(event, "level") or "info")
 
     def _note(self, event: Json, text: str, level: str) -> None:
-        self._place().notes.append(NoteRecord(text, level, _number(event, "time")))
+        self._place().notes.append(NoteRecord(text, level, number_of(event, "time")))
 
     def _artifact_kept(self, event: Json) -> None:
         (self._attempt or self.run).artifacts.append(
             ArtifactRecord(
-                kind=_text(event, "kind"),
-                path=_text(event, "path"),
-                title=_text(event, "title"),
+                kind=text_of(event, "kind"),
+                path=text_of(event, "path"),
+                title=text_of(event, "title"),
                 truncated=bool(event.get("truncated")),
             )
         )
@@ -228,7 +234,7 @@ class RunBuilder:
         return self._step or self._attempt or self.run
 
     def _attempt_of(self, event: Json) -> AttemptRecord | None:
-        scenario = self.run.scenario(_text(event, "scenario_id"))
+        scenario = self.run.scenario(text_of(event, "scenario_id"))
         return scenario.last if scenario else None
 
 
@@ -265,40 +271,3 @@ def _cut_off(attempt: AttemptRecord, ended: float) -> None:
         if step.verdict is Verdict.INCOMPLETE and not step.error:
             step.error = ENDED_HERE
             step.seconds = max(0.0, ended - (step.started or ended))
-
-
-def _text(event: Json, key: str) -> str:
-    value = event.get(key, "")
-    return value if isinstance(value, str) else str(value)
-
-
-def _number(event: Json, key: str) -> float:
-    value = event.get(key, 0.0)
-    is_number = isinstance(value, (int, float)) and abs(value) < 1e12
-    return float(value) if is_number else 0.0
-
-
-def _list(event: Json, key: str) -> list[Any]:
-    value = event.get(key)
-    return value if isinstance(value, list) else []
-
-
-#: No scenario has more steps than this; a damaged log must not make us allocate at will.
-_MAX_STEPS = 10_000
-
-
-def _index(event: Json) -> int:
-    return min(max(0, int(_number(event, "index"))), _MAX_STEPS)
-
-
-def _verdict(event: Json) -> Verdict:
-    try:
-        return Verdict(_text(event, "verdict"))
-    except ValueError:
-        return Verdict.INCOMPLETE
-
-
-def _file_of(location: str) -> str:
-    """Return the file of "file:line"."""
-    file, separator, line = location.rpartition(":")
-    return file if separator and line.isdigit() else location
