@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from tailstest.core.errors import InfrastructureError, TailstestError, UsageError
+from tailstest.core.errors import InfrastructureError, UsageError
 from tailstest.core.paths import safe_stem
 from tailstest.results.look_view import LookView
 from tailstest.results.page import render_page, write_page
@@ -230,49 +230,6 @@ class Review:
         replace_files(
             [(self.folder.path / DECISIONS_FILE, json.dumps(content, indent=2).encode("ascii"))]
         )
-
-
-def review_one_by_one(
-    review: Review, *, ask: Callable[[str], str], say: Callable[[str], None]
-) -> tuple[int, int]:
-    """Ask about every candidate that is not decided yet.
-
-    Args:
-        ask: shows a question and returns the answer; EOFError or KeyboardInterrupt stops.
-        say: prints some lines.
-
-    Returns:
-        Numbers of candidates accepted and refused.
-    """
-    accepted = refused = 0
-    pending = review.pending
-    for number, candidate in enumerate(pending, 1):
-        say(f"\n[{number} of {len(pending)}] {review.describe(candidate)}")
-        while True:
-            try:
-                answer = ask("accept it? [y]es, [n]o, [s]kip, [p]age, [q]uit: ").strip().lower()
-            except (EOFError, KeyboardInterrupt):
-                answer = "q"
-            if answer in ("y", "yes"):
-                try:
-                    files = review.accept(candidate)
-                except TailstestError as error:
-                    say(str(error))
-                    break
-                say("  written: " + ", ".join(map(str, files)))
-                accepted += 1
-            elif answer in ("n", "no"):
-                review.refuse(candidate)
-                refused += 1
-            elif answer in ("p", "page"):
-                say(f"  open this in a browser: {review.write_page().as_uri()}")
-                continue
-            elif answer in ("q", "quit"):
-                return accepted, refused
-            elif answer not in ("s", "skip"):
-                continue
-            break
-    return accepted, refused
 
 
 def _failed_looks(run: Run) -> Iterator[tuple[str, str, LookRecord]]:

@@ -187,7 +187,9 @@ class Terminal:
         line = Text().append(f"{words.sign} {words.label:<10}", STYLES[verdict])
         line.append(f" {duration(max(0.0, seconds)):>9}  ", "dim")
         line.append(one_line(self._progress.name) or "(unnamed scenario)")
-        self._print(line.append(f"  {one_line(self._location)}", "dim"))
+        if verdict in _BAD or not self._is_live:
+            line.append(f"  {one_line(self._location)}", "dim")
+        self._print(line)
 
     def _trouble(self, error: str, hint: str, verdict: Verdict) -> None:
         lines = shown(error, MAX_ERROR).splitlines() or ["no reason was given"]

@@ -22,6 +22,7 @@ from tailstest.core.events import ArtifactKept, Events
 from tailstest.core.settings import Settings
 from tailstest.results import report
 from tailstest.results.recorder import attach
+from tailstest.results.review import Review
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.video import VideoRecorder
 
@@ -251,3 +252,11 @@ def test_nothing_is_wider_than_the_window(page: webdriver.Chrome, width: int) ->
         assert page.execute_script(wide) <= 0
     finally:
         page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_review_page_has_no_complaints(browser: webdriver.Chrome, run: RunFolder) -> None:
+    browser.get(Review(run, []).write_page().as_uri())
+    complaints(browser)
+    browser.refresh()
+    assert len(browser.find_elements(By.CSS_SELECTOR, "fieldset img")) == 3
+    assert complaints(browser) == []

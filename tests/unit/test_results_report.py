@@ -216,3 +216,29 @@ def test_the_budget_goes_to_failures_first(tmp_path: Path) -> None:
     last = pictures.full(frames[-1])
     assert last is not None
     assert last.src
+
+
+@pytest.mark.parametrize(
+    "log", [b"", b'{"event": "PlanMade", "problems": ["a.feature:1: bad"]}', b"{"]
+)
+def test_a_run_without_scenarios_is_never_green(tmp_path: Path, log: bytes) -> None:
+    folder = RunFolder.create(tmp_path)
+    folder.events_file.write_bytes(log)
+    page = html.fromstring(build_report(folder).read_text())
+    assert "No scenario ran" in text_of(page)
+    assert "Exit status 2" in text_of(page)
+    assert "1970" not in text_of(page)
+    assert page.xpath("//header[contains(@class, 'v-errored')]")
+
+
+def test_names_in_any_script_stay_as_they_are_in_the_page(tmp_path: Path) -> None:
+    folder, events = RunFolder.create(tmp_path), Events()
+    names = ["Démarrage", "キー", "Přihlášení", "boot 🙂", "boot 🙃", ""]
+    with attach(events, folder, Settings()):
+        sample = Sample(folder, events)
+        for number, name in enumerate(names):
+            sample.start(str(number), name, [])
+            sample.end(str(number), "passed")
+    page = page_of(folder)
+    shown = [bdi.text for bdi in page.xpath("//details[@data-verdict]/summary//bdi")]
+    assert shown == [*names[:-1], "(unnamed scenario)"]

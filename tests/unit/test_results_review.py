@@ -14,7 +14,8 @@ from tailstest.core.events import Events, Looked
 from tailstest.core.settings import Settings
 from tailstest.results.recorder import attach
 from tailstest.results.reference_files import merged_definition, replace_files
-from tailstest.results.review import ACCEPTED, REFUSED, Review, review_one_by_one
+from tailstest.results.review import ACCEPTED, REFUSED, Review
+from tailstest.results.review_session import accept_many, review_one_by_one
 from tailstest.results.run_folder import RunFolder
 
 OLD = {
@@ -228,3 +229,13 @@ def test_files_are_replaced_together_or_not_at_all(tmp_path: Path) -> None:
         replace_files([(first, b"new"), (tmp_path / "gone" / "second", b"new")])
     assert first.read_text() == "old"
     assert list(tmp_path.iterdir()) == [first]
+
+
+def test_many_are_accepted_at_once_and_trouble_with_one_stops_no_other(suite: Suite) -> None:
+    review = suite.review()
+    written, trouble = accept_many(review, review.pending)
+    assert suite.button in written
+    assert suite.plain in written
+    assert [error.exit_status for error in trouble] == [2]
+    assert shade(suite.button) == 110  # the first of its two candidates
+    assert [one.key for one in review.pending] == ["continue~2", "../../outside"]
