@@ -122,11 +122,14 @@ class _Writer:
         return root
 
     def _feature_file(self, scenario: ScenarioRecord) -> str:
-        file = printable(scenario.feature_file)
-        path = PurePath(file)
-        if path.is_absolute() and path.is_relative_to(self._project):
-            return path.relative_to(self._project).as_posix()
-        return file or "(no file)"
+        """Return the path of its file relative to the project, also through a link."""
+        path = PurePath(printable(scenario.feature_file))
+        if path.is_absolute():
+            for one in (path, Path(path).resolve()):
+                for project in (self._project, self._project.resolve()):
+                    if one.is_relative_to(project):
+                        return one.relative_to(project).as_posix()
+        return path.as_posix() if path.name else "(no file)"
 
     def _suite(self, file: str, classname: str, scenarios: list[ScenarioRecord]) -> ET.Element:
         starts = [attempt.started for s in scenarios for attempt in s.attempts[:1]]

@@ -124,6 +124,7 @@ class ReportView:
         self._video_left = video_budget
         self._log_left = LOG_BUDGET
         self._shown: dict[str, str] = {}
+        self.open = {scenario.id for scenario in (*run.bad, *run.flaky)}
         self._ids = {scenario.id: f"s{n}" for n, scenario in enumerate(run.scenarios, 1)}
         self.image = image_name(run.environment)
         self.digest = image_digest(run.environment)

@@ -217,6 +217,11 @@ class Run:
         wanted = (Verdict.FAILED, Verdict.ERRORED, Verdict.INCOMPLETE)
         return [scenario for scenario in self.scenarios if scenario.verdict in wanted]
 
+    @property
+    def flaky(self) -> list[ScenarioRecord]:
+        """The scenarios whose attempts ended differently."""
+        return [scenario for scenario in self.scenarios if scenario.is_flaky]
+
     @cached_property
     def _by_id(self) -> dict[str, ScenarioRecord]:
         return {scenario.id: scenario for scenario in self.scenarios}

@@ -131,6 +131,9 @@ class Terminal:
         self._print(parts.append(took) if parts else Text("no scenario ran" + took, "bold red"))
         if run.problems:
             self._print(Text(f"{plural(len(run.problems), 'problem')} in the plan", "bold magenta"))
+        if run.flaky:
+            text = f"{plural(len(run.flaky), 'scenario')} ended differently in another attempt"
+            self._print(Text(text, "bold yellow"))
         if run.interrupted:
             self._print(Text("the run was interrupted", "bold yellow"))
         if report is not None:

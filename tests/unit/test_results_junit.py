@@ -222,3 +222,13 @@ def test_the_same_run_gives_the_same_bytes(folder: RunFolder) -> None:
     run = run_of({"name": "a"}, {"name": "b", "verdict": "failed"})
     first = write_junit(run, folder, output_limit=10_000).read_bytes()
     assert write_junit(run, folder, output_limit=10_000).read_bytes() == first
+
+
+def test_a_file_reached_through_a_link_is_the_same_file(folder: RunFolder, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (tmp_path / "link").symlink_to(project)
+    run = run_of({"file": f"{tmp_path}/link/a/x.feature"})
+    for start in (project, tmp_path / "link"):
+        (suite,) = build_junit(run, folder, output_limit=10_000, project=start)
+        assert suite.get("name") == "a/x.feature"

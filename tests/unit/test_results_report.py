@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import re
 import stat
 import time
@@ -20,6 +21,7 @@ from tailstest.results.report import build_report, render_report
 from tailstest.results.run_builder import load_run
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import LookRecord
+from tailstest.results.terminal import Terminal
 
 
 def told(tmp_path: Path) -> RunFolder:
@@ -242,3 +244,20 @@ def test_names_in_any_script_stay_as_they_are_in_the_page(tmp_path: Path) -> Non
     page = page_of(folder)
     shown = [bdi.text for bdi in page.xpath("//details[@data-verdict]/summary//bdi")]
     assert shown == [*names[:-1], "(unnamed scenario)"]
+
+
+def test_a_pass_after_a_failed_attempt_is_not_hidden(tmp_path: Path) -> None:
+    folder, events, stream = RunFolder.create(tmp_path), Events(), io.StringIO()
+    with attach(events, folder, Settings(), terminal=Terminal(folder, stream=stream)):
+        sample = Sample(folder, events)
+        for verdict in ("failed", "passed"):
+            sample.start("a", "twice", ["one"])
+            sample.step("a", 0, "one", verdict=verdict, error="no" if verdict == "failed" else "")
+            sample.end("a", verdict)
+    page = page_of(folder)
+    assert "1 scenario ended differently in another attempt" in text_of(page)
+    assert "1 scenario ended differently in another attempt" in stream.getvalue()
+    one = scenario(page, "twice")
+    assert one.get("open") is not None
+    assert "Attempt 1 ✗Failed" in text_of(one)
+    assert "Attempt 2 ✓Passed" in text_of(one)
