@@ -93,11 +93,11 @@ def test_a_name_that_leads_out_of_the_run_is_not_followed(tmp_path: Path, name: 
     assert run.file("fine") == run.path / "fine"
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+@pytest.fixture(params=["2m"])
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tailstest", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={request.param}", "tailstest", str(disk)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting a small disk needs root")
     try:
@@ -150,3 +150,20 @@ def test_close_on_a_full_disk_tries_everything_and_says_so(small_disk: Path) -> 
     assert "tailstest report" in caught.value.hint
     assert recorder.report_file is None
     assert not list(folder.path.glob("*.new"))
+
+
+@pytest.mark.parametrize("small_disk", ["32m"], indirect=True)
+def test_the_reserve_is_enough_for_the_end_of_a_run_on_a_full_disk(small_disk: Path) -> None:
+    folder, events = RunFolder.create(small_disk, output=small_disk / "run"), Events()
+    recorder = attach(events, folder, Settings())
+    Sample(folder, events).passing()
+    fill(small_disk)
+    with pytest.raises(InfrastructureError):
+        while True:
+            events.publish(Noted(text="y" * 500))
+    events.publish(Noted(text="the last words"))
+    recorder.close()
+    assert b"the last words" in folder.events_file.read_bytes()
+    assert "data:image" in folder.report_file.read_text()
+    assert folder.junit_file.is_file()
+    assert not list(folder.path.glob(".reserve"))
