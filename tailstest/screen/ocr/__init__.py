@@ -1,0 +1,1 @@
+"""OCR engines: each reads the text of a picture, none needs a network."""

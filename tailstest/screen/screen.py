@@ -1,0 +1,363 @@
+"""What a test sees of a machine: single looks and waits for what should be on its screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tailstest.core.deadline import Deadline, Watch
+from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.core.events import Events, Looked
+from tailstest.core.evidence import EvidenceFolder
+from tailstest.core.geometry import Region
+from tailstest.screen import candidate
+from tailstest.screen.camera import Camera
+from tailstest.screen.frame import Frame, FrameSource
+from tailstest.screen.library import ReferenceLibrary
+from tailstest.screen.look import Look
+from tailstest.screen.matching import Matcher
+from tailstest.screen.reader import Reader
+from tailstest.screen.reference import Reference
+from tailstest.screen.stillness import Stillness, changed_region, is_blank
+from tailstest.screen.text_line import TextLine
+from tailstest.screen.text_look import TextLook
+from tailstest.screen.text_wait import TextWait
+
+
+class Screen:
+    """The screen of one machine; `frame` may be called from any thread, the rest from one.
+
+    Looks answer at once about what is on the screen now. Waits look again and again until the
+    answer is the wanted one, and raise CheckFailed at their deadline. A frame that did not change
+    is not searched again.
+
+    Args:
+        source: where frames come from.
+        library: the reference images.
+        events: hears about every search.
+        evidence: where pictures of failed searches go.
+        deadline_scale: factor of the host's slowness on every deadline.
+        default_deadline: seconds a wait may take when the caller does not say, before scaling.
+        reader: reads text; an own one by default.
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        library: ReferenceLibrary,
+        *,
+        events: Events,
+        evidence: EvidenceFolder,
+        deadline_scale: float = 1.0,
+        default_deadline: float = 30.0,
+        reader: Reader | None = None,
+    ) -> None:
+        self.library = library
+        self._camera = Camera(source, deadline_scale)
+        self._events = events
+        self._evidence = evidence
+        self._scale = deadline_scale
+        self._default = default_deadline
+        self._reader = reader or Reader()
+        self._matcher = Matcher()
+
+    @property
+    def watches(self) -> list[Watch]:
+        """Failure conditions: called between two looks of every wait; one that raises ends it."""
+        return self._camera.watches
+
+    @property
+    def last_frame(self) -> Frame | None:
+        """The newest frame that was taken; it stays when the machine is gone."""
+        return self._camera.last_frame
+
+    def frame(self) -> Frame:
+        """Take a picture of what is on the screen now.
+
+        Raises:
+            FrameIncomplete: every picture for some seconds was cut off.
+            InfrastructureError: there is no picture; the machine is off.
+        """
+        return self._camera.frame()
+
+    def look(self, name: str) -> Look:
+        """Search the screen once for a reference, by its name or tag.
+
+        Raises:
+            UsageError: there is no such reference.
+        """
+        look = self._matcher.best(self.frame(), self._wanted(name))
+        self._tell("reference", [name], look.found, look)
+        return look
+
+    def look_text(
+        self,
+        text: str,
+        region: Region | None = None,
+        threshold: float | None = None,
+        *,
+        patient: bool = True,
+    ) -> TextLook:
+        """Read the screen once and look for a text.
+
+        Args:
+            region: the part to read; all of the screen by default.
+            threshold: share of the text that must be read right; see `text_match`.
+            patient: ask the accurate engine too before saying that it is not there.
+        """
+        look = self._reader.look(
+            self.frame(), text, region=region, threshold=threshold, patient=patient
+        )
+        self._tell("text", [text], look.found, look)
+        return look
+
+    def read(self, region: Region | None = None) -> list[TextLine]:
+        """Return all text that can be read now, in screen coordinates."""
+        return self._reader.read(self.frame(), region=region, patient=True)
+
+    def wait_for(self, *names: str, within: float | None = None) -> Look:
+        """Wait until any of some references is there.
+
+        Args:
+            names: names or tags of references.
+            within: seconds, before scaling.
+
+        Raises:
+            CheckFailed: none was there in time; tells what was there instead, and keeps a
+                candidate for a new reference.
+            UsageError: there is no such reference.
+        """
+        wanted = self._wanted(*names)
+        last: list[tuple[Frame, Look]] = []
+
+        def search(frame: Frame) -> Look | None:
+            look = self._matcher.best(frame, wanted)
+            last[:] = [(frame, look)]
+            return look if look.found else None
+
+        deadline = self._deadline(within)
+        found = self._camera.wait(search, deadline)
+        if found is not None:
+            self._tell("reference", list(names), True, found)
+            return found
+        frame, look = last[0]
+        reference = next((each for each in wanted if each.name == look.reference), wanted[0])
+        files = candidate.keep(self._evidence, frame, look, reference)
+        self._tell("reference", list(names), False, look, files)
+        raise CheckFailed(
+            f"waited {deadline.elapsed:.0f} s for {_listed('the picture', names)}: "
+            f"{look.explain()}\n  The screen: {files.get('frame', '')}",
+            hint="if the screen is right, accept the new picture with `tailstest review`",
+        )
+
+    def wait_gone(self, name: str, within: float | None = None) -> None:
+        """Wait until no reference of that name or tag is there.
+
+        Raises:
+            CheckFailed: it is still there at the deadline.
+            UsageError: there is no such reference.
+        """
+        wanted = self._wanted(name)
+        last: list[tuple[Frame, Look]] = []
+
+        def search(frame: Frame) -> Look | None:
+            look = self._matcher.best(frame, wanted)
+            last[:] = [(frame, look)]
+            return None if look.found else look
+
+        deadline = self._deadline(within)
+        if self._camera.wait(search, deadline) is None:
+            frame, look = last[0]
+            files = self._kept_frame(frame, f"still {name}")
+            self._tell("reference", [name], True, look, files)
+            raise CheckFailed(
+                f"waited {deadline.elapsed:.0f} s for the picture “{name}” to disappear, but it is "
+                f"still there: {look.explain()}\n  The screen: {files['frame']}"
+            )
+
+    def wait_text(
+        self,
+        text: str,
+        *,
+        region: Region | None = None,
+        within: float | None = None,
+        threshold: float | None = None,
+    ) -> TextLook:
+        """Wait until a text can be read.
+
+        Args:
+            region: the part of the screen to read; small is quick.
+            within: seconds, before scaling.
+            threshold: share of the text that must be read right; digits always must.
+
+        Raises:
+            CheckFailed: it could not be read in time; tells all that was read.
+        """
+        look, deadline = self._wait_text(text, True, region, within, threshold)
+        if look.found:
+            self._tell("text", [text], True, look)
+            return look
+        files = self._kept_frame(self._camera.newest, f"no {text}")
+        self._tell("text", [text], False, look, files)
+        raise CheckFailed(
+            f"waited {deadline.elapsed:.0f} s for a text: {look.explain()}\n"
+            f"  All that was read by {look.engine}:\n{look.transcript()}\n"
+            f"  The screen: {files['frame']}"
+        )
+
+    def wait_text_gone(
+        self,
+        text: str,
+        *,
+        region: Region | None = None,
+        within: float | None = None,
+        threshold: float | None = None,
+    ) -> None:
+        """Wait until neither engine can read a text any more; see `wait_text`.
+
+        Raises:
+            CheckFailed: it can still be read at the deadline.
+        """
+        look, deadline = self._wait_text(text, False, region, within, threshold)
+        if look.found:
+            files = self._kept_frame(self._camera.newest, f"still {text}")
+            self._tell("text", [text], True, look, files)
+            raise CheckFailed(
+                f"waited {deadline.elapsed:.0f} s for a text to disappear, but {look.explain()}\n"
+                f"  The screen: {files['frame']}"
+            )
+
+    def wait_change(
+        self,
+        *,
+        region: Region | None = None,
+        within: float | None = None,
+        since: Frame | None = None,
+    ) -> Frame:
+        """Wait until the screen, or a part of it, differs from an earlier frame.
+
+        Args:
+            since: the frame to compare with. Take it before pressing a key, so that a quick
+                change is not missed; without it, the first frame of the wait is the one.
+
+        Raises:
+            CheckFailed: nothing changed in time.
+        """
+        base = since or self.frame()
+
+        def search(frame: Frame) -> Frame | None:
+            return frame if changed_region(base, frame, region) is not None else None
+
+        deadline = self._deadline(within)
+        changed = self._camera.wait(search, deadline)
+        if changed is None:
+            raise self._failed(deadline, "the screen to change, but nothing moved", "unchanged")
+        return changed
+
+    def wait_still(
+        self,
+        *,
+        seconds: float,
+        region: Region | None = None,
+        within: float | None = None,
+        refuse_blank: bool = False,
+    ) -> Frame:
+        """Wait until nothing has moved for some time; a blinking caret does not count.
+
+        Stillness does not prove that a screen is ready: a desktop is still before it paints.
+
+        Args:
+            seconds: for how long, not scaled.
+            within: seconds for all of it, before scaling; by default `seconds` more than usual.
+            refuse_blank: a screen of a single colour does not count as still.
+
+        Raises:
+            CheckFailed: something kept moving, or the screen stayed blank.
+            UsageError: `within` is too short for `seconds`.
+        """
+        if within is not None and within * self._scale < seconds:
+            raise UsageError(f"a screen cannot be still for {seconds:g} s within {within:g} s")
+        stillness = Stillness(region)
+
+        def search(frame: Frame) -> Frame | None:
+            is_still = stillness.seconds(frame) >= seconds
+            return frame if is_still and not (refuse_blank and is_blank(frame)) else None
+
+        deadline = self._deadline(self._default + seconds if within is None else within)
+        still = self._camera.wait(search, deadline, even_unchanged=True)
+        if still is None:
+            is_empty = refuse_blank and is_blank(self._camera.newest)
+            what = "it stayed blank" if is_empty else "something kept moving"
+            raise self._failed(
+                deadline, f"the screen to be still for {seconds:g} s, but {what}", "not still"
+            )
+        return still
+
+    def wait_not_blank(self, within: float | None = None) -> Frame:
+        """Wait until the screen shows more than one colour (a cursor alone does not count).
+
+        Raises:
+            CheckFailed: it stayed blank.
+        """
+        deadline = self._deadline(within)
+        frame = self._camera.wait(lambda frame: None if is_blank(frame) else frame, deadline)
+        if frame is None:
+            raise self._failed(
+                deadline, "something to appear, but the screen stayed blank", "blank"
+            )
+        return frame
+
+    def close(self) -> None:
+        """Stop reading; the last frame stays available."""
+        self._reader.close()
+
+    def _wanted(self, *names: str) -> list[Reference]:
+        found = {each.name: each for name in names for each in self.library.wanted(name)}
+        if not found:
+            raise UsageError("no name of a picture to wait for was given")
+        return list(found.values())
+
+    def _deadline(self, within: float | None) -> Deadline:
+        return Deadline.after(self._default if within is None else within, scale=self._scale)
+
+    def _wait_text(
+        self,
+        text: str,
+        present: bool,
+        region: Region | None,
+        within: float | None,
+        threshold: float | None,
+    ) -> tuple[TextLook, Deadline]:
+        deadline = self._deadline(within)
+        wait = TextWait(
+            self._reader, text, deadline, present=present, region=region, threshold=threshold
+        )
+        self._camera.wait(wait.look, deadline, even_unchanged=True)
+        return wait.last_chance(self._camera.newest, self.watches), deadline
+
+    def _kept_frame(self, frame: Frame, reason: str) -> dict[str, str]:
+        path = self._evidence.path("frames", reason, ".png")
+        frame.save(path)
+        return {"frame": self._evidence.relative(path)}
+
+    def _failed(self, deadline: Deadline, what: str, reason: str) -> CheckFailed:
+        files = self._kept_frame(self._camera.newest, reason)
+        return CheckFailed(
+            f"waited {deadline.elapsed:.0f} s for {what}\n  The screen: {files['frame']}"
+        )
+
+    def _tell(
+        self,
+        kind: str,
+        wanted: list[str],
+        found: bool,
+        look: Look | TextLook,
+        files: Mapping[str, str] | None = None,
+    ) -> None:
+        self._events.publish(
+            Looked(kind=kind, wanted=wanted, found=found, look=look.to_json(), files=files or {})
+        )
+
+
+def _listed(noun: str, names: tuple[str, ...]) -> str:
+    quoted = [f"“{name}”" for name in names]
+    return f"{noun} {quoted[0]}" if len(quoted) == 1 else f"any of {', '.join(quoted)}"
