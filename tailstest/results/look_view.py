@@ -103,8 +103,8 @@ class LookView:
         if isinstance(own, str) and own:
             return own
         if self.record.kind == "text" and not self.record.found:
-            best = self.look.get("text") or self.look.get("best")
-            if isinstance(best, str) and best and best not in self.record.wanted:
+            best = self.look.get("read")
+            if isinstance(best, str) and best:
                 return f"The nearest text on the screen reads “{best}”."
             return "This text is not on the screen."
         return OUTCOMES.get(self.outcome, ("", ""))[0]

@@ -254,15 +254,17 @@ class Sample:
         frame = self.frame("installer", "failure")
         look = {
             "found": False,
-            "text": "Select a language",
+            "text": "Select a langauge",
+            "read": "Select a language",
+            "objection": "",
             "score": 0.88,
             "threshold": 0.92,
             "place": [16, 84, 126, 20],
             "engine": "tesseract",
-            "words": [
-                {"text": "Select a language", "score": 0.96},
-                {"text": "Bulgarian", "score": 0.93},
-                {"text": "Български", "score": 0.61},
+            "lines": [
+                {"text": "Select a language", "confidence": 0.96},
+                {"text": "Bulgarian", "confidence": 0.93},
+                {"text": "Български", "confidence": 0.61},
             ],
         }
         self.tell(
