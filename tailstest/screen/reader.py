@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 from tailstest.core.errors import UsageError
 from tailstest.core.geometry import Region
-from tailstest.screen.cached_engine import CachedEngine
+from tailstest.screen.cached_engine import CachedEngine, Lines
 from tailstest.screen.frame import Frame
+from tailstest.screen.ocr.console import UNKNOWN, ConsoleEngine
 from tailstest.screen.ocr.engine import Engine
 from tailstest.screen.ocr.rapid import RapidEngine
 from tailstest.screen.ocr.tesseract import TesseractEngine
@@ -25,15 +27,23 @@ NEAR_MISS = 0.55
 class Reader:
     """Reads text from frames; safe to use from several threads.
 
-    Both engines let other Python threads run while they work. Readings are remembered by picture
+    Engines let other Python threads run while they work. Readings are remembered by picture
     and region, so looking for five texts on one frame costs one reading.
 
     Args:
         quick: reads a frame in tenths of a second; Tesseract by default.
         accurate: is asked when the quick one did not find the text; RapidOCR by default.
+        exact: reads text consoles without any doubt and gives nothing for other screens; by
+            default the one that knows the font of VGA cards.
     """
 
-    def __init__(self, quick: Engine | None = None, accurate: Engine | None = None) -> None:
+    def __init__(
+        self,
+        quick: Engine | None = None,
+        accurate: Engine | None = None,
+        exact: Engine | None = None,
+    ) -> None:
+        self._exact = CachedEngine(lambda: exact or ConsoleEngine())
         self._quick = CachedEngine(lambda: quick or TesseractEngine())
         self._accurate = CachedEngine(lambda: accurate or RapidEngine())
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="ocr")
@@ -66,28 +76,24 @@ class Reader:
             raise UsageError("the text to look for is empty")
         where = _inside(frame, region)
         started = time.monotonic()
-        lines = self._quick.read(frame, where)
-        match, engine = find_text(text, lines), self._quick.name
-        if not _is_found(match, limit) and match is not None and match.score >= NEAR_MISS:
-            again = self._accurate.read_places(frame, where, _line_places(lines, match.place))
-            closer = find_text(text, again) if again else None
-            if _is_found(closer, limit):
-                match, engine = closer, self._accurate.name
-        if not _is_found(match, limit) and patient:
-            second = self._accurate.read(frame, where)
-            other = find_text(text, second)
-            if second and (other is not None or match is None):
-                match, engine, lines = other, self._accurate.name, second
+        best: _Opinion | None = None
+        for opinion in self._opinions(frame, where, text, limit, patient):
+            if best is None or opinion.match is not None or best.match is None:
+                best = opinion
+            if opinion.is_found(limit):
+                break
+        assert best is not None
+        match = best.match
         return TextLook(
             text=text,
-            found=_is_found(match, limit),
+            found=best.is_found(limit),
             place=match.place if match else None,
             score=match.score if match else 0.0,
             threshold=limit,
             read=match.text if match else "",
             objection=match.objection if match else "",
-            lines=lines,
-            engine=engine,
+            lines=best.lines,
+            engine=best.engine,
             milliseconds=(time.monotonic() - started) * 1000,
             searched=where,
         )
@@ -118,18 +124,65 @@ class Reader:
             UsageError: the region is off the screen.
             SetupError: the engine or its model is not installed.
         """
-        engine = self._accurate if patient else self._quick
-        return list(engine.read(frame, _inside(frame, region)))
+        where = _inside(frame, region)
+        exact = self._exact_lines(frame, where)
+        if exact and _is_certain(exact):
+            return list(exact)
+        return list((self._accurate if patient else self._quick).read(frame, where))
 
     def close(self) -> None:
         """Stop the threads after what they are reading now, and give memory back."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._quick.close()
-        self._accurate.close()
+        for engine in (self._exact, self._quick, self._accurate):
+            engine.close()
+
+    def _opinions(
+        self, frame: Frame, where: Region, text: str, limit: float, patient: bool
+    ) -> Iterator[_Opinion]:
+        """Yield what the engines say, each only asked when the one before was not believed."""
+        lines = self._exact_lines(frame, where)
+        if lines:
+            yield _Opinion(lines, find_text(text, lines, limit), self._exact.name)
+            if _is_certain(lines):
+                return
+        lines = self._quick.read(frame, where)
+        first = _Opinion(lines, find_text(text, lines, limit), self._quick.name)
+        yield first
+        if first.match is not None and first.match.score >= NEAR_MISS:
+            again = self._accurate.read_places(frame, where, _touching(lines, first.match.place))
+            closer = _Opinion(lines, find_text(text, again or (), limit), self._accurate.name)
+            if closer.is_found(limit):
+                yield closer
+        if patient:
+            lines = self._accurate.read(frame, where)
+            yield _Opinion(lines or first.lines, find_text(text, lines, limit), self._accurate.name)
+
+    def _exact_lines(self, frame: Frame, where: Region) -> Lines:
+        """Return what stands on a text console; a word belongs to where its middle lies."""
+        lines = self._exact.read(frame, frame.region)
+        if where == frame.region:
+            return lines
+        parts = (
+            TextLine(tuple(w for w in line.words if where.contains(Region(*w.place.centre, 1, 1))))
+            for line in lines
+        )
+        return tuple(part for part in parts if part.words)
 
 
-def _is_found(match: TextMatch | None, limit: float) -> bool:
-    return match is not None and not match.objection and match.score >= limit
+@dataclass(frozen=True)
+class _Opinion:
+    """What one engine read, and where the text would be in it."""
+
+    lines: Lines
+    match: TextMatch | None
+    engine: str
+
+    def is_found(self, limit: float) -> bool:
+        return self.match is not None and self.match.counts(limit)
+
+
+def _is_certain(lines: Lines) -> bool:
+    return not any(UNKNOWN in word.text for line in lines for word in line.words)
 
 
 def _inside(frame: Frame, region: Region | None) -> Region:
@@ -141,7 +194,7 @@ def _inside(frame: Frame, region: Region | None) -> Region:
     return where
 
 
-def _line_places(lines: Sequence[TextLine], place: Region) -> list[Region]:
+def _touching(lines: Lines, place: Region) -> list[Region]:
     """Return the places of all lines that touch `place`."""
-    touched = [line.place for line in lines if line.place.clipped(place).width]
-    return [each for each in touched if each.clipped(place).height]
+    shared = [(line.place, line.place.clipped(place)) for line in lines]
+    return [whole for whole, part in shared if part.width and part.height]

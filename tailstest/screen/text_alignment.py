@@ -126,25 +126,41 @@ def align(wanted: Sequence[Letter], read: Sequence[Letter]) -> Alignment | None:
 
 
 def _costs(wanted: Sequence[Letter], read: Sequence[Letter]) -> list[list[float]]:
+    """Return the table of costs: row i, column j is the best way to end i letters at j."""
     signs = [letter.sign for letter in read]
-    digits = [sign.isdigit() for sign in signs]
     rows: list[list[float]] = [[0.0] * (len(signs) + 1)]
-    for letter in wanted:
+    numbers = _in_numbers(wanted)
+    for index, letter in enumerate(wanted):
         sign = letter.sign
-        is_digit = sign.isdigit()
-        drop = _INFINITE if is_digit else 1.0
+        drop = _INFINITE if numbers[index] else 1.0
+        # Nothing may be added inside of a number, no digit next to one.
+        follows = numbers[index + 1] and not wanted[index + 1].begins_word
+        is_inside = numbers[index] and follows
         above = rows[-1]
         here = above[0] + drop
         current = [here]
         for column, other in enumerate(signs):
             step = above[column] + (0.0 if sign == other else substitution(sign, other))
             deleted = above[column + 1] + drop
-            # A digit between or behind wanted digits makes another number.
-            inserted = here + (_INFINITE if digits[column] and is_digit else 1.0)
-            here = min(step, deleted, inserted)
+            is_other = is_inside or (numbers[index] and other.isdigit())
+            here = min(step, deleted, here + (_INFINITE if is_other else 1.0))
             current.append(here)
         rows.append(current)
     return rows
+
+
+def _in_numbers(wanted: Sequence[Letter]) -> list[bool]:
+    """Tell for each letter (and one behind the last) whether it is part of a number."""
+    digits = [letter.sign.isdigit() for letter in wanted]
+    joints = [
+        letter.sign in ".,:"
+        and 0 < index < len(wanted) - 1
+        and digits[index - 1]
+        and digits[index + 1]
+        and not wanted[index + 1].begins_word
+        for index, letter in enumerate(wanted)
+    ]
+    return [digit or joint for digit, joint in zip(digits, joints, strict=True)] + [False]
 
 
 @lru_cache(maxsize=4096)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +50,7 @@ class TextLook:
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON values; at most 200 lines of what was read."""
         return {
-            "text": self.text,
+            "text": self.text[:MAX_PRINTED],
             "found": self.found,
             "place": list(self.place) if self.place else None,
             "score": round(self.score, 4),
@@ -62,7 +61,9 @@ class TextLook:
             "milliseconds": round(self.milliseconds, 1),
             "searched": list(self.searched),
             "explanation": self.explain(),
-            "lines": [line.to_json() for line in self.lines[:MAX_LINES]],
+            "lines": [
+                {**line.to_json(), "text": line.text[:MAX_LINE]} for line in self.lines[:MAX_LINES]
+            ],
         }
 
     def explain(self) -> str:
@@ -97,8 +98,3 @@ def _one_line(text: str) -> str:
     """Make text from a guest safe for one line of a terminal."""
     visible = printable(text).replace("\n", "\\n").replace("\t", "\\t")
     return visible if len(visible) <= MAX_LINE else visible[: MAX_LINE - 1] + "…"
-
-
-def spread(lines: Sequence[TextLine], dx: int, dy: int) -> tuple[TextLine, ...]:
-    """Return lines shifted from a region's coordinates to those of the screen."""
-    return tuple(line.moved(dx, dy) for line in lines)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from rapidfuzz import fuzz
 
 from tailstest.core.geometry import Region
-from tailstest.screen.text_alignment import Letter, align, letters_of
+from tailstest.screen.text_alignment import Alignment, Letter, align, letters_of
 from tailstest.screen.text_line import TextLine, Word, as_rows, union
 
 #: Share of a text that must be read right, unless the caller says otherwise. Short words leave no
@@ -31,18 +31,33 @@ class TextMatch:
         text: the words that stand there.
         place: the smallest rectangle around them.
         objection: why it must not count in spite of its score, as words; "" if nothing is wrong.
+        alone: share of its piece of a line that the match makes up: a label of its own has 1, a
+            word of a sentence little.
     """
 
     score: float
     text: str
     place: Region
     objection: str = ""
+    alone: float = 0.0
+
+    def counts(self, threshold: float) -> bool:
+        """Tell whether the text is there."""
+        return not self.objection and self.score >= threshold
+
+    def rank(self, threshold: float) -> tuple[bool, float, float]:
+        """Order matches from worst to best."""
+        return (self.counts(threshold), self.score, self.alone)
 
 
-def find_text(wanted: str, lines: Sequence[TextLine]) -> TextMatch | None:
-    """Return the best match of `wanted`: one without an objection if there is any.
+def find_text(
+    wanted: str, lines: Sequence[TextLine], threshold: float = DEFAULT_THRESHOLD
+) -> TextMatch | None:
+    """Return the best match of `wanted`: one that counts if there is any, else the most similar.
 
-    Lost and extra spaces and the case of letters never matter; the text may be wrapped.
+    Lost and extra spaces and the case of letters never matter; the text may be wrapped. Of equally
+    good places the one wins that stands most alone (a button, not a sentence about it), then the
+    one that is first in reading order.
 
     Returns:
         None when nothing similar was read, or `wanted` has no letters.
@@ -55,7 +70,7 @@ def find_text(wanted: str, lines: Sequence[TextLine]) -> TextMatch | None:
     for words in _stretches(lines, len(plain)):
         letters = letters_of([word.text for word in words])
         match = _match(signs, plain, letters, words)
-        if match is not None and (best is None or _rank(match) > _rank(best)):
+        if match is not None and (best is None or match.rank(threshold) > best.rank(threshold)):
             best = match
     return best
 
@@ -68,35 +83,33 @@ def _match(
     if estimate is None or estimate.score < 100 * WORTH_A_LOOK:
         return None
     exact = align(signs, letters)
-    if exact is not None:
-        return _at(words, letters[exact.start : exact.end], exact.score, exact.objection)
-    # The digits are not there. Say what stands where the text would be if they did not matter.
-    share = min(1.0, len(text) / len(plain))
-    part = letters[estimate.dest_start : estimate.dest_end]
-    return _at(words, part, share * estimate.score / 100.0, "its digits differ")
+    # Where digits differ the rest would be torn apart to save them, and say nothing to a reader.
+    if exact is not None and exact.score >= WORTH_A_LOOK:
+        return _at(words, letters, exact)
+    share = min(1.0, len(text) / len(plain)) * estimate.score / 100.0
+    differs = "its digits differ" if any(letter.sign.isdigit() for letter in signs) else ""
+    start, end = estimate.dest_start, estimate.dest_end
+    return _at(words, letters, Alignment(start, end, share, differs))
 
 
-def _at(
-    words: Sequence[Word], letters: Sequence[Letter], score: float, objection: str
-) -> TextMatch | None:
-    touched = [words[index] for index in sorted({letter.word for letter in letters})]
+def _at(words: Sequence[Word], letters: Sequence[Letter], alignment: Alignment) -> TextMatch | None:
+    part = letters[alignment.start : alignment.end]
+    touched = [words[index] for index in sorted({letter.word for letter in part})]
     if not touched:
         return None
     text = " ".join(word.text for word in touched)
-    return TextMatch(score, text, union(word.place for word in touched), objection)
-
-
-def _rank(match: TextMatch) -> tuple[bool, float, int]:
-    """Order matches: no objection, then score, then the smaller place."""
-    return (not match.objection, match.score, -match.place.width * match.place.height)
+    place = union(word.place for word in touched)
+    alone = len(part) / len(letters)
+    return TextMatch(alignment.score, text, place, alignment.objection, alone)
 
 
 def _stretches(lines: Sequence[TextLine], length: int) -> Iterator[tuple[Word, ...]]:
     """Yield sequences of words in which a text of `length` letters can stand."""
     rows = as_rows(lines, limit=MAX_WORDS)
+    pieces = [piece for row in rows for piece in _pieces(row)]
+    yield from pieces
     for row in rows:
         yield row.words
-    pieces = [piece for row in rows for piece in _pieces(row)]
     for start, piece in enumerate(pieces):
         chain, last, added = list(piece), piece, 0
         for lower in pieces[start + 1 : start + 40]:
