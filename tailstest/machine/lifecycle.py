@@ -149,9 +149,7 @@ class Lifecycle:
             if state is self._state and detail == self._detail:
                 return
             self._state, self._detail = state, detail
-        self._events.publish(
-            MachineChanged(machine=self._name, state=state.value, detail=detail)
-        )
+        self._events.publish(MachineChanged(machine=self._name, state=state.value, detail=detail))
 
     def _on_lifecycle(
         self, _connection: Any, _domain: Any, event: int, detail: int, _opaque: Any

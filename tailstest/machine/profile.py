@@ -1,0 +1,144 @@
+"""Profiles: what one family of images looks like, in images/NAME/profile.toml."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from tailstest.core.errors import SetupError, UsageError
+from tailstest.core.settings import Strict, read_toml, validated
+from tailstest.machine.definition import MachineDefinition
+from tailstest.media.boot_iso import installer_iso
+from tailstest.media.image_file import check_image
+
+FILE_NAME = "profile.toml"
+
+
+class ImageSource(Strict):
+    """Where the image of a profile comes from: a file, or one that is made here.
+
+    Attributes:
+        file: absolute, or relative to the profile's folder.
+        debian_installer: make an ISO of the Debian installer of this flavour.
+        package: Debian package that has the file, for the message when it is missing.
+    """
+
+    file: str = ""
+    debian_installer: Literal["", "gtk", "text"] = ""
+    package: str = ""
+
+
+class Profile(Strict):
+    """One profile.
+
+    Attributes:
+        name: of its folder.
+        folder: with the reference images.
+        title, description: for people.
+        boot_menu: what shows the boot menu, for adding kernel parameters.
+        image: where the image comes from.
+        machine: what differs from the usual machine.
+    """
+
+    name: str
+    folder: Path
+    title: str
+    description: str = ""
+    boot_menu: Literal["none", "grub", "isolinux"] = "none"
+    image: ImageSource = ImageSource()
+    machine: dict[str, Any] = Field(default_factory=dict)
+
+    def definition(self, **changes: Any) -> MachineDefinition:
+        """Return the usual machine for this image with some changes.
+
+        Raises:
+            UsageError: a change is not possible; names the field.
+        """
+        origin = f"{self.folder / FILE_NAME}: machine"
+        return validated(MachineDefinition, {**self.machine, **changes}, lambda _key: origin)
+
+    def image_path(self) -> Path:
+        """Return the image, made first if that is needed.
+
+        Raises:
+            UsageError, SetupError: it is missing, or cannot be made.
+        """
+        if self.image.debian_installer:
+            return installer_iso(self.image.debian_installer).build()
+        if not self.image.file:
+            raise UsageError(
+                f"{self.folder / FILE_NAME}: image: the profile names no file",
+                hint="give the image itself: tailstest run --image FILE",
+            )
+        path = self.folder / self.image.file
+        if not path.exists() and self.image.package:
+            raise SetupError(
+                f"the image {path} of the profile {self.name} is not installed",
+                hint=f"run: sudo apt install {self.image.package}",
+            )
+        return check_image(path)
+
+
+def load_profile(file: Path) -> Profile:
+    """Read one profile.
+
+    Raises:
+        UsageError: names the file, the key and what is wrong with it.
+    """
+    folder = file.parent
+    raw = read_toml(file)
+    for reserved in ("name", "folder"):
+        if reserved in raw:
+            raise UsageError(f"{file}: {reserved}: unknown key; the folder's name is the name")
+    values = {**raw, "name": folder.name, "folder": folder}
+    profile = validated(Profile, values, lambda _key: str(file))
+    profile.definition()
+    return profile
+
+
+def load_profiles(folders: Sequence[Path]) -> dict[str, Profile]:
+    """Read all profiles in some images folders; a later folder's profile replaces an earlier's."""
+    profiles: dict[str, Profile] = {}
+    for folder in folders:
+        for file in sorted(folder.glob(f"*/{FILE_NAME}")):
+            profile = load_profile(file)
+            profiles[profile.name] = profile
+    return profiles
+
+
+def find_image(
+    wanted: str, profiles: Mapping[str, Profile], folder: Path
+) -> tuple[Path, Profile | None]:
+    """Return the image of a name or file, and its profile if it has one.
+
+    Args:
+        wanted: name of a profile, or a file.
+        folder: what relative files are relative to.
+
+    Raises:
+        UsageError: neither a profile nor a usable file; names similar profiles.
+    """
+    if wanted in profiles:
+        return profiles[wanted].image_path(), profiles[wanted]
+    path = folder / wanted
+    if "/" not in wanted and "." not in wanted and not path.exists():
+        near = difflib.get_close_matches(wanted, profiles, n=3)
+        known = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(profiles)}"
+        raise UsageError(
+            f'there is no image called "{wanted}"; {known}',
+            hint="`tailstest image list` shows all names; a file needs its path",
+        )
+    image = check_image(path)
+    owner = next(
+        (
+            profile
+            for profile in profiles.values()
+            if profile.image.file and (profile.folder / profile.image.file) == image
+        ),
+        None,
+    )
+    return image, owner
