@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from tailstest.core.deadline import Deadline, Watch
-from tailstest.core.errors import CheckFailed, UsageError
-from tailstest.core.events import Events, Looked
+from tailstest.core.errors import UsageError
+from tailstest.core.events import Events
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.geometry import Region
-from tailstest.screen import candidate
 from tailstest.screen.camera import Camera
 from tailstest.screen.frame import Frame, FrameSource
 from tailstest.screen.library import ReferenceLibrary
@@ -17,6 +14,7 @@ from tailstest.screen.look import Look
 from tailstest.screen.matching import Matcher
 from tailstest.screen.reader import Reader
 from tailstest.screen.reference import Reference
+from tailstest.screen.search_log import SearchLog
 from tailstest.screen.stillness import Stillness, changed_region, is_blank
 from tailstest.screen.text_line import TextLine
 from tailstest.screen.text_look import TextLook
@@ -53,8 +51,7 @@ class Screen:
     ) -> None:
         self.library = library
         self._camera = Camera(source, deadline_scale)
-        self._events = events
-        self._evidence = evidence
+        self._log = SearchLog(events, evidence)
         self._scale = deadline_scale
         self._default = default_deadline
         self._reader = reader or Reader()
@@ -86,7 +83,7 @@ class Screen:
             UsageError: there is no such reference.
         """
         look = self._matcher.best(self.frame(), self._wanted(name))
-        self._tell("reference", [name], look.found, look)
+        self._log.reference([name], look)
         return look
 
     def look_text(
@@ -107,7 +104,7 @@ class Screen:
         look = self._reader.look(
             self.frame(), text, region=region, threshold=threshold, patient=patient
         )
-        self._tell("text", [text], look.found, look)
+        self._log.text(text, look)
         return look
 
     def read(self, region: Region | None = None) -> list[TextLine]:
@@ -136,18 +133,12 @@ class Screen:
 
         deadline = self._deadline(within)
         found = self._camera.wait(search, deadline)
-        if found is not None:
-            self._tell("reference", list(names), True, found)
-            return found
-        frame, look = last[0]
-        reference = next((each for each in wanted if each.name == look.reference), wanted[0])
-        files = candidate.keep(self._evidence, frame, look, reference)
-        self._tell("reference", list(names), False, look, files)
-        raise CheckFailed(
-            f"waited {deadline.elapsed:.0f} s for {_listed('the picture', names)}: "
-            f"{look.explain()}\n  The screen: {files.get('frame', '')}",
-            hint="if the screen is right, accept the new picture with `tailstest review`",
-        )
+        if found is None:
+            frame, look = last[0]
+            reference = next(each for each in wanted if each.name == look.reference)
+            raise self._log.not_found(names, frame, look, reference, deadline)
+        self._log.reference(names, found)
+        return found
 
     def wait_gone(self, name: str, within: float | None = None) -> None:
         """Wait until no reference of that name or tag is there.
@@ -166,13 +157,7 @@ class Screen:
 
         deadline = self._deadline(within)
         if self._camera.wait(search, deadline) is None:
-            frame, look = last[0]
-            files = self._kept_frame(frame, f"still {name}")
-            self._tell("reference", [name], True, look, files)
-            raise CheckFailed(
-                f"waited {deadline.elapsed:.0f} s for the picture “{name}” to disappear, but it is "
-                f"still there: {look.explain()}\n  The screen: {files['frame']}"
-            )
+            raise self._log.still_there(name, *last[0], deadline)
 
     def wait_text(
         self,
@@ -193,16 +178,10 @@ class Screen:
             CheckFailed: it could not be read in time; tells all that was read.
         """
         look, deadline = self._wait_text(text, True, region, within, threshold)
-        if look.found:
-            self._tell("text", [text], True, look)
-            return look
-        files = self._kept_frame(self._camera.newest, f"no {text}")
-        self._tell("text", [text], False, look, files)
-        raise CheckFailed(
-            f"waited {deadline.elapsed:.0f} s for a text: {look.explain()}\n"
-            f"  All that was read by {look.engine}:\n{look.transcript()}\n"
-            f"  The screen: {files['frame']}"
-        )
+        if not look.found:
+            raise self._log.text_not_found(self._camera.newest, look, deadline)
+        self._log.text(text, look)
+        return look
 
     def wait_text_gone(
         self,
@@ -219,12 +198,7 @@ class Screen:
         """
         look, deadline = self._wait_text(text, False, region, within, threshold)
         if look.found:
-            files = self._kept_frame(self._camera.newest, f"still {text}")
-            self._tell("text", [text], True, look, files)
-            raise CheckFailed(
-                f"waited {deadline.elapsed:.0f} s for a text to disappear, but {look.explain()}\n"
-                f"  The screen: {files['frame']}"
-            )
+            raise self._log.text_still_there(self._camera.newest, look, deadline)
 
     def wait_change(
         self,
@@ -250,7 +224,8 @@ class Screen:
         deadline = self._deadline(within)
         changed = self._camera.wait(search, deadline)
         if changed is None:
-            raise self._failed(deadline, "the screen to change, but nothing moved", "unchanged")
+            what = "the screen to change, but nothing moved"
+            raise self._log.failed(self._camera.newest, "unchanged", what, deadline)
         return changed
 
     def wait_still(
@@ -286,10 +261,9 @@ class Screen:
         still = self._camera.wait(search, deadline, even_unchanged=True)
         if still is None:
             is_empty = refuse_blank and is_blank(self._camera.newest)
-            what = "it stayed blank" if is_empty else "something kept moving"
-            raise self._failed(
-                deadline, f"the screen to be still for {seconds:g} s, but {what}", "not still"
-            )
+            why = "it stayed blank" if is_empty else "something kept moving"
+            what = f"the screen to be still for {seconds:g} s, but {why}"
+            raise self._log.failed(self._camera.newest, "not still", what, deadline)
         return still
 
     def wait_not_blank(self, within: float | None = None) -> Frame:
@@ -301,9 +275,8 @@ class Screen:
         deadline = self._deadline(within)
         frame = self._camera.wait(lambda frame: None if is_blank(frame) else frame, deadline)
         if frame is None:
-            raise self._failed(
-                deadline, "something to appear, but the screen stayed blank", "blank"
-            )
+            what = "something to appear, but the screen stayed blank"
+            raise self._log.failed(self._camera.newest, "blank", what, deadline)
         return frame
 
     def close(self) -> None:
@@ -333,31 +306,3 @@ class Screen:
         )
         self._camera.wait(wait.look, deadline, even_unchanged=True)
         return wait.last_chance(self._camera.newest, self.watches), deadline
-
-    def _kept_frame(self, frame: Frame, reason: str) -> dict[str, str]:
-        path = self._evidence.path("frames", reason, ".png")
-        frame.save(path)
-        return {"frame": self._evidence.relative(path)}
-
-    def _failed(self, deadline: Deadline, what: str, reason: str) -> CheckFailed:
-        files = self._kept_frame(self._camera.newest, reason)
-        return CheckFailed(
-            f"waited {deadline.elapsed:.0f} s for {what}\n  The screen: {files['frame']}"
-        )
-
-    def _tell(
-        self,
-        kind: str,
-        wanted: list[str],
-        found: bool,
-        look: Look | TextLook,
-        files: Mapping[str, str] | None = None,
-    ) -> None:
-        self._events.publish(
-            Looked(kind=kind, wanted=wanted, found=found, look=look.to_json(), files=files or {})
-        )
-
-
-def _listed(noun: str, names: tuple[str, ...]) -> str:
-    quoted = [f"“{name}”" for name in names]
-    return f"{noun} {quoted[0]}" if len(quoted) == 1 else f"any of {', '.join(quoted)}"
