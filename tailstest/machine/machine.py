@@ -121,6 +121,16 @@ class Machine:
         self._keep_definition()
 
     @property
+    def deadline_scale(self) -> float:
+        """Factor of the host's slowness on every deadline."""
+        return self._bench.host.deadline_scale
+
+    @property
+    def default_deadline(self) -> float:
+        """Seconds a wait may take when nobody says, before scaling."""
+        return self._bench.settings.default_deadline
+
+    @property
     def state(self) -> MachineState:
         """What the machine is doing."""
         return self.lifecycle.state

@@ -7,7 +7,7 @@ from pathlib import Path
 from tailstest.core.errors import UsageError
 
 FILES = {
-    "features/first.feature": '''\
+    "features/first.feature": """\
 Feature: My first scenario
   A rescue disk that comes as a Debian package is booted, looked at and used.
 
@@ -18,16 +18,16 @@ Feature: My first scenario
     Then I see "GNU/Linux"
     When I press "Down"
     Then "will be executed automatically" disappears
-''',
+""",
     "steps/my_steps.py": '''\
 """Steps of this suite. The bundled ones are there without an import: see `tailstest steps`."""
 ''',
     "images/.gitkeep": "",
-    "tailstest.toml": '''\
+    "tailstest.toml": """\
 # Settings of this suite; every one may be left out. See docs/writing-scenarios.md.
 # keyboard_layout = "us"
 # default_deadline = 30.0   # seconds, stretched on a slow host
-''',
+""",
     ".gitignore": "runs/\n",
 }
 
