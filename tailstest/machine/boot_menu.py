@@ -6,11 +6,12 @@ expiring by keys that mean nothing, and a menu that was missed gets another chan
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import CheckFailed, UsageError
 from tailstest.machine.machine import Machine
+from tailstest.screen.text_line import TextLine
 
 #: What GRUB shows below its menu, and in its editor (grub-core/normal/menu_text.c).
 GRUB_MENU = "Use the"
@@ -21,6 +22,33 @@ ISOLINUX_MENU = "Press [Tab] to edit options"
 
 #: Seconds for a menu to react to one key, before scaling.
 REACTION = 5.0
+
+#: Typed to see where the cursor is, and taken back; letters that no engine misreads, a blank before
+#: them so that they stand apart.
+MARK = " XZXZ"
+
+#: What a line of a menu entry may begin with.
+GRUB_COMMANDS = frozenset(
+    [
+        "setparams",
+        "insmod",
+        "set",
+        "search",
+        "load_video",
+        "gfxmode",
+        "echo",
+        "linux",
+        "linuxefi",
+        "initrd",
+        "initrdefi",
+        "if",
+        "fi",
+        "else",
+        "recordfail",
+        "savedefault",
+        "chainloader",
+    ]
+)
 
 #: Lines that an entry may have before its kernel line.
 MOST_LINES = 30
@@ -63,7 +91,6 @@ def _edit_grub(machine: Machine, parameters: str) -> None:
     machine.keyboard.press("e")
     machine.screen.wait_text(GRUB_EDITOR, within=REACTION)
     _go_to_kernel_line(machine)
-    machine.keyboard.press("End")
     machine.keyboard.type(f" {parameters}")
     machine.screen.wait_text(parameters.split()[-1], within=REACTION)
     machine.keyboard.press("Ctrl+X")
@@ -98,38 +125,34 @@ def _hold_countdown(machine: Machine, text: str) -> None:
 
 
 def _go_to_kernel_line(machine: Machine) -> None:
-    """Move GRUB's cursor down to the line that begins with "linux".
+    """Move GRUB's cursor to the end of the kernel line.
 
-    The cursor itself cannot be read, so the line's number is: counted from the first line that is
-    shown in the editor's frame.
+    The cursor itself cannot be read, so a mark is typed at the end of each line and looked for:
+    when it stands behind "linux", and before the next command, the line is the right one.
+
+    Raises:
+        CheckFailed: there is no such line; quotes what was read.
     """
-    lines = [line.text.strip() for line in machine.screen.read()]
-    first = next((number for number, line in enumerate(lines) if _is_entry(line)), None)
-    kernel = next(
-        (number for number, line in enumerate(lines) if line.lstrip("|│ ").startswith("linux")),
-        None,
-    )
-    if first is None or kernel is None or not 0 <= kernel - first <= MOST_LINES:
-        shown = "\n".join(lines)
-        raise CheckFailed(f'GRUB\'s editor shows no line that begins with "linux":\n{shown}')
-    for _ in range(kernel - first):
+    for _ in range(MOST_LINES):
+        machine.keyboard.press("End")
+        machine.keyboard.type(MARK)
+        machine.screen.wait_text(MARK, within=REACTION)
+        is_there = _mark_is_on_kernel_line(machine.screen.read())
+        machine.keyboard.press(*["BackSpace"] * len(MARK))
+        machine.screen.wait_text_gone(MARK, within=REACTION)
+        if is_there:
+            return
         machine.keyboard.press("Down")
+    shown = "\n".join(line.text for line in machine.screen.read())
+    raise CheckFailed(f'GRUB\'s editor shows no line that begins with "linux":\n{shown}')
 
 
-def _is_entry(line: str) -> bool:
-    """Tell whether a line of the screen belongs to the entry: it begins with a GRUB command."""
-    words = line.lstrip("|│ ").split()
-    return bool(words) and words[0] in {
-        "setparams",
-        "insmod",
-        "set",
-        "search",
-        "load_video",
-        "gfxmode",
-        "echo",
-        "linux",
-        "linuxefi",
-        "if",
-        "recordfail",
-        "savedefault",
-    }
+def _mark_is_on_kernel_line(lines: Sequence[TextLine]) -> bool:
+    is_kernel = False
+    for line in sorted(lines, key=lambda each: each.place.y):
+        words = line.text.lstrip("|│ ").split()
+        if words and words[0] in GRUB_COMMANDS:
+            is_kernel = words[0].startswith("linux")
+        if MARK.strip() in line.text:
+            return is_kernel
+    return False
