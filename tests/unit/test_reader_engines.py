@@ -189,6 +189,11 @@ def test_a_region_of_a_console_holds_the_words_whose_middle_lies_in_it(reader: R
     assert [line.text for line in lines] == ["right"]
 
 
+def test_the_accurate_engine_reads_a_region_that_is_low_and_wide() -> None:
+    lines = RapidEngine().read(real_frame("installer-text").crop(Region(0, 0, 300, 60)))
+    assert any("the language" in line.text for line in lines)
+
+
 def test_an_empty_screen_has_no_text(reader: Reader) -> None:
     look = reader.look(Frame(np.zeros((300, 400, 3), np.uint8)), "hello", patient=True)
     assert (look.found, look.place, look.lines) == (False, None, ())

@@ -51,6 +51,11 @@ def test_a_spinner_is_no_caret() -> None:
     assert max(still_for(*(states * 4))) <= 0.5
 
 
+def test_a_spinner_that_fills_its_cell_in_every_state_is_no_caret() -> None:
+    states = [screen(TEXT, (50, 40, 8, 14, value)) for value in (250, 150, 90)]
+    assert max(still_for(*(states * 4))) <= 0.5
+
+
 def test_typing_moves_the_caret_and_is_a_change() -> None:
     pictures = [screen((10, 40, 8 * n, 14, 180), (12 + 8 * n, 40, 2, 14, 255)) for n in range(1, 9)]
     assert max(still_for(*pictures)) == 0

@@ -242,9 +242,11 @@ def test_a_text_is_waited_for(stage: Make) -> None:
 
 def test_the_accurate_engine_is_asked_while_time_is_left(stage: Make) -> None:
     there = stage(page(1), reader=reading({1: "something else"}, {1: "version 6.2"}))
+    started = time.monotonic()
     look = there.screen.wait_text("version 6.2")
     assert look.engine == "written"
     assert look.found
+    assert time.monotonic() - started < LONG / 2
 
 
 def test_the_last_frame_gets_both_opinions_even_at_once(stage: Make) -> None:

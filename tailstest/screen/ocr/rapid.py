@@ -18,7 +18,7 @@ from tailstest.screen.text_line import TextLine, Word
 #: one: enlarging small regions to 736 pixels, its default, made them cost more than whole frames.
 MAX_SIDE = 1600
 #: The detector overlooks text in pictures smaller than this, in pixels; they get a margin.
-MIN_SIDE = 192
+MIN_SIDE = 128
 #: Lines below this confidence (0 to 1) are specks.
 MIN_CONFIDENCE = 0.5
 #: One thread: the other cores belong to the machine under test.
