@@ -1,0 +1,132 @@
+"""Interactive mode: a failed step stops with the machine alive, and a person decides."""
+
+from __future__ import annotations
+
+import cmd
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import IO, Any
+
+from tailstest.core.errors import TailstestError
+from tailstest.core.text import printable
+from tailstest.suite.plan import Plan
+from tailstest.suite.session import Session
+from tailstest.suite.step_loader import load_steps
+
+
+class Prompt(cmd.Cmd):
+    """Asks what to do after a failed step.
+
+    Args:
+        session: whose machine is looked at.
+        plan: whose steps are read again.
+        suspended: keeps the progress display away while somebody types.
+        stdin, stdout: the terminal by default.
+    """
+
+    prompt = "tailstest> "
+
+    def __init__(
+        self,
+        session: Session,
+        plan: Plan,
+        suspended: Callable[[], AbstractContextManager[None]],
+        *,
+        stdin: IO[str] | None = None,
+        stdout: IO[str] | None = None,
+    ) -> None:
+        super().__init__(stdin=stdin or sys.__stdin__, stdout=stdout or sys.__stdout__)
+        self.use_rawinput = False
+        self._session = session
+        self._plan = plan
+        self._suspended = suspended
+        self._context: Any = None
+        self._step: Any = None
+        self._is_repaired = False
+
+    def after_failed_step(self, context: Any, step: Any) -> bool:
+        """Ask until the person retries with success, goes on, or ends the run.
+
+        Returns:
+            Whether the step passed in the end.
+        """
+        self._context, self._step, self._is_repaired = context, step, False
+        with self._suspended():
+            self._say(f"\nThe step failed: {step.keyword} {step.name}")
+            self._say(printable(str(step.exception or step.error_message or "")))
+            socket = self._session.machine.viewer_socket if self._has_machine() else None
+            if socket is not None:
+                self._say(f"The machine is alive. Watch it: remote-viewer vnc+unix://{socket}")
+            self._say("retry, next, quit, look, type TEXT, press KEYS, shot FILE, help")
+            self.cmdloop()
+        return self._is_repaired
+
+    def do_retry(self, _line: str) -> bool:
+        """Read changed steps and reference images again, then run the step again."""
+        try:
+            self._session.reload_references()
+            self._plan.registry = load_steps(self._plan.suite.step_folders)
+            match = self._plan.registry.find_match(self._step)
+            if match is None:
+                self._say("no step is defined for this text any more")
+                return False
+            self._context.text, self._context.table = self._step.text, self._step.table
+            match.run(self._context)
+        except Exception as error:
+            self._say(f"it failed again: {printable(str(error))}")
+            return False
+        self._say("it passes now")
+        self._is_repaired = True
+        return True
+
+    def do_next(self, _line: str) -> bool:
+        """Leave the step failed and go on with the next scenario."""
+        return True
+
+    def do_quit(self, _line: str) -> bool:
+        """Leave the step failed and end the run."""
+        raise KeyboardInterrupt
+
+    def do_look(self, _line: str) -> None:
+        """Print all text that can be read on the screen."""
+        self._try(lambda: [self._say(line.text) for line in self._session.screen.read()])
+
+    def do_type(self, line: str) -> None:
+        """Type TEXT."""
+        self._try(lambda: self._session.keyboard.type(line))
+
+    def do_press(self, line: str) -> None:
+        """Press KEYS, for example: press Ctrl+Alt+T."""
+        self._try(lambda: self._session.keyboard.press(line))
+
+    def do_shot(self, line: str) -> None:
+        """Write the screen to FILE as PNG."""
+        file = Path(line or "screen.png")
+        self._try(lambda: self._session.screen.frame().save(file))
+        self._say(f"written: {file}")
+
+    def do_EOF(self, _line: str) -> bool:
+        """End of input: go on."""
+        return True
+
+    def emptyline(self) -> bool:
+        """Do nothing for an empty line."""
+        return False
+
+    def _has_machine(self) -> bool:
+        try:
+            return self._session.machine is not None
+        except TailstestError:
+            return False
+
+    def _try(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except TailstestError as error:
+            self._say(printable(str(error)))
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text + "\n")
+        self.stdout.flush()

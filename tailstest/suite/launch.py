@@ -1,0 +1,123 @@
+"""One run from beginning to end: folder, recorder, session, plan, behave."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tailstest.core.errors import UsageError
+from tailstest.core.events import Events, Noted, RunStarted
+from tailstest.core.evidence import EvidenceFolder
+from tailstest.core.settings import Settings, load_settings
+from tailstest.hypervisor.leftovers import remove_leftovers
+from tailstest.results.recorder import attach
+from tailstest.results.run_folder import RunFolder
+from tailstest.results.terminal import Terminal
+from tailstest.suite.interactive import Prompt
+from tailstest.suite.plan import Plan, make_plan
+from tailstest.suite.runner import SuiteRunner
+from tailstest.suite.session import Session
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What `tailstest run` was asked for.
+
+    Attributes:
+        paths: features: files, folders or file:line.
+        image: file or name of the image under test; None without one.
+        tags: tag expression.
+        name: part of the names wanted.
+        output: folder of the run; None makes a new one in `base`.
+        base: folder of all runs.
+        stop: end after the first scenario that does not pass.
+        interactive: stop at a failed step with the machine alive.
+        command: as the user gave it, for the report.
+    """
+
+    paths: Sequence[str]
+    image: str | None = None
+    tags: str = ""
+    name: str = ""
+    output: Path | None = None
+    base: Path = Path("runs")
+    stop: bool = False
+    interactive: bool = False
+    command: Sequence[str] = ()
+
+
+def plan_run(options: RunOptions) -> Plan:
+    """Return what a run would do; see `make_plan`."""
+    return make_plan(options.paths, tags=options.tags, name=options.name)
+
+
+def run(options: RunOptions) -> int:
+    """Run a suite and write its report.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UsageError, SetupError: something is wrong before anything could run.
+        InfrastructureError: the host cannot run machines, or files cannot be written.
+    """
+    plan = plan_run(options)
+    settings = load_settings(plan.suite.root)
+    removed = remove_leftovers()
+    folder = RunFolder.create(
+        options.base, output=options.output, free_space_needed=settings.free_space_needed
+    )
+    events = Events()
+    terminal = Terminal(folder, stream=sys.stdout)
+    with attach(events, folder, settings, terminal=terminal, project=Path.cwd()):
+        session = _session(plan, settings, events, folder, options)
+        try:
+            return _run(plan, session, events, removed, folder, options, terminal)
+        finally:
+            session.close()
+
+
+def _run(
+    plan: Plan,
+    session: Session,
+    events: Events,
+    removed: Sequence[str],
+    folder: RunFolder,
+    options: RunOptions,
+    terminal: Terminal,
+) -> int:
+    # A missing image is found now, not by the first scenario that needs it.
+    environment = session.environment()
+    events.publish(
+        RunStarted(run_id=folder.path.name, command=list(options.command), environment=environment)
+    )
+    for text in removed:
+        events.publish(Noted(text=f"left over from an earlier run, removed: {text}"))
+    events.publish(plan.event())
+    prompt: Callable[[Any, Any], bool] | None = None
+    if options.interactive:
+        if not sys.stdin.isatty():
+            raise UsageError(
+                "--interactive needs a terminal to ask on",
+                hint="leave it out where nobody is there to answer",
+            )
+        prompt = Prompt(session, plan, terminal.suspended).after_failed_step
+    runner = SuiteRunner(plan, events, session, stop=options.stop, on_failed_step=prompt)
+    return runner.run().exit_status
+
+
+def _session(
+    plan: Plan, settings: Settings, events: Events, folder: RunFolder, options: RunOptions
+) -> Session:
+    return Session(
+        settings=settings,
+        events=events,
+        evidence=EvidenceFolder(folder.path),
+        suite=plan.suite.root,
+        images=plan.suite.images_folders,
+        image_under_test=options.image,
+        keep_viewer=options.interactive,
+    )

@@ -1,0 +1,146 @@
+"""What a run will do: known before any machine starts."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from behave.step_registry import StepRegistry
+
+from tailstest.core.errors import UsageError
+from tailstest.core.events import PlanMade
+from tailstest.suite.feature_reader import (
+    FeatureSet,
+    PlannedScenario,
+    feature_files,
+    read_features,
+)
+from tailstest.suite.selection import Selection
+from tailstest.suite.step_loader import load_steps
+from tailstest.suite.suite_folder import SuiteFolder
+
+
+@dataclass(frozen=True)
+class UndefinedStep:
+    """A step that no definition fits.
+
+    Attributes:
+        location: file and line.
+        text: keyword and text.
+        similar: texts of definitions that come close.
+    """
+
+    location: str
+    text: str
+    similar: tuple[str, ...]
+
+    def __str__(self) -> str:
+        near = f"; similar: {' | '.join(self.similar)}" if self.similar else ""
+        return f'{self.location}: no step is defined for "{self.text}"{near}'
+
+
+@dataclass
+class Plan:
+    """Selected scenarios, excluded ones with reasons, and everything that is wrong.
+
+    Attributes:
+        undefined: scenario id to its undefined steps; these scenarios are errors and do not run.
+        registry: the step definitions.
+    """
+
+    suite: SuiteFolder
+    selection: Selection
+    registry: StepRegistry
+    scenarios: list[PlannedScenario] = field(default_factory=list)
+    excluded: list[tuple[PlannedScenario, str]] = field(default_factory=list)
+    broken_files: list[str] = field(default_factory=list)
+    undefined: dict[str, list[UndefinedStep]] = field(default_factory=dict)
+
+    @property
+    def problems(self) -> list[str]:
+        """Everything wrong, each beginning with file and line."""
+        steps = {str(step): None for found in self.undefined.values() for step in found}
+        return [*self.broken_files, *steps]
+
+    def event(self) -> PlanMade:
+        """Return the plan as an event."""
+        return PlanMade(
+            scenarios=[_as_json(scenario) for scenario in self.scenarios],
+            excluded=[{**_as_json(each), "reason": reason} for each, reason in self.excluded],
+            problems=self.problems,
+            selection=str(self.selection),
+        )
+
+    def to_text(self) -> str:
+        """Return the plan for `--dry-run`: each scenario, each step and its definition."""
+        lines = []
+        for scenario in self.scenarios:
+            lines.append(f"{scenario.location}  {scenario.name}")
+            for step in scenario.model.all_steps:
+                match = self.registry.find_step_definition(step)
+                place = f"{match.location}" if match else "UNDEFINED"
+                lines.append(f"    {step.keyword} {step.name}  # {place}")
+        lines += [f"problem: {problem}" for problem in self.problems]
+        count, left = len(self.scenarios), len(self.excluded)
+        lines.append(f"\n{count} scenarios would run, {left} are excluded ({self.selection})")
+        return "\n".join(lines)
+
+
+def make_plan(paths: Sequence[str], *, tags: str = "", name: str = "") -> Plan:
+    """Read features and steps, select, and find undefined steps.
+
+    Args:
+        paths: files, folders, or file:line.
+        tags: tag expression.
+        name: part of the names wanted, literally.
+
+    Raises:
+        UsageError: a path, the tag expression or a step file is wrong, or nothing was selected.
+    """
+    selection = Selection.of(paths, tags, name)
+    suite = SuiteFolder.of(selection.paths)
+    files = feature_files(selection.paths)
+    read = read_features(files, suite.root)
+    plan = Plan(suite, selection, load_steps(suite.step_folders), broken_files=read.problems)
+    _select(plan, read)
+    texts = [definition.pattern for kind in plan.registry.steps.values() for definition in kind]
+    for scenario in plan.scenarios:
+        undefined = [
+            _undefined(step, scenario, texts)
+            for step in scenario.model.all_steps
+            if plan.registry.find_step_definition(step) is None
+        ]
+        if undefined:
+            plan.undefined[scenario.id] = undefined
+    return plan
+
+
+def _select(plan: Plan, read: FeatureSet) -> None:
+    for scenario in read.scenarios:
+        reason = plan.selection.reason_against(scenario, plan.suite.root)
+        if reason:
+            plan.excluded.append((scenario, reason))
+        else:
+            plan.scenarios.append(scenario)
+    if not plan.scenarios:
+        if not read.scenarios and read.problems:
+            raise UsageError("nothing can be run:\n" + "\n".join(read.problems))
+        raise plan.selection.nothing(read.scenarios)
+
+
+def _undefined(step: Any, scenario: PlannedScenario, texts: list[str]) -> UndefinedStep:
+    similar = difflib.get_close_matches(step.name, texts, n=2, cutoff=0.5)
+    return UndefinedStep(
+        f"{scenario.feature_file}:{step.line}", f"{step.keyword} {step.name}", tuple(similar)
+    )
+
+
+def _as_json(scenario: PlannedScenario) -> dict[str, str]:
+    return {
+        "id": scenario.id,
+        "name": scenario.name,
+        "feature": str(scenario.feature.name or scenario.feature_file),
+        "location": scenario.location,
+    }

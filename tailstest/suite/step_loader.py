@@ -1,0 +1,107 @@
+"""Loading step definitions into behave, each mistake told with file and line."""
+
+from __future__ import annotations
+
+import string
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import parse
+from behave import matchers
+from behave.runner_util import load_step_modules
+from behave.step_registry import AmbiguousStep, StepRegistry, registry
+
+from tailstest.core.errors import UsageError
+from tailstest.suite.parameter_types import PARAMETER_TYPES
+
+#: Name under which the matcher below is known to behave.
+MATCHER = "tailstest"
+
+
+def _any_text(text: str) -> str:
+    return text
+
+
+_any_text.pattern = r".*?"  # type: ignore[attr-defined]  # the library's own convention
+
+
+class StepMatcher(matchers.ParseMatcher):  # type: ignore[misc]
+    """behave's usual matcher, in which a text in quotes may also be empty.
+
+    An empty cell of an Examples table makes `I type "<word>"` end in two quotes; that is a text
+    too, and the step decides what it means.
+    """
+
+    NAME = MATCHER
+    TYPE_REGISTRY = matchers.TypeRegistry()
+
+    def __init__(
+        self, func: Any, pattern: str, step_type: str | None = None, custom_types: Any = None
+    ) -> None:
+        super().__init__(func, pattern, step_type, custom_types)
+        types = {**self.TYPE_REGISTRY, "AnyText": _any_text}
+        lenient = _untyped_as(pattern, "AnyText")
+        self._lenient = parse.Parser(lenient, extra_types=types, case_sensitive=True)
+
+    def check_match(self, step_text: str) -> Any:
+        """Return the arguments if the step's text fits, else None."""
+        found = super().check_match(step_text)
+        if found is None and '""' in step_text:
+            strict: Any = self.parser
+            self.parser = self._lenient
+            try:
+                found = super().check_match(step_text)
+            finally:
+                self.parser = strict
+        return found
+
+
+def _untyped_as(pattern: str, kind: str) -> str:
+    """Return a pattern in which fields without a type have the type `kind`."""
+    parts = []
+    for literal, name, form, _conversion in string.Formatter().parse(pattern):
+        parts.append(literal.replace("{", "{{").replace("}", "}}"))
+        if name is not None:
+            parts.append(f"{{{name}:{form or kind}}}")
+    return "".join(parts)
+
+
+def load_steps(folders: Sequence[Path]) -> StepRegistry:
+    """Load all step files of some folders, in order, replacing what was loaded before.
+
+    Raises:
+        UsageError: a file cannot be imported, or two steps have the same text; file and line.
+    """
+    registry.clear()
+    _use_own_matcher()
+    try:
+        load_step_modules([str(folder) for folder in folders])
+    except AmbiguousStep as error:
+        where = _place(error, folders)
+        both = " ".join(str(error).split())
+        raise UsageError(f"{where}: two steps have the same text: {both}") from error
+    except SyntaxError as error:
+        raise UsageError(f"{error.filename}:{error.lineno}: {error.msg}") from error
+    except Exception as error:
+        where = _place(error, folders)
+        raise UsageError(f"{where}: {type(error).__name__}: {error}") from error
+    return registry
+
+
+def _use_own_matcher() -> None:
+    factory = matchers.get_step_matcher_factory()
+    factory.register_step_matcher_class(MATCHER, StepMatcher, override=True)
+    StepMatcher.TYPE_REGISTRY.update(PARAMETER_TYPES)
+    factory.use_default_step_matcher(MATCHER)
+
+
+def _place(error: BaseException, folders: Sequence[Path]) -> str:
+    """Return file:line of the innermost frame that belongs to a step file."""
+    known = [str(folder) for folder in folders]
+    place = known[-1] if known else "steps"
+    for frame in traceback.extract_tb(error.__traceback__):
+        if any(frame.filename.startswith(folder) for folder in known):
+            place = f"{frame.filename}:{frame.lineno}"
+    return place
