@@ -27,25 +27,25 @@ def type_long_text(context):
     context.test.keyboard.type(context.text)
 
 
-@when('I press "{keys}"')
+@when('I press "{keys:Keys}"')
 def press_keys(context, keys):
     """Press a key or keys together, by their usual names: "F10", "Ctrl+Alt+T", "Page Down"."""
     context.test.keyboard.press(keys)
 
 
-@when('I press "{keys}" {count:d} times')
+@when('I press "{keys:Keys}" {count:d} times')
 def press_keys_repeatedly(context, keys, count):
     """Press the same key or keys several times."""
     context.test.keyboard.press(*[keys] * count)
 
 
-@then('pressing "{keys}" changes the screen')
+@then('pressing "{keys:Keys}" changes the screen')
 def pressing_changes_screen(context, keys):
     """Press a key or keys together and wait until the screen reacts."""
     context.test.tester.press_and_wait_change(keys)
 
 
-@when('I press "{keys}" until I see "{text}"')
+@when('I press "{keys:Keys}" until I see "{text}"')
 def press_until_text(context, keys, text):
     """Press again and again, looking after each time, until this text can be read."""
     context.test.tester.press_until_text(keys, text)

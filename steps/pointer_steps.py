@@ -27,7 +27,7 @@ def click_picture(context, reference):
     context.test.tester.click_picture(reference)
 
 
-@when('I click "{point}" of the picture "{reference}"')
+@when('I click the point "{point}" of the picture "{reference}"')
 def click_point_of_picture(context, point, reference):
     """Wait for a reference image and click one of its named click points."""
     context.test.tester.click_picture(reference, point=point)

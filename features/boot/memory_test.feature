@@ -32,5 +32,5 @@ Feature: The memory test
     And I see "Status: Testing" within 60 seconds
     When I press "F1"
     Then I see "Settings:"
-    When I press "Esc"
+    When I press "F10"
     Then "Settings:" disappears

@@ -22,8 +22,5 @@ Feature: The network boot disk
     Given the machine has a network card
     When I start the machine from a USB stick
     And I press "Ctrl+B" until I see "iPXE>"
-    And I enter "dhcp"
-    Then I see "Configuring (net0"
-    And I see "ok"
-    When I enter "echo address ${net0/ip}"
-    Then I see "address 10.0.2.15"
+    And I enter "dhcp && show net0/ip"
+    Then I see "net0.dhcp/ip:ipv4 = 10.0.2.15"

@@ -9,11 +9,11 @@ Feature: The boot menu of a rescue disk
     When I start the machine from a <medium>
     Then I see the picture "grub-rescue-menu"
     And I see all of these texts
-      | text                              |
-      | GNU/Linux                         |
-      | FreeBSD (or GNU/kFreeBSD)         |
-      | Microsoft Windows                 |
-      | Memtest86+                        |
+      | text                      |
+      | GNU/Linux                 |
+      | FreeBSD (or GNU/kFreeBSD) |
+      | Microsoft Windows         |
+      | Memtest86+                |
     And the machine is still running
 
     Examples: media and boards
@@ -28,6 +28,7 @@ Feature: The boot menu of a rescue disk
     And I see "will be executed automatically"
     When I press "Down"
     Then "will be executed automatically" disappears
+    # A picture, because only its look tells which entry is highlighted.
     And I see the picture "grub-rescue-second-entry"
 
   Scenario: The highlight goes down and up again
@@ -45,6 +46,7 @@ Feature: The boot menu of a rescue disk
     And I see the picture "grub-rescue-menu"
     When I press "e"
     Then I see "Minimum Emacs-like screen editing is supported"
-    And I see "echo"
+    And I see "setparams"
     When I press "Esc"
-    Then I see the picture "grub-rescue-menu-stopped"
+    Then "setparams" disappears
+    And I see the picture "grub-rescue-menu"

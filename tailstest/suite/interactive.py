@@ -74,7 +74,7 @@ class Prompt(cmd.Cmd):
                 return False
             self._context.text, self._context.table = self._step.text, self._step.table
             match.run(self._context)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a step may raise anything
             self._say(f"it failed again: {printable(str(error))}")
             return False
         self._say("it passes now")
@@ -91,7 +91,7 @@ class Prompt(cmd.Cmd):
 
     def do_look(self, _line: str) -> None:
         """Print all text that can be read on the screen."""
-        self._try(lambda: [self._say(line.text) for line in self._session.screen.read()])
+        self._try(lambda: self._say("\n".join(line.text for line in self._session.screen.read())))
 
     def do_type(self, line: str) -> None:
         """Type TEXT."""
@@ -107,7 +107,7 @@ class Prompt(cmd.Cmd):
         self._try(lambda: self._session.screen.frame().save(file))
         self._say(f"written: {file}")
 
-    def do_EOF(self, _line: str) -> bool:
+    def do_EOF(self, _line: str) -> bool:  # noqa: N802 - the name that cmd.Cmd wants
         """End of input: go on."""
         return True
 

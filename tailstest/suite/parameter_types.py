@@ -32,10 +32,17 @@ def direction(text: str) -> int:
     return 1 if text == "down" else -1
 
 
+@parse.with_pattern(r"[^\"]+")
+def keys(text: str) -> str:
+    """Return names of keys as they are; a quote ends them."""
+    return text
+
+
 #: The types that every step file may use in its patterns, for example {medium:Medium}.
 PARAMETER_TYPES: dict[str, Callable[[str], Any]] = {
     "Firmware": firmware,
     "Medium": medium,
     "Chipset": chipset,
     "Direction": direction,
+    "Keys": keys,
 }

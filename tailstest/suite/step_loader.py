@@ -35,6 +35,7 @@ class StepMatcher(matchers.ParseMatcher):  # type: ignore[misc]
     """
 
     NAME = MATCHER
+    parser: Any
     TYPE_REGISTRY = matchers.TypeRegistry()
 
     def __init__(
@@ -87,6 +88,11 @@ def load_steps(folders: Sequence[Path]) -> StepRegistry:
     except Exception as error:
         where = _place(error, folders)
         raise UsageError(f"{where}: {type(error).__name__}: {error}") from error
+    # Gherkin's keywords do not tell steps apart (https://cucumber.io/docs/gherkin/reference/#steps):
+    # what somebody sees may be a condition here and an outcome there.
+    registry.steps["step"] += [
+        definition for kind in ("given", "when", "then") for definition in registry.steps[kind]
+    ]
     return registry
 
 

@@ -44,8 +44,12 @@ def describe_steps(folders: Sequence[Path]) -> list[StepDescription]:
     """
     registry = load_steps(folders)
     found: list[tuple[str, int, StepDescription]] = []
+    seen: set[int] = set()
     for kind, definitions in registry.steps.items():
         for definition in definitions:
+            if id(definition) in seen:  # it is listed for "any keyword" too
+                continue
+            seen.add(id(definition))
             file, line = Path(definition.location.filename), definition.location.line
             heading = (definition.func.__globals__.get("__doc__") or "").strip()
             subject = heading.splitlines()[0] if heading else file.stem
@@ -71,8 +75,9 @@ def to_markdown(steps: Sequence[StepDescription]) -> str:
         "",
         "Words in braces stand for what you write: `{text}` is any text between the quotes,",
         "`{seconds:g}` a number, `{count:d}` a whole number, `{firmware:Firmware}` BIOS or UEFI,",
-        "`{medium:Medium}` DVD or USB stick, `{chipset:Chipset}` PC or Q35, `{direction:Direction}`",
-        "up or down. `And` and `But` repeat the keyword before them.",
+        "`{medium:Medium}` DVD or USB stick, `{chipset:Chipset}` PC or Q35,",
+        "`{direction:Direction}` up or down, `{keys:Keys}` names of keys. The keyword is the one",
+        "that fits best; every step may be used after any keyword.",
     ]
     subject = ""
     for step in steps:
