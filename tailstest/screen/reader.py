@@ -78,8 +78,7 @@ class Reader:
         started = time.monotonic()
         best: _Opinion | None = None
         for opinion in self._opinions(frame, where, text, limit, patient):
-            if best is None or opinion.match is not None or best.match is None:
-                best = opinion
+            best = opinion
             if opinion.is_found(limit):
                 break
         assert best is not None
@@ -155,7 +154,8 @@ class Reader:
                 yield closer
         if patient:
             lines = self._accurate.read(frame, where)
-            yield _Opinion(lines or first.lines, find_text(text, lines, limit), self._accurate.name)
+            if lines:
+                yield _Opinion(lines, find_text(text, lines, limit), self._accurate.name)
 
     def _exact_lines(self, frame: Frame, where: Region) -> Lines:
         """Return what stands on a text console; a word belongs to where its middle lies."""

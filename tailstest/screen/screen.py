@@ -216,17 +216,19 @@ class Screen:
         Raises:
             CheckFailed: nothing changed in time.
         """
-        base = since or self.frame()
-
-        def search(frame: Frame) -> Frame | None:
-            return frame if changed_region(base, frame, region) is not None else None
-
         deadline = self._deadline(within)
-        changed = self._camera.wait(search, deadline)
+        changed = self._first_change(since or self.frame(), region, deadline)
         if changed is None:
             what = "the screen to change, but nothing moved"
             raise self._log.failed(self._camera.newest, "unchanged", what, deadline)
         return changed
+
+    def reacts(self, since: Frame, *, within: float, region: Region | None = None) -> bool:
+        """Tell whether the screen changes in time; no change is no error here.
+
+        For pacing: press a key, see whether it did something, press again.
+        """
+        return self._first_change(since, region, self._deadline(within)) is not None
 
     def wait_still(
         self,
@@ -291,6 +293,14 @@ class Screen:
 
     def _deadline(self, within: float | None) -> Deadline:
         return Deadline.after(self._default if within is None else within, scale=self._scale)
+
+    def _first_change(
+        self, since: Frame, region: Region | None, deadline: Deadline
+    ) -> Frame | None:
+        def search(frame: Frame) -> Frame | None:
+            return frame if changed_region(since, frame, region) is not None else None
+
+        return self._camera.wait(search, deadline)
 
     def _wait_text(
         self,

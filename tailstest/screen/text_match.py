@@ -17,6 +17,8 @@ from tailstest.screen.text_line import TextLine, Word, as_rows, union
 DEFAULT_THRESHOLD = 0.85
 #: Similarity by a quick estimate (0 to 1) below which a place is not compared letter by letter.
 WORTH_A_LOOK = 0.45
+#: Similarity from which it is the digits that make the difference.
+ONLY_DIGITS = 0.6
 #: Rows that a wrapped text may span, and words searched at most: a guest may show anything.
 MAX_ROWS = 6
 MAX_WORDS = 4000
@@ -80,16 +82,21 @@ def _match(
 ) -> TextMatch | None:
     text = "".join(letter.sign for letter in letters)
     estimate = fuzz.partial_ratio_alignment(plain, text) if text else None
-    if estimate is None or estimate.score < 100 * WORTH_A_LOOK:
+    if estimate is None:
+        return None
+    # A piece that is shorter than the text can be no more similar than its length allows.
+    similarity = estimate.score / 100.0 * min(1.0, len(text) / len(plain))
+    if similarity < WORTH_A_LOOK:
         return None
     exact = align(signs, letters)
     # Where digits differ the rest would be torn apart to save them, and say nothing to a reader.
     if exact is not None and exact.score >= WORTH_A_LOOK:
         return _at(words, letters, exact)
-    share = min(1.0, len(text) / len(plain)) * estimate.score / 100.0
-    differs = "its digits differ" if any(letter.sign.isdigit() for letter in signs) else ""
+    objection = ""
+    if any(letter.sign.isdigit() for letter in signs):
+        objection = "its digits differ" if similarity >= ONLY_DIGITS else "another text"
     start, end = estimate.dest_start, estimate.dest_end
-    return _at(words, letters, Alignment(start, end, share, differs))
+    return _at(words, letters, Alignment(start, end, similarity, objection))
 
 
 def _at(words: Sequence[Word], letters: Sequence[Letter], alignment: Alignment) -> TextMatch | None:

@@ -130,6 +130,12 @@ def test_the_most_similar_text_is_named_when_digits_differ() -> None:
     assert "6.3" in match.text
 
 
+def test_a_text_that_is_not_similar_is_not_blamed_on_its_digits() -> None:
+    match = find_text("GNU GRUB version 2.06", [line("Open Source Network Boot Firmware")])
+    assert match is None or match.objection != "its digits differ"
+    assert find_text("version 6.2", [line("a)"), line("x: y")]) is None
+
+
 def test_a_lower_threshold_tolerates_more_but_no_other_digit() -> None:
     read = [line("Cohhectod to 6.2")]
     assert not find_text("Connected to 6.2", read).counts(0.95)

@@ -303,6 +303,14 @@ def test_only_changes_in_the_region_count(stage: Make) -> None:
     assert stage(desk(), desk((210, 10, RED))).screen.wait_change(region=Region(200, 0, 100, 200))
 
 
+def test_a_key_that_does_nothing_is_no_failure_when_pacing(stage: Make) -> None:
+    there = stage(desk(), desk((10, 10, RED)))
+    before = there.screen.frame()
+    assert there.screen.reacts(before, within=LONG)
+    assert not there.screen.reacts(there.screen.frame(), within=0.1)
+    assert there.events == []
+
+
 def test_another_resolution_is_a_change(stage: Make) -> None:
     assert stage(page(1), desk()).screen.wait_change().width == 320
 
