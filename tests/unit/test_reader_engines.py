@@ -132,6 +132,13 @@ def test_the_selected_line_of_a_menu_is_read_by_the_quick_engine() -> None:
     assert any("GNU/Linux" in line.text for line in lines)
 
 
+def test_a_huge_screen_is_enlarged_less_and_places_stay_right(monkeypatch) -> None:
+    monkeypatch.setattr("tailstest.screen.ocr.tesseract.MAX_PIXELS", 4 * 200 * 420)
+    words = [word for line in TesseractEngine().read(buttons().pixels) for word in line.words]
+    rescue = next(word for word in words if word.text == "Rescue")
+    assert Region(220, 20, 100, 36).contains(rescue.place)
+
+
 def test_lines_whose_places_are_known_are_read_by_the_accurate_engine() -> None:
     lines = RapidEngine().read_places(buttons().pixels, [Region(228, 26, 140, 24)])
     assert [line.text for line in lines] == ["Rescue System"]

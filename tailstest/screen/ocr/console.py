@@ -50,7 +50,9 @@ class ConsoleEngine:
 
     def _signs(self, pixels: Pixels, width: int) -> list[str] | None:
         """Return the text of all rows, None if too little of it is text."""
-        cells, uniform = _cells(pixels, width)
+        cells, uniform, two_colours = _cells(pixels, width)
+        if two_colours.sum() < MIN_KNOWN * (~uniform).sum():
+            return None  # a picture or smooth letters, which nobody needs to look up
         known: dict[bytes, str] = {}
         unknown = letters = 0
         rows: list[str] = []
@@ -84,8 +86,10 @@ class ConsoleEngine:
         return ""
 
 
-def _cells(pixels: Pixels, width: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """Return for each cell its 16 bytes (rows x columns x 16), and whether it has one colour."""
+def _cells(
+    pixels: Pixels, width: int
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return for each cell its 16 bytes, whether it has one colour, and whether it has two."""
     height = pixels.shape[0] // HEIGHT
     columns = pixels.shape[1] // width
     whole = pixels[: height * HEIGHT].astype(np.int32)
@@ -98,7 +102,8 @@ def _cells(pixels: Pixels, width: int) -> tuple[npt.NDArray[np.uint8], npt.NDArr
     glyphs = np.packbits(is_high, axis=3)[..., 0]
     # A pattern that no font has marks cells of more than two colours.
     glyphs[~two_colours] = np.arange(HEIGHT, dtype=np.uint8) * 17 + 1
-    return glyphs, (lowest == highest)[:, :, 0, 0]
+    uniform = (lowest == highest)[:, :, 0, 0]
+    return glyphs, uniform, two_colours & ~uniform
 
 
 def _without_cursor(font: Mapping[bytes, str]) -> dict[bytes, str]:

@@ -20,6 +20,9 @@ from tailstest.screen.text_line import TextLine, Word
 #: size, then smoothed, read most in benchmarks/ocr.py: 54 of 61 texts in 361 ms; twice the size
 #: 50 in 280 ms, four times 55 in 523 ms.
 ENLARGEMENT = 3
+#: Pixels of the enlarged picture at most: a screen of 1920x1080 three times as large fits. Larger
+#: screens have larger letters, and a guest must not make us fill the memory.
+MAX_PIXELS = 20_000_000
 #: Standard deviation of the smoothing after enlarging, in pixels of the enlarged picture.
 SMOOTHING = 1.0
 #: "Sparse text": finds text anywhere instead of assuming a page with columns.
@@ -92,14 +95,15 @@ class TesseractEngine:
     def read(self, pixels: Pixels) -> list[TextLine]:
         """Read all text; see `Engine.read`."""
         self._open()
-        picture = self._prepared(pixels)
+        factor = self._factor(pixels)
+        picture = self._prepared(pixels, factor)
         height, width = picture.shape
         self._api.SetImageBytes(picture.tobytes(), width, height, 1, width)
         self._api.SetSourceResolution(RESOLUTION)
         try:
             if not self._api.Recognize():
                 return []
-            return self._lines(Region(0, 0, pixels.shape[1], pixels.shape[0]))
+            return self._lines(Region(0, 0, pixels.shape[1], pixels.shape[0]), factor)
         finally:
             self._api.Clear()
 
@@ -119,19 +123,23 @@ class TesseractEngine:
         )
         self.name = f"tesseract {self._module.tesseract_version().split()[1]}"
 
-    def _prepared(self, pixels: Pixels) -> Pixels:
+    def _factor(self, pixels: Pixels) -> int:
+        size = pixels.shape[0] * pixels.shape[1]
+        fitting = int((MAX_PIXELS / size) ** 0.5)
+        return max(1, min(self._enlargement, fitting))
+
+    def _prepared(self, pixels: Pixels, factor: int) -> Pixels:
         grey = (
             on_plain_ground(pixels) if self._prepare else cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
         )
         edge = BORDER
         grey = cv2.copyMakeBorder(grey, edge, edge, edge, edge, cv2.BORDER_CONSTANT, value=(255,))
-        factor = self._enlargement
         large = cv2.resize(grey, None, None, factor, factor, cv2.INTER_CUBIC)
         if factor > 1:
             large = cv2.GaussianBlur(large, (0, 0), SMOOTHING)
         return np.asarray(large, dtype=np.uint8)
 
-    def _lines(self, whole: Region) -> list[TextLine]:
+    def _lines(self, whole: Region, factor: int) -> list[TextLine]:
         levels = self._module.RIL
         lines: list[TextLine] = []
         words: list[Word] = []
@@ -142,14 +150,14 @@ class TesseractEngine:
             if item.IsAtBeginningOf(levels.TEXTLINE) and words:
                 lines.append(TextLine(tuple(words)))
                 words = []
-            word = self._word(item, levels.WORD, whole)
+            word = self._word(item, levels.WORD, whole, factor)
             if word is not None:
                 words.append(word)
         if words:
             lines.append(TextLine(tuple(words)))
         return lines
 
-    def _word(self, item: Any, level: int, whole: Region) -> Word | None:
+    def _word(self, item: Any, level: int, whole: Region, factor: int) -> Word | None:
         box = item.BoundingBox(level)
         if box is None:
             return None
@@ -157,7 +165,7 @@ class TesseractEngine:
         confidence = item.Confidence(level) / 100.0
         if not text or confidence < MIN_CONFIDENCE:
             return None
-        left, top, right, bottom = (side / self._enlargement - BORDER for side in box)
+        left, top, right, bottom = (side / factor - BORDER for side in box)
         place = Region(
             round(left), round(top), max(1, round(right - left)), max(1, round(bottom - top))
         )
