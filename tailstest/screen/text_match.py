@@ -95,7 +95,8 @@ def _match(
     objection = ""
     if any(letter.sign.isdigit() for letter in signs):
         objection = "its digits differ" if similarity >= ONLY_DIGITS else "another text"
-    start, end = estimate.dest_start, estimate.dest_end
+    # Show as much as was wanted: the other number, not only the words before it.
+    start, end = estimate.dest_start, max(estimate.dest_end, estimate.dest_start + len(plain))
     return _at(words, letters, Alignment(start, end, similarity, objection))
 
 
