@@ -95,8 +95,10 @@ def _match(
     objection = ""
     if any(letter.sign.isdigit() for letter in signs):
         objection = "its digits differ" if similarity >= ONLY_DIGITS else "another text"
-    # Show as much as was wanted: the other number, not only the words before it.
-    start, end = estimate.dest_start, max(estimate.dest_end, estimate.dest_start + len(plain))
+    # Show as much as was wanted: the other number, not a letter of what stands beside it.
+    start = estimate.dest_start
+    start += max(0, text[start : start + 3].find(plain[0]))
+    end = max(estimate.dest_end, start + len(plain))
     return _at(words, letters, Alignment(start, end, similarity, objection))
 
 
