@@ -13,13 +13,16 @@ from tailstest.screen.ocr.console import UNKNOWN, ConsoleEngine
 from tailstest.screen.ocr.plain_ground import on_plain_ground
 from tailstest.screen.ocr.rapid import RapidEngine
 from tailstest.screen.ocr.tesseract import TesseractEngine, find_models
+from tailstest.screen.ocr.uefi_font import uefi_font
 from tailstest.screen.ocr.vga_font import vga_font
 from tailstest.screen.reader import Reader
 
 FRAMES = Path(__file__).parents[2] / "benchmarks" / "data"
 BLUE, WHITE, BLACK = (170, 0, 0), (255, 255, 255), (0, 0, 0)
 
-needs_font = pytest.mark.skipif(not vga_font(), reason="no VGA firmware (package seabios)")
+needs_font = pytest.mark.skipif(not vga_font().glyphs, reason="no VGA firmware (package seabios)")
+
+needs_uefi = pytest.mark.skipif(not uefi_font().glyphs, reason="no UEFI firmware (package ovmf)")
 
 
 def real_frame(name: str) -> Frame:
@@ -44,7 +47,7 @@ def buttons() -> Frame:
 def console(text: str, *, width: int = 9, invert: bool = False) -> Pixels:
     """Draw text with the VGA font: light grey on black, 80 columns, 25 rows."""
     glyphs = {}
-    for rows, sign in vga_font().items():
+    for rows, sign in vga_font().glyphs.items():
         glyphs.setdefault(sign, rows)
     pixels = np.zeros((400, 80 * width, 3), np.uint8)
     for row, line in enumerate(text.splitlines()):
@@ -113,6 +116,8 @@ def test_a_selected_line_on_a_gradient_becomes_dark_on_white() -> None:
         ("memtest", "Errors: 0", "Errors: 8"),
         ("ipxe", "iPXE 1.0.0+git-20190125.36a4c85-5.1", "iPXE 1.0.1"),
         ("ipxe", "http://ipxe.org", "https://ipxe.com"),
+        ("uefi-menu", "Graphical install", "Text install"),
+        ("uefi-menu", "automatically in 6s", "automatically in 5s"),
         ("installer-graphical", "debian 12", "debian 13"),
         ("installer-graphical", "Screenshot", "Spanish"),
         ("installer-text", "<Tab> moves; <Space> selects; <Enter> activates", "<Yes>"),
@@ -157,6 +162,34 @@ def test_a_console_is_read_exactly(width: int, invert: bool) -> None:
     lines = ConsoleEngine().read(console(text, width=width, invert=invert))
     assert [line.text for line in lines] == text.splitlines()
     assert lines[1].words[0].place == Region(0, 16, 2 * width, 16)
+
+
+@needs_uefi
+def test_the_console_of_uefi_firmware_is_read_exactly() -> None:
+    lines = ConsoleEngine().read(real_frame("uefi-menu").pixels)
+    assert lines[0].text == "GNU GRUB version 2.06-13+deb12u2"
+    assert lines[1].text == "*Graphical install"
+    assert lines[1].place == Region(128, 165, 144, 19)
+    assert lines[-1].text == "The highlighted entry will be executed automatically in 6s."
+
+
+@needs_uefi
+def test_text_outside_of_the_grid_is_not_lost() -> None:
+    pixels = np.array(real_frame("uefi-menu").pixels)
+    pixels[10:40, 10:40] = 90
+    assert ConsoleEngine().read(pixels) == []
+
+
+@pytest.mark.parametrize("name", ["vgabios-stdvga.bin", "OVMF_CODE.fd"])
+def test_firmware_that_is_missing_or_broken_leaves_text_to_other_engines(
+    tmp_path: Path, name: str
+) -> None:
+    section = bytes.fromhex("98584eee143959429d6edc7bd79403cf") + b"\x18\x00" + bytes(40)
+    (tmp_path / name).write_bytes(bytes(100) + section)
+    for folder in (tmp_path, tmp_path / "none"):
+        assert not vga_font((folder,)).glyphs
+        assert not uefi_font((folder,)).glyphs
+    assert ConsoleEngine([vga_font((tmp_path,))]).read(real_frame("grub-menu").pixels) == []
 
 
 @needs_font

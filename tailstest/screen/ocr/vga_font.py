@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
+
+from tailstest.screen.ocr.console_font import ConsoleFont, Grid
 
 #: Rows of a letter; each is a byte, the leftmost pixel its highest bit.
 HEIGHT = 16
@@ -38,17 +40,21 @@ _BOXES = range(0xB0, 0xE0)
 
 
 @lru_cache(maxsize=4)
-def vga_font(folders: Iterable[Path] = FOLDERS) -> Mapping[bytes, str]:
-    """Return a mapping from the 16 bytes of a letter to its sign; boxes and blanks give " ".
-
-    It is empty if no firmware is found; text is then left to other engines.
-    """
+def vga_font(folders: Iterable[Path] = FOLDERS) -> ConsoleFont:
+    """Return the font; it has no glyphs if no firmware is found, and text is left to others."""
     for folder in folders:
         for file in sorted(folder.glob("vgabios*.bin")):
-            font = _font_in(file)
-            if font:
-                return font
-    return {}
+            glyphs = _font_in(file)
+            if glyphs:
+                return ConsoleFont("VGA", HEIGHT, glyphs, 13, _grids)
+    return ConsoleFont("VGA", HEIGHT, {}, 13, _grids)
+
+
+def _grids(width: int, height: int) -> Iterator[Grid]:
+    """Yield a VGA text mode (a ninth column in each cell) and a framebuffer console."""
+    for cell_width in (9, 8):
+        if width % cell_width == 0 and height >= HEIGHT:
+            yield Grid(0, 0, width // cell_width, height // HEIGHT, cell_width)
 
 
 def _font_in(file: Path) -> dict[bytes, str]:
