@@ -14,6 +14,7 @@ Feature: The memory test
       | firmware | medium    | memory | shown  |
       | BIOS     | DVD       | 256    | 255MB  |
       | BIOS     | USB stick | 512    | 511MB  |
+      | UEFI     | DVD       | 512    | 51     |
 
   Scenario: It is really at work, not only painted
     Given the image "memtest86+"

@@ -28,7 +28,7 @@ def command(
     accept: tuple[str, ...],
     accept_all: bool,
     refuse: tuple[str, ...],
-) -> None:
+) -> int:
     """Show each candidate of RUN beside the old reference, and accept or refuse it."""
     review = Review(RunFolder.find(run, Path("runs")), [images] if images else _own_images())
     click.echo(f"all of them side by side: {review.write_page()}")
@@ -40,10 +40,15 @@ def command(
         for candidate in review.candidates:
             click.echo(review.describe(candidate))
     elif chosen:
-        for file in accept_many(review, chosen):
+        written, errors = accept_many(review, chosen)
+        for file in written:
             click.echo(f"written: {file}")
+        for error in errors:
+            click.echo(f"not accepted: {error}", err=True)
+        return 2 if errors else 0
     elif not refuse:
         review_one_by_one(review, ask=lambda text: click.prompt(text, default=""), say=click.echo)
+    return 0
 
 
 def _own_images() -> list[Path]:

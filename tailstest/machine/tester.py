@@ -154,7 +154,7 @@ class Tester:
         deadline = Deadline.after(seconds, scale=self._scale)
         while not (look := self._screen.look_text(text)).found:
             if deadline.expired:
-                return self._screen.wait_text(text, within=0)
+                raise _not_reached(text, look, deadline)
             before = self._screen.frame()
             act()
             self._settle(before)
@@ -166,6 +166,14 @@ class Tester:
             self._screen.wait_change(since=before, within=REACTION)
         except CheckFailed:
             return
+
+
+def _not_reached(text: str, look: TextLook, deadline: Deadline) -> CheckFailed:
+    return CheckFailed(
+        f"tried for {deadline.elapsed:.0f} s until “{text}” can be read: {look.explain()}\n"
+        f"  All that was read by {look.engine}:\n{look.transcript()}",
+        hint="the last frame shows where it ended",
+    )
 
 
 def _place(look: TextLook) -> Region:

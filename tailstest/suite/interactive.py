@@ -56,7 +56,7 @@ class Prompt(cmd.Cmd):
         with self._suspended():
             self._say(f"\nThe step failed: {step.keyword} {step.name}")
             self._say(printable(str(step.exception or step.error_message or "")))
-            socket = self._session.machine.viewer_socket if self._has_machine() else None
+            socket = self._session.machine.viewer_socket if self._session.has_machine else None
             if socket is not None:
                 self._say(f"The machine is alive. Watch it: remote-viewer vnc+unix://{socket}")
             self._say("retry, next, quit, look, type TEXT, press KEYS, shot FILE, help")
@@ -114,12 +114,6 @@ class Prompt(cmd.Cmd):
     def emptyline(self) -> bool:
         """Do nothing for an empty line."""
         return False
-
-    def _has_machine(self) -> bool:
-        try:
-            return self._session.machine is not None
-        except TailstestError:
-            return False
 
     def _try(self, action: Callable[[], object]) -> None:
         try:

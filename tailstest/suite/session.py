@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tailstest import __version__
-from tailstest.core.errors import InfrastructureError, UsageError
+from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
 from tailstest.core.events import Events, FrameKept, Noted
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
@@ -24,6 +24,7 @@ from tailstest.machine.lifecycle import MachineState
 from tailstest.machine.machine import Bench, Machine
 from tailstest.machine.profile import Profile, find_image, load_profiles
 from tailstest.machine.tester import Tester
+from tailstest.media.boot_report import inspect_image
 from tailstest.media.dvd import Dvd
 from tailstest.media.image_file import digest_of
 from tailstest.media.usb_stick import UsbStick
@@ -91,6 +92,11 @@ class Session:
                 "And the machine starts from a DVD",
             )
         return self._machine
+
+    @property
+    def has_machine(self) -> bool:
+        """Whether a machine was started in this scenario."""
+        return self._machine is not None
 
     @property
     def screen(self) -> Screen:
@@ -167,6 +173,14 @@ class Session:
         definition = (
             profile.definition(**self._changes) if profile else MachineDefinition(**self._changes)
         )
+        way = inspect_image(path).ways[definition.medium, definition.firmware]
+        if not way.possible:
+            kind = "a DVD" if definition.medium == "dvd" else "a USB stick"
+            raise CheckFailed(
+                f"{path} cannot boot from {kind} on a {definition.firmware.upper()} machine: "
+                f"{way.reason}",
+                hint=f"`tailstest image show {path}` shows all that it can boot from",
+            )
         self._machines_made += 1
         bench = self._bench()
         name = f"machine-{self._machines_made}"
