@@ -24,6 +24,9 @@ BLOCK = 9
 #: rendering, greying out and single letters leave more than 0.8 in our measurements.
 SIMILAR = 0.70
 
+#: Correlation from which two pictures have the same shapes, whatever their contrast.
+SAME_SHAPE = 0.93
+
 #: Limits at match 96, chosen on the benchmark's fixed set: half-pixel shifts and JPEG quality 75
 #: stay below, one wrong letter and greying out stay above.
 DIFFERENCE = 0.17
@@ -140,10 +143,12 @@ def _outcome(
         place = _bounds(tinted)
         return (Outcome.GREYED_OUT if is_pale else Outcome.OTHER_COLOUR), place
     place = _bounds(changed)
-    if is_pale:
+    # Other letters lower the contrast that fits best too; only a picture that is the same apart
+    # from its contrast is greyed out.
+    if is_pale and scores.correlation > SAME_SHAPE:
         return Outcome.GREYED_OUT, place
     inked = np.abs(residual) > 0.25 * max(64.0, float(np.ptp(wanted)))
-    if _is_pointer_or_caret(inked):
+    if _is_caret(inked, wanted) or _is_pointer(inked):
         return Outcome.PARTLY_COVERED, place
     return _local_change(seen, wanted, place, tinted), place
 
@@ -274,11 +279,26 @@ def _bounds(mask: Any) -> Region:
     return Region(x, y, width, height)
 
 
-def _is_pointer_or_caret(inked: Any) -> bool:
-    """Tell whether all that differs is one mouse pointer or one text caret, by its shape."""
-    whole = _bounds(inked)
-    if whole.width <= CARET_WIDTH and CARET_HEIGHT[0] <= whole.height <= CARET_HEIGHT[1]:
-        return True
+def _is_caret(inked: Any, wanted: Floats) -> bool:
+    """Tell whether all that differs is one text caret: a thin bar on what was empty before.
+
+    A letter "l" that came or went is a thin bar too. So the bar must stand where the reference has
+    no ink, and reach above or below the letters beside it, as carets do.
+    """
+    bar = _bounds(inked)
+    if not (bar.width <= CARET_WIDTH and CARET_HEIGHT[0] <= bar.height <= CARET_HEIGHT[1]):
+        return False
+    ink = np.abs(wanted - np.median(wanted)) > 0.25 * max(64.0, float(np.ptp(wanted)))
+    if (ink & inked).sum() > 0.2 * inked.sum():
+        return False
+    left, right = max(0, bar.x - bar.height), bar.right + bar.height
+    rows = np.flatnonzero(ink[:, left:right].any(axis=1))
+    near = rows[(rows >= bar.y - bar.height) & (rows < bar.bottom + bar.height)]
+    return near.size == 0 or bar.height >= 1.15 * float(near.max() - near.min() + 1)
+
+
+def _is_pointer(inked: Any) -> bool:
+    """Tell whether all that differs is one mouse pointer, by its shape."""
     mask = cv2.morphologyEx(
         inked.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), dtype=np.uint8)
     )
