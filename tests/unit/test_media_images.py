@@ -1,0 +1,171 @@
+"""Images: what is wrong with a file, and what it can boot from (without starting it)."""
+
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tailstest.core.errors import SetupError, UsageError
+from tailstest.hypervisor.domain_template import DiskValues
+from tailstest.machine.profile import find_image, load_profile, load_profiles
+from tailstest.media.boot_report import inspect_image
+from tailstest.media.dvd import Dvd
+from tailstest.media.image_file import check_image, digest_of
+from tailstest.media.usb_stick import UsbStick
+
+RESCUE = Path("/usr/lib/grub-rescue/grub-rescue-cdrom.iso")
+MEMTEST = Path("/usr/lib/memtest86+/memtest86+x64.iso")
+
+
+@pytest.fixture
+def tree(tmp_path):
+    folder = tmp_path / "tree"
+    (folder / "live").mkdir(parents=True)
+    (folder / "live" / "filesystem.squashfs").write_bytes(b"x" * 5000)
+    return folder
+
+
+def xorriso(output, tree, *options):
+    command = ["xorriso", "-as", "mkisofs", "-quiet", "-o", str(output), *options, str(tree)]
+    subprocess.run(command, check=True, capture_output=True)
+    return output
+
+
+def ways(image):
+    return {way: verdict.possible for way, verdict in inspect_image(image).ways.items()}
+
+
+def test_bad_files_are_named_with_their_reason(tmp_path, tree):
+    empty = tmp_path / "empty.iso"
+    empty.touch()
+    text = tmp_path / "text.iso"
+    text.write_text("not an image" * 5000)
+    whole = xorriso(tmp_path / "whole.iso", tree)
+    cut = tmp_path / "cut.iso"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    for path, reason in (
+        (tmp_path / "none.iso", "no such image"),
+        (tmp_path, "not a file"),
+        (empty, "empty"),
+        (text, "neither an ISO"),
+        (cut, "cut off"),
+    ):
+        with pytest.raises(UsageError, match=reason) as error:
+            check_image(path)
+        assert str(path) in str(error.value)
+    assert check_image(whole) == whole
+
+
+def test_c51_an_image_without_boot_entries_boots_nowhere(tmp_path, tree):
+    assert not any(ways(xorriso(tmp_path / "plain.iso", tree)).values())
+
+
+def test_c51_el_torito_alone_boots_as_dvd_only(tmp_path, tree):
+    (tree / "boot.img").write_bytes(b"\xfa" * 2048)
+    image = xorriso(
+        tmp_path / "dvd.iso", tree, "-b", "boot.img", "-no-emul-boot", "-boot-load-size", "4"
+    )
+    assert ways(image) == {
+        ("dvd", "bios"): True,
+        ("dvd", "uefi"): False,
+        ("usb", "bios"): False,
+        ("usb", "uefi"): False,
+    }
+
+
+@pytest.fixture
+def hybrid(tmp_path):
+    return Path(shutil.copy(MEMTEST, tmp_path / "hybrid.iso"))
+
+
+def test_c51_a_hybrid_image_boots_everywhere(hybrid):
+    assert all(ways(hybrid).values())
+
+
+def test_c51_without_the_boot_mark_a_stick_does_not_boot(hybrid):
+    with hybrid.open("r+b") as file:
+        file.seek(510)
+        file.write(b"\0\0")
+    report = inspect_image(hybrid)
+    assert not report.ways["usb", "bios"].possible
+    assert "boot mark" in report.ways["usb", "bios"].reason
+    assert report.ways["dvd", "bios"].possible
+
+
+def test_c51_a_partition_beyond_the_end_is_a_finding(hybrid):
+    with hybrid.open("r+b") as file:
+        file.seek(446 + 16 + 12)
+        file.write(struct.pack("<I", 10_000_000))
+    report = inspect_image(hybrid)
+    assert [part.fits for part in report.partitions] == [False]
+    assert not report.ways["usb", "uefi"].possible
+    assert "BEYOND" in report.to_text()
+
+
+def test_c51_an_efi_partition_without_a_loader_does_not_boot(hybrid):
+    (part,) = inspect_image(hybrid).partitions
+    with hybrid.open("r+b") as file:
+        file.seek(part.offset)
+        file.write(bytes(part.size))
+    assert "BOOTX64.EFI" in inspect_image(hybrid).ways["usb", "uefi"].reason
+
+
+def test_a_dvd_is_read_only_and_a_stick_writes_to_an_overlay(tmp_path):
+    disk = Dvd(RESCUE).disk()
+    assert (disk.device, disk.readonly, disk.source) == ("cdrom", True, RESCUE)
+    before = digest_of(RESCUE)
+    stick = UsbStick.of_image(RESCUE, tmp_path / "stick.qcow2").disk()
+    assert isinstance(stick, DiskValues)
+    assert (stick.bus, stick.format, stick.source) == ("usb", "qcow2", tmp_path / "stick.qcow2")
+    subprocess.run(
+        ["qemu-io", "-c", "write -P 7 0 4096", str(stick.source)], check=True, capture_output=True
+    )
+    assert digest_of(RESCUE) == before
+
+
+def test_profiles_are_found_by_name_and_name_similar_ones(tmp_path):
+    folder = tmp_path / "images" / "my-live"
+    folder.mkdir(parents=True)
+    shutil.copy(RESCUE, folder / "my.iso")
+    (folder / "profile.toml").write_text(
+        'title = "Mine"\n[image]\nfile = "my.iso"\n[machine]\nmemory_mib = 300\n'
+    )
+    profiles = load_profiles([tmp_path / "images"])
+    path, profile = find_image("my-live", profiles, tmp_path)
+    assert path == folder / "my.iso"
+    assert profile.definition(firmware="uefi").memory_mib == 300
+    with pytest.raises(UsageError, match="did you mean my-live"):
+        find_image("my-liv", profiles, tmp_path)
+    with pytest.raises(UsageError, match="no such image"):
+        find_image("other.iso", profiles, tmp_path)
+    with pytest.raises(UsageError, match="firmware"):
+        profile.definition(firmware="coreboot")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("titel = 'x'\ntitle = 'x'\n", "titel"),
+        ("title = 5\n", "title"),
+        ("title = 'x'\n[machine]\nmemory_mib = 'much'\n", "memory_mib"),
+        ("title = 'x'\n[image]\nfile = 1\n", "image.file"),
+        ("title = \n", "not valid TOML"),
+        ("title = 'x'\nname = 'y'\n", "name"),
+    ],
+)
+def test_a_wrong_profile_is_named_with_file_and_key(tmp_path, text, named):
+    file = tmp_path / "profile.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as error:
+        load_profile(file)
+    assert str(file) in str(error.value)
+    assert named in str(error.value)
+
+
+def test_a_missing_packaged_image_names_the_package(tmp_path):
+    file = tmp_path / "profile.toml"
+    file.write_text('title = "x"\n[image]\nfile = "/nowhere/x.iso"\npackage = "some-package"\n')
+    with pytest.raises(SetupError, match="apt install some-package"):
+        load_profile(file).image_path()
