@@ -1,0 +1,63 @@
+"""Real machines for tests: one connection for a module, machines closed after each test."""
+
+from pathlib import Path
+
+import pytest
+
+from tailstest.core.events import Events
+from tailstest.core.evidence import EvidenceFolder
+from tailstest.core.settings import Settings
+from tailstest.hypervisor.connection import Hypervisor
+from tailstest.hypervisor.host_report import examine_host
+from tailstest.machine.definition import MachineDefinition
+from tailstest.machine.machine import Bench, Machine
+from tailstest.media.dvd import Dvd
+from tailstest.screen.library import ReferenceLibrary
+
+RESCUE = Path("/usr/lib/grub-rescue/grub-rescue-cdrom.iso")
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    settings = Settings(default_deadline=60)
+    with Hypervisor.open(settings, folder) as hypervisor:
+        yield Bench(
+            hypervisor=hypervisor,
+            host=examine_host(settings),
+            settings=settings,
+            events=Events(),
+            evidence=EvidenceFolder(folder),
+            library=ReferenceLibrary([]),
+        )
+
+
+@pytest.fixture
+def make(bench):
+    """Return a function that makes a machine that boots a disk, or the rescue DVD."""
+    made = []
+
+    def machine(disk=None, **parts):
+        one = Machine(
+            f"test-{len(made)}", MachineDefinition(**parts), disk or Dvd(RESCUE).disk(), bench
+        )
+        made.append(one)
+        one.power_on()
+        return one
+
+    yield machine
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def rescue_shell(make):
+    """Return a machine at GRUB's command line, which also talks on the serial port."""
+    machine = make(memory_mib=256)
+    machine.screen.wait_text("GNU/Linux")
+    machine.keyboard.press("c")
+    machine.screen.wait_text("grub>")
+    machine.keyboard.type("serial --unit=0 --speed=115200\n")
+    machine.keyboard.type("terminal_output console serial\n")
+    machine.wait_serial("grub>")
+    return machine

@@ -1,0 +1,99 @@
+"""A real machine: power, screen, keyboard, serial port, and what ends a wait."""
+
+import psutil
+import pytest
+from conftest import RESCUE
+
+from tailstest.core.errors import CheckFailed, MachineStopped
+from tailstest.machine.lifecycle import MachineState
+from tailstest.machine.profile import load_profiles
+from tailstest.media.dvd import Dvd
+from tailstest.media.image_file import digest_of
+from tailstest.media.usb_stick import UsbStick
+
+pytestmark = pytest.mark.vm
+
+
+def qemu_of(bench):
+    marker = str(bench.hypervisor.root)
+    return [
+        process
+        for process in psutil.process_iter(["name", "cmdline"])
+        if "qemu" in (process.info["name"] or "")
+        and any(marker in word for word in process.info["cmdline"] or [])
+    ]
+
+
+def test_it_boots_shows_its_menu_and_leaves_nothing_behind(make, bench):
+    machine = make(memory_mib=256)
+    machine.screen.wait_text("Microsoft Windows")
+    assert machine.state is MachineState.RUNNING
+    assert qemu_of(bench)
+    machine.close()
+    assert qemu_of(bench) == []
+    assert machine.screen.last_frame is not None
+
+
+def test_it_can_be_paused_reset_and_switched_off_and_on(make):
+    machine = make(memory_mib=256)
+    machine.screen.wait_text("automatically")
+    machine.pause()
+    still = machine.screen.frame()
+    with pytest.raises(CheckFailed):
+        machine.screen.wait_change(since=still, within=3)
+    machine.resume()
+    machine.screen.wait_change(since=still)
+    machine.reset()
+    machine.screen.wait_text("automatically")
+    machine.power_off()
+    assert machine.state is MachineState.OFF
+    machine.power_on()
+    machine.screen.wait_text("automatically")
+
+
+def test_what_the_guest_does_to_itself_ends_a_wait_at_once(rescue_shell):
+    machine = rescue_shell
+    machine.keyboard.type("reboot\n")
+    machine.wait_reset()
+    machine.screen.wait_text("GNU/Linux")
+    machine.keyboard.press("c")
+    machine.screen.wait_text("grub>")
+    machine.keyboard.type("halt\n")
+    with pytest.raises(MachineStopped, match="switched itself off"):
+        machine.screen.wait_text("never to be seen", within=600)
+    assert machine.state is MachineState.SHUT_DOWN
+
+
+def test_a_thousand_characters_are_typed_without_a_loss(rescue_shell):
+    text = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+:,/=%@"
+    lines = [(text[number:] + text[:number])[:70] for number in range(15)]
+    assert sum(map(len, lines)) >= 1000
+    for line in lines:
+        rescue_shell.keyboard.type(f"echo '{line}'\n")
+        rescue_shell.wait_serial(f"\r{line}\n")
+
+
+def test_a_stick_boots_and_the_image_is_never_written(make, bench):
+    before = digest_of(RESCUE)
+    stick = UsbStick.of_image(RESCUE, bench.evidence.path("disks", "stick", ".qcow2"))
+    machine = make(stick.disk(), memory_mib=256)
+    machine.screen.wait_text("GNU/Linux")
+    assert digest_of(RESCUE) == before
+
+
+def test_uefi_boots_with_variables_of_its_own(make):
+    from tailstest.core.paths import bundled
+
+    image = load_profiles([bundled("images")])["debian-installer-text"].image_path()
+    machine = make(Dvd(image).disk(), firmware="uefi", memory_mib=512)
+    machine.screen.wait_text("Rescue mode")
+    machine.keyboard.press("c")
+    machine.screen.wait_text("grub>")
+    machine.keyboard.type("echo $grub_platform\n")
+    machine.screen.wait_text("efi")
+
+
+def test_a_kernel_panic_on_the_serial_port_ends_a_wait(rescue_shell):
+    rescue_shell.keyboard.type("echo 'Kernel panic - not syncing: test'\n")
+    with pytest.raises(CheckFailed, match="Kernel panic"):
+        rescue_shell.screen.wait_text("never to be seen", within=600)
