@@ -75,6 +75,7 @@ class StepStarted(Event):
 
     Attributes:
         table: rows of decoded cells, the heading first; empty without a table.
+        doc: the text between triple quotes; empty without one.
     """
 
     scenario_id: str

@@ -206,7 +206,7 @@ class ReportView:
         """Return the picture of the difference between reference and candidate."""
         made = self._pictures.full(look.files.get("difference"))
         return made or self._pictures.difference(
-            look.files.get("reference"), look.files.get("candidate")
+            look.files.get("reference"), look.files.get("found") or look.files.get("candidate")
         )
 
     def first_use(self, picture: Picture, place: str) -> str:
@@ -279,7 +279,7 @@ def _full_paths(run: Run) -> list[str]:
                     continue
                 paths.append(_failure_frame(attempt, step, step.looks))
                 for look in step.looks:
-                    roles = ("reference", "candidate", "difference")
+                    roles = ("reference", "found", "candidate", "difference")
                     paths += [look.files[role] for role in roles if role in look.files]
     return [path for path in paths if path]
 

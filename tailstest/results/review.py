@@ -144,7 +144,11 @@ class Review:
     def write_page(self) -> Path:
         """Write `review.html`: every candidate beside the old reference, with the difference."""
         pictures = Pictures(self.folder)
-        roles = [candidate.look.files.get("reference", "") for candidate in self.candidates]
+        roles = [
+            candidate.look.files.get(role, "")
+            for candidate in self.candidates
+            for role in ("reference", "found")
+        ]
         pictures.prepare(
             full=[*filter(None, roles), *(one.picture for one in self.candidates)], thumbs=[]
         )

@@ -110,8 +110,9 @@ class AreaLook:
             case Outcome.PARTLY_COVERED:
                 return f"there at {x},{y}, but partly covered (pointer or caret)"
             case Outcome.GREYED_OUT:
+                word = "greyed out" if scores.contrast < 1 else "not greyed out as recorded"
                 return (
-                    f"there at {x},{y}, but greyed out: {scores.contrast:.0%} of the contrast, "
+                    f"there at {x},{y}, but {word}: {scores.contrast:.0%} of the contrast, "
                     f"brightness {scores.brightness:+.0f}"
                 )
             case Outcome.OTHER_COLOUR:

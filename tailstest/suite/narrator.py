@@ -170,10 +170,8 @@ class Narrator:
         scenario = self._scenario
         steps = list(scenario.model.all_steps) if scenario else []
         if scenario is not None and self._index < len(steps):
-            function = getattr(match, "func", None)
-            doc = (getattr(function, "__doc__", None) or "").strip()
             self._nested = None
-            self._tell_start(scenario, steps[self._index], doc)
+            self._tell_start(scenario, steps[self._index])
 
     def after_step(self, step: Any) -> None:
         """Take behave's hook after a step, nested ones included."""
@@ -205,11 +203,12 @@ class Narrator:
 
     def _tell_output(self, step: Any) -> None:
         captured = getattr(step, "captured", None)
-        output = str(getattr(captured, "output", "") or "").strip() if captured else ""
+        parts = [getattr(captured, name, "") or "" for name in ("stdout", "stderr")]
+        output = "\n".join(str(part) for part in parts if part).strip()
         if output:
             self._events.publish(Noted(text=shortened(printable(output), MESSAGE_LIMIT)))
 
-    def _tell_start(self, scenario: PlannedScenario, step: Any, doc: str = "") -> None:
+    def _tell_start(self, scenario: PlannedScenario, step: Any) -> None:
         table = []
         if step.table is not None:
             table = [list(step.table.headings), *(list(row.cells) for row in step.table.rows)]
@@ -221,7 +220,7 @@ class Narrator:
                 text=step.name,
                 location=f"{scenario.feature_file}:{step.line}",
                 table=table,
-                doc=doc,
+                doc=str(step.text or ""),
             )
         )
 
