@@ -113,7 +113,10 @@ def split_combination(text: str) -> list[str]:
         UsageError: a name is missing, as in "Ctrl+" or "Ctrl++T".
     """
     stripped = text.strip() or text[:1]
-    if len(stripped) == 1 or _plain(stripped) in {*_PLACE_BY_NAME, *_CHARACTER_BY_NAME}:
+    if not stripped:
+        raise UsageError("a key combination is empty", hint='write it like "Ctrl+Alt+T" or "F10"')
+    is_name = _plain(stripped) in {*_PLACE_BY_NAME, *_CHARACTER_BY_NAME}
+    if len(stripped) == 1 or (is_name and not stripped.endswith(("+", "-"))):
         return [stripped]
     sign = "+" if "+" in stripped else "-"
     head, last = stripped, []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ _MODIFIERS = (
     ("level3", ("ISO_Level3_Shift",), ("RALT", "LALT", "CAPS", "BKSL", "RWIN", "RCTL"), 3),
     ("shift", ("Shift_L", "Shift_R"), ("LFSH", "RTSH"), 2),
 )
+
+_LEVEL_KEYSYMS = {xkb.keysym_from_name(name) for _, names, _, _ in _MODIFIERS for name in names}
 
 #: Cost of striking any key: no modifier may make one key dearer than two.
 _STRIKE_COST = 10
@@ -126,16 +128,31 @@ class Keymap:
         modifiers = self._modifier_keys()
         for size in range(len(modifiers) + 1):
             for chosen in itertools.combinations(modifiers, size):
-                state = self.compiled.state_new()
-                for code, _ in chosen:
-                    state.update_key(code + XKB_OFFSET, xkb.XKB_KEY_DOWN)
-                held = tuple(code for code, _ in chosen)
+                held = self._held_in_order([code for code, _ in chosen])
+                if held is None:
+                    continue
+                state = self._state_with(held)
                 effort = _STRIKE_COST + sum(cost for _, cost in chosen)
                 for key, code in keys:
                     keysyms = state.key_get_syms(code + XKB_OFFSET)
                     if code not in held and len(keysyms) == 1 and keysyms[0]:
                         cost = effort + _RARE_KEYS.get(key, 0)
                         yield SymbolKey(int(keysyms[0]), Chord(held, code), cost)
+
+    def _held_in_order(self, codes: Sequence[int]) -> tuple[int, ...] | None:
+        """Return the modifier keys in an order in which each acts as a modifier; None without one.
+
+        In some layouts (Neo) a modifier key pressed while another is down starts a Compose
+        sequence instead.
+        """
+        for order in itertools.permutations(codes):
+            pressed = [
+                self._keysyms(code, order[:index]) & _LEVEL_KEYSYMS
+                for index, code in enumerate(order)
+            ]
+            if all(pressed):
+                return order
+        return None
 
     def _modifier_keys(self) -> list[tuple[int, int]]:
         """Return code and cost of one key for each kind of modifier that the layout has."""
@@ -144,10 +161,16 @@ class Keymap:
             wanted = {xkb.keysym_from_name(name) for name in names}
             codes = (self.code(key) for key in candidates)
             for code in codes:
-                if code is not None and set(self._plain_keysyms(code)) & wanted:
+                if code is not None and self._keysyms(code) & wanted:
                     found.append((code, cost))
                     break
         return found
 
-    def _plain_keysyms(self, code: int) -> list[int]:
-        return list(self.compiled.state_new().key_get_syms(code + XKB_OFFSET))
+    def _keysyms(self, code: int, held: Sequence[int] = ()) -> set[int]:
+        return set(self._state_with(held).key_get_syms(code + XKB_OFFSET))
+
+    def _state_with(self, held: Sequence[int]) -> Any:
+        state = self.compiled.state_new()
+        for code in held:
+            state.update_key(code + XKB_OFFSET, xkb.XKB_KEY_DOWN)
+        return state
