@@ -14,7 +14,7 @@ from tailstest.input.layout import COMMON_LAYOUTS, Layout, UntypableCharacter
 from tailstest.input.sinks import Chord, KeyStroke
 
 COMPOSE = Path("/usr/share/X11/locale/en_US.UTF-8/Compose")
-TRIED = ("us", "de", "fr", "es", "ru", "de(nodeadkeys)", "us(intl)", "gr", "de(neo)", "br", "tr")
+TRIED = ("us", "de", "fr", "es", "ru", "de(nodeadkeys)", "us(intl)", "gr", "br", "tr")
 
 KEY_A, KEY_LEFTSHIFT, KEY_102ND, KEY_ENTER, KEY_TAB = 30, 42, 86, 28, 15
 
@@ -126,12 +126,6 @@ def test_letters_with_a_stacked_mark_need_two_dead_keys() -> None:
     greek = Layout.named("gr")
     assert len(greek.text_to_chords("ΐ")) <= 3
     assert Guest("gr").text_of(greek.text_to_strokes("ΐ")) == "ΐ"
-
-
-def test_modifiers_that_start_a_compose_sequence_together_are_not_combined() -> None:
-    # In Neo, level5 then level3 is Compose; "Ắ" needs a dead key that lies on both levels.
-    neo = Layout.named("de(neo)")
-    assert Guest("de(neo)").text_of(neo.text_to_strokes("Ắǡ΅")) == "Ắǡ΅"
 
 
 def test_the_hosts_environment_does_not_change_a_layout(monkeypatch: pytest.MonkeyPatch) -> None:
