@@ -9,7 +9,7 @@ from dataclasses import replace
 from tailstest.core.errors import UsageError
 from tailstest.core.geometry import Point, Region
 from tailstest.screen.finding import Candidate, find
-from tailstest.screen.frame import Frame
+from tailstest.screen.frame import Frame, Pixels
 from tailstest.screen.look import IS_THERE, AreaLook, Look, Outcome, Scores
 from tailstest.screen.reference import Area, Reference, Template
 from tailstest.screen.verifying import Judgement, judge, limits_for
@@ -29,7 +29,8 @@ class Matcher:
 
     def __init__(self) -> None:
         self._seen: dict[tuple[int, int], Point] = {}
-        self._judged: tuple[bytes, dict[int, Look]] = (b"", {})
+        self._judged_pixels: Pixels | None = None
+        self._judged: dict[int, Look] = {}
 
     def best(self, frame: Frame, references: Sequence[Reference]) -> Look:
         """Look for several references; return the one that is there, or the most similar.
@@ -44,13 +45,13 @@ class Matcher:
 
     def look(self, frame: Frame, reference: Reference) -> Look:
         """Look for one reference; a frame that did not change is not searched again."""
-        digest, looks = self._judged
-        if digest != frame.digest:
-            looks = {}
-            self._judged = (frame.digest, looks)
-        if id(reference) not in looks:
-            looks[id(reference)] = self._look(frame, reference)
-        return looks[id(reference)]
+        # A screen that did not change gives the same array again (`Frame.taken_again`); a digest
+        # of the pixels would cost more than most searches.
+        if self._judged_pixels is not frame.pixels:
+            self._judged_pixels, self._judged = frame.pixels, {}
+        if id(reference) not in self._judged:
+            self._judged[id(reference)] = self._look(frame, reference)
+        return self._judged[id(reference)]
 
     def _look(self, frame: Frame, reference: Reference) -> Look:
         started = time.perf_counter()

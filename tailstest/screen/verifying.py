@@ -92,24 +92,20 @@ def judge(patch: Pixels, template: Template, match: float) -> Judgement:
     if correlation < limits.correlation:
         return Judgement(Outcome.ABSENT, Scores(correlation=correlation), limits)
     wanted_colour = template.pixels
-    shift = _sub_pixel_shift(seen, wanted)
+    spread = max(64.0, float(np.ptp(wanted if counted is None else wanted[counted])))
+    contrast, residual = _levelled_residual(seen, wanted, counted)
+    local = _local_rms(residual) / spread
+    shift = _sub_pixel_shift(seen, wanted) if local.max() > limits.difference else None
     if shift is not None:
         wanted, wanted_colour = _shifted(wanted, shift), _shifted(wanted_colour, shift)
-    contrast, offset = _gain(seen, wanted, counted)
-    levelled = (seen - offset) / max(contrast, 0.05)
-    residual = levelled - wanted
-    if shift is not None:
+        contrast, residual = _levelled_residual(seen, wanted, counted)
         # What came in from outside the picture when it was moved is not known.
         residual[[0, -1], :] = 0
         residual[:, [0, -1]] = 0
+        local = _local_rms(residual) / spread
     colour = _colour_distance(patch, wanted_colour, counted)
-    if counted is not None:
-        residual = np.where(counted, residual, np.float32(0))
-    spread = max(64.0, float(np.ptp(wanted if counted is None else wanted[counted])))
-    local = _local_rms(residual) / spread
-    brightness = float(
-        (seen - wanted).mean() if counted is None else (seen - wanted)[counted].mean()
-    )
+    apart = seen - wanted
+    brightness = float(apart.mean() if counted is None else apart[counted].mean())
     changed = local > limits.difference
     tinted = colour > limits.colour
     scores = Scores(
@@ -206,6 +202,15 @@ def _gain(seen: Floats, wanted: Floats, counted: Any) -> tuple[float, float]:
     power = float((centred * centred).sum())
     contrast = float((centred * (one - one.mean())).sum()) / power if power > 0 else 1.0
     return contrast, float(one.mean() - contrast * other.mean())
+
+
+def _levelled_residual(seen: Floats, wanted: Floats, counted: Any) -> tuple[float, Floats]:
+    """Return the contrast, and what differs when contrast and brightness are taken out."""
+    contrast, offset = _gain(seen, wanted, counted)
+    residual = (seen - np.float32(offset)) / np.float32(max(contrast, 0.05)) - wanted
+    if counted is not None:
+        residual = np.where(counted, residual, np.float32(0))
+    return contrast, residual
 
 
 def _sub_pixel_shift(seen: Floats, wanted: Floats) -> tuple[float, float] | None:
