@@ -1,1 +1,1 @@
-"""Hooks of behave."""
+"""Hooks of behave for this suite; tailstest does the rest around them (docs/architecture.md)."""
