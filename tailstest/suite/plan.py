@@ -28,7 +28,7 @@ class UndefinedStep:
 
     Attributes:
         location: file and line.
-        text: keyword and text.
+        text: keyword and text; "" stands for a scenario without any step.
         similar: texts of definitions that come close.
     """
 
@@ -37,6 +37,8 @@ class UndefinedStep:
     similar: tuple[str, ...]
 
     def __str__(self) -> str:
+        if not self.text:
+            return f"{self.location}: the scenario has no steps, so it would check nothing"
         near = f"; similar: {' | '.join(self.similar)}" if self.similar else ""
         return f'{self.location}: no step is defined for "{self.text}"{near}'
 
@@ -112,6 +114,8 @@ def make_plan(paths: Sequence[str], *, tags: str = "", name: str = "") -> Plan:
             for step in scenario.model.all_steps
             if plan.registry.find_step_definition(step) is None
         ]
+        if not list(scenario.model.all_steps):
+            undefined.append(UndefinedStep(scenario.location, "", ()))
         if undefined:
             plan.undefined[scenario.id] = undefined
     return plan

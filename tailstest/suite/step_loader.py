@@ -105,9 +105,10 @@ def _use_own_matcher() -> None:
 
 def _place(error: BaseException, folders: Sequence[Path]) -> str:
     """Return file:line of the innermost frame that belongs to a step file."""
-    known = [str(folder) for folder in folders]
-    place = known[-1] if known else "steps"
+    known = [folder.resolve() for folder in folders]
+    place = str(folders[-1]) if folders else "steps"
     for frame in traceback.extract_tb(error.__traceback__):
-        if any(frame.filename.startswith(folder) for folder in known):
-            place = f"{frame.filename}:{frame.lineno}"
+        file = Path(frame.filename).resolve()  # behave compiles with relative names
+        if any(file.is_relative_to(folder) for folder in known):
+            place = f"{file}:{frame.lineno}"
     return place
