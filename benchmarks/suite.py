@@ -1,0 +1,98 @@
+"""The framework itself: time per step beside plain behave, and planning a thousand scenarios."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tailstest.core.events import Event, Events
+from tailstest.core.verdict import Verdict
+from tailstest.suite.plan import make_plan
+from tailstest.suite.runner import SuiteRunner
+
+SCENARIOS, STEPS = 100, 10
+STEP_FILE = '''from behave import given
+
+@given("nothing happens {number:d}")
+def nothing(context, number):
+    """Do nothing."""
+'''
+
+
+class Nobody:
+    """Stands for the machines of a run, and does nothing."""
+
+    def begin_scenario(self, scenario_id: str, name: str) -> None:
+        """Do nothing."""
+
+    def after_step(self, verdict: Verdict) -> None:
+        """Do nothing."""
+
+    def end_scenario(self, verdict: Verdict) -> None:
+        """Do nothing."""
+
+
+def write_suite(folder: Path, scenarios: int) -> Path:
+    """Write a suite with so many scenarios of STEPS steps, fifty in a file."""
+    (folder / "steps").mkdir(parents=True)
+    (folder / "steps" / "nothing.py").write_text(STEP_FILE, encoding="utf-8")
+    (folder / "features").mkdir()
+    for start in range(0, scenarios, 50):
+        lines = [f"Feature: f{start}"]
+        for number in range(start, min(scenarios, start + 50)):
+            lines.append(f"  Scenario: number {number}")
+            lines += [f"    Given nothing happens {step}" for step in range(STEPS)]
+        file = folder / "features" / f"f{start:04d}.feature"
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def main() -> int:
+    """Print the table and write the JSON file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, default=Path("suite.json"))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tailstest-suite-") as name:
+        suite = write_suite(Path(name) / "small", SCENARIOS)
+        plan = make_plan([str(suite)])
+        events = Events()
+        heard: list[Event] = []
+        events.subscribe(heard.append)
+        started = time.perf_counter()
+        status = SuiteRunner(plan, events, Nobody()).run().exit_status
+        ours = (time.perf_counter() - started) * 1000 / (SCENARIOS * STEPS)
+        assert status == 0
+        started = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "behave", "--format", "null", "--no-summary", "features"],
+            cwd=suite,
+            check=True,
+            capture_output=True,
+            env={**os.environ, "NO_COLOR": "1"},
+        )
+        plain = (time.perf_counter() - started) * 1000 / (SCENARIOS * STEPS)
+        large = write_suite(Path(name) / "large", 1000)
+        command = [str(Path(sys.executable).with_name("tailstest")), "run", str(large), "--dry-run"]
+        started = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        dry = time.perf_counter() - started
+    figures = {
+        "milliseconds_per_step": round(ours, 3),
+        "plain_behave_milliseconds_per_step": round(plain, 3),
+        "events": len(heard),
+        "dry_run_1000_scenarios_seconds": round(dry, 2),
+    }
+    print(f"a step without a machine: {ours:.2f} ms (plain behave, start included: {plain:.2f} ms)")
+    print(f"`tailstest run --dry-run` on 1,000 scenarios of {STEPS} steps: {dry:.2f} s")
+    options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
