@@ -204,7 +204,9 @@ class Narrator:
     def _tell_output(self, step: Any) -> None:
         captured = getattr(step, "captured", None)
         parts = [getattr(captured, name, "") or "" for name in ("stdout", "stderr")]
-        output = "\n".join(str(part) for part in parts if part).strip()
+        output = "\n".join(str(part) for part in parts if part)
+        # behave adds the error itself, which is told with the step.
+        output = output.replace(str(step.error_message or "\0"), "").strip()
         if output:
             self._events.publish(Noted(text=shortened(printable(output), MESSAGE_LIMIT)))
 
