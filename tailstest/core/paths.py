@@ -86,7 +86,7 @@ def safe_stem(text: str) -> str:
     """
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-.")[:MAX_STEM_BYTES]
-    if stem == text:
+    if stem == text and text:
         return stem
     digest = blake2s(text.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
     return f"{stem[: MAX_STEM_BYTES - 9]}-{digest}".lstrip("-")

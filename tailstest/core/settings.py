@@ -72,8 +72,8 @@ def load_settings(
             values |= read
             origin |= dict.fromkeys(read, str(file))
     for name, value in (os.environ if environment is None else environment).items():
-        key = name.removeprefix(ENVIRONMENT_PREFIX).lower()
-        if name.startswith(ENVIRONMENT_PREFIX) and key in Settings.model_fields:
+        if name.startswith(ENVIRONMENT_PREFIX):
+            key = name.removeprefix(ENVIRONMENT_PREFIX).lower()
             values[key] = value
             origin[key] = f"environment variable {name}"
     return validated(Settings, values, lambda key: origin.get(key, "settings"))
