@@ -24,6 +24,11 @@ class FakeSession:
         self.reloads += 1
 
 
+def context():
+    """Return as much of behave's context as running a step needs."""
+    return SimpleNamespace(use_with_user_mode=contextlib.nullcontext)
+
+
 @pytest.fixture
 def suite(tmp_path):
     return make_suite(tmp_path, x=feature(scenario("s", "Given I fail")))
@@ -35,7 +40,7 @@ def ask(suite, script):
     prompt = Prompt(session, plan, contextlib.nullcontext, stdin=io.StringIO(script), stdout=shown)
     step = plan.scenarios[0].model.steps[0]
     step.exception = CheckFailed("expected a, seen b")
-    repaired = prompt.after_failed_step(SimpleNamespace(), step)
+    repaired = prompt.after_failed_step(context(), step)
     return repaired, session, shown.getvalue()
 
 
@@ -62,7 +67,7 @@ def test_a_changed_step_is_read_again_and_retried(suite):
     step = plan.scenarios[0].model.steps[0]
     step.exception = CheckFailed("expected a, seen b")
     file.write_text(file.read_text().replace('hint="look at b"', 'hint=""'))
-    assert prompt.after_failed_step(SimpleNamespace(), step)
+    assert prompt.after_failed_step(context(), step), shown.getvalue()
     assert session.reloads == 2
     assert "it failed again: expected a, seen b" in shown.getvalue()
     assert "it passes now" in shown.getvalue()
