@@ -11,8 +11,9 @@ from typing import Any
 from tailstest.core.errors import UsageError
 from tailstest.core.events import Events, Noted, RunStarted
 from tailstest.core.evidence import EvidenceFolder
-from tailstest.core.settings import Settings, load_settings
+from tailstest.core.settings import load_settings
 from tailstest.hypervisor.leftovers import remove_leftovers
+from tailstest.machine.profile import find_image, load_profiles
 from tailstest.results.recorder import attach
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.terminal import Terminal
@@ -66,6 +67,7 @@ def run(options: RunOptions) -> int:
     """
     plan = plan_run(options)
     settings = load_settings(plan.suite.root)
+    image = _image(plan, options.image)
     removed = remove_leftovers()
     folder = RunFolder.create(
         options.base, output=options.output, free_space_needed=settings.free_space_needed
@@ -73,7 +75,15 @@ def run(options: RunOptions) -> int:
     events = Events()
     terminal = Terminal(folder, stream=sys.stdout)
     with attach(events, folder, settings, terminal=terminal, project=Path.cwd()):
-        session = _session(plan, settings, events, folder, options)
+        session = Session(
+            settings=settings,
+            events=events,
+            evidence=EvidenceFolder(folder.path),
+            suite=plan.suite.root,
+            images=plan.suite.images_folders,
+            image_under_test=image,
+            keep_viewer=options.interactive,
+        )
         try:
             return _run(plan, session, events, removed, folder, options, terminal)
         finally:
@@ -89,7 +99,6 @@ def _run(
     options: RunOptions,
     terminal: Terminal,
 ) -> int:
-    # A missing image is found now, not by the first scenario that needs it.
     environment = session.environment()
     events.publish(
         RunStarted(run_id=folder.path.name, command=list(options.command), environment=environment)
@@ -109,15 +118,16 @@ def _run(
     return runner.run().exit_status
 
 
-def _session(
-    plan: Plan, settings: Settings, events: Events, folder: RunFolder, options: RunOptions
-) -> Session:
-    return Session(
-        settings=settings,
-        events=events,
-        evidence=EvidenceFolder(folder.path),
-        suite=plan.suite.root,
-        images=plan.suite.images_folders,
-        image_under_test=options.image,
-        keep_viewer=options.interactive,
-    )
+def _image(plan: Plan, wanted: str | None) -> str | None:
+    """Return the image under test as the session takes it; a file is relative to where we are.
+
+    Raises:
+        UsageError, SetupError: there is none. It is said now, before a run folder is made, not by
+            the first scenario that needs it.
+    """
+    if wanted is None:
+        return None
+    if Path(wanted).exists():
+        wanted = str(Path(wanted).resolve())
+    find_image(wanted, load_profiles(plan.suite.images_folders), Path.cwd())
+    return wanted

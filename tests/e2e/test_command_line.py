@@ -1,8 +1,10 @@
 """The command `tailstest` as a user has it: exit statuses, messages, nothing left behind."""
 
+import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,6 +69,29 @@ def test_a_new_suite_has_a_scenario_that_passes(suite, tmp_path):
     assert (tmp_path / "run" / "report.html").is_file()
     report = JUnitXml.fromfile(str(tmp_path / "run" / "junit.xml"))
     assert (report.tests, report.failures, report.errors) == (1, 0, 0)
+
+
+def test_the_image_under_test_is_relative_to_where_the_user_is(suite, tmp_path):
+    write_feature(
+        suite,
+        "Given the image under test",
+        "And the machine starts from a USB stick",
+        'Then I see "GNU/Linux"',
+    )
+    shutil.copy("/usr/lib/grub-rescue/grub-rescue-cdrom.iso", tmp_path / "my.iso")
+    run = tmp_path / "run"
+    done = tailstest("run", "suite/features", "--image", "my.iso", "--output", run, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (started,) = [event for event in events(run) if event["event"] == "RunStarted"]
+    digest = hashlib.sha256((tmp_path / "my.iso").read_bytes()).hexdigest()
+    assert started["environment"]["image"]["sha256"] == digest
+
+
+def test_a_missing_image_makes_no_run_folder(suite, tmp_path):
+    done = tailstest("run", "features", "--image", "no.iso", "--output", tmp_path / "r", cwd=suite)
+    assert done.returncode == 2
+    assert "no.iso" in done.stderr
+    assert not (tmp_path / "r").exists()
 
 
 def test_a_failure_says_what_was_read_and_ends_with_1(suite, tmp_path):
