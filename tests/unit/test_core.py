@@ -85,6 +85,10 @@ def test_printable_text_is_valid_in_xml_and_on_a_terminal(text):
     assert "\x1b" not in shown
 
 
+def test_text_that_turns_the_direction_of_writing_is_made_visible():
+    assert printable("a\u202eb\x00") == r"a\u202eb\x00"
+
+
 def test_shortened_text_says_what_is_left_out():
     text = shortened("a" * 500 + "b" * 500, 100, where="log.txt")
     assert text.startswith("a" * 50)
