@@ -18,7 +18,8 @@ from tailstest.core.settings import Settings
 from tailstest.hypervisor.connection import Hypervisor
 from tailstest.hypervisor.host_report import examine_host
 from tailstest.input.pace import Pace
-from tailstest.machine.machine import Bench, Machine
+from tailstest.machine.bench import Bench
+from tailstest.machine.machine import Machine
 from tailstest.machine.profile import find_image, load_profiles
 from tailstest.media.dvd import Dvd
 from tailstest.screen.library import ReferenceLibrary

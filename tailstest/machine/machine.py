@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import CheckFailed, InfrastructureError
-from tailstest.core.events import ArtifactKept, Events
-from tailstest.core.evidence import EvidenceFolder
-from tailstest.core.settings import Settings
 from tailstest.core.text import printable
-from tailstest.hypervisor.connection import Hypervisor
 from tailstest.hypervisor.discard import discard_domain
-from tailstest.hypervisor.domain_template import DiskValues, DomainValues
-from tailstest.hypervisor.host_report import HostReport
+from tailstest.hypervisor.domain_template import DiskValues
 from tailstest.input.keyboard import Keyboard
 from tailstest.input.layout import Layout
 from tailstest.input.pace import Pace
 from tailstest.input.pointer import Pointer
+from tailstest.machine.bench import Bench
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.display import DomainDisplay
 from tailstest.machine.lifecycle import Lifecycle, MachineState
 from tailstest.machine.monitor_input import MonitorInput
 from tailstest.machine.serial_log import SerialLog
 from tailstest.machine.tester import Tester
-from tailstest.screen.library import ReferenceLibrary
 from tailstest.screen.screen import Screen
 
 #: Texts on the serial console after which waiting for anything else is pointless.
@@ -37,27 +29,6 @@ FAILURE_TEXTS = ("Kernel panic - not syncing", "Unable to mount root fs")
 
 #: Characters of the serial console that an error message quotes.
 QUOTED_TAIL = 600
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What machines of one run share: where they run, and where their evidence goes.
-
-    Attributes:
-        hypervisor: the open connection.
-        host: what the host can do.
-        settings: of the run.
-        events: told about everything.
-        evidence: gives out file names.
-        library: the reference images that the screens may be searched for.
-    """
-
-    hypervisor: Hypervisor
-    host: HostReport
-    settings: Settings
-    events: Events
-    evidence: EvidenceFolder
-    library: ReferenceLibrary
 
 
 class Machine:
@@ -84,12 +55,19 @@ class Machine:
         self.definition = definition
         self._bench = bench
         self._libvirt = bench.hypervisor.libvirt
-        self._folder = _machine_folder(bench.hypervisor)
+        self._folder = bench.machine_folder()
         self.viewer_socket = self._folder / "vnc" if viewer else None
         self.serial = SerialLog(
             bench.evidence.path("logs", f"serial-{name}", ".log"), bench.settings.serial_limit
         )
-        self.xml = self._values(disk).render()
+        self.xml = bench.domain_values(
+            name,
+            definition,
+            disk,
+            folder=self._folder,
+            serial_log=self.serial.path,
+            viewer_socket=self.viewer_socket,
+        ).render()
         self._domain = self._define()
         self.lifecycle = Lifecycle(self._libvirt, self._domain, bench.events, name)
         self._display = DomainDisplay(self._libvirt, self._domain)
@@ -265,35 +243,6 @@ class Machine:
             "cpu_model": self._bench.host.cpu_model,
         }
 
-    def _values(self, disk: DiskValues) -> DomainValues:
-        definition, host = self.definition, self._bench.host
-        loader = nvram = None
-        if definition.firmware == "uefi":
-            pair = host.uefi_for(definition.chipset)
-            loader, nvram = pair.code, self._folder / "uefi-variables"
-            shutil.copyfile(pair.variables, nvram)
-        return DomainValues(
-            name=f"tailstest-{uuid.uuid4().hex[:12]}",
-            uuid=str(uuid.uuid4()),
-            title=printable(self.name)[:120].replace("\n", " "),
-            run_id=self._bench.hypervisor.run_id,
-            emulator=self._bench.hypervisor.emulator,
-            accelerator=host.accelerator,
-            cpu_model=host.cpu_model,
-            machine=definition.chipset,
-            firmware=definition.firmware,
-            loader=loader,
-            nvram=nvram,
-            memory_mib=definition.memory_mib,
-            cpus=definition.cpus,
-            width=definition.width,
-            height=definition.height,
-            disks=(disk,),
-            serial_log=self.serial.path,
-            network=definition.network,
-            vnc_socket=self.viewer_socket,
-        )
-
     def _define(self) -> Any:
         try:
             return self._bench.hypervisor.connection.defineXML(self.xml)
@@ -337,7 +286,7 @@ class Machine:
     def _keep_definition(self) -> None:
         path = self._bench.evidence.path("logs", f"domain-{self.name}", ".xml")
         path.write_text(self.xml, encoding="utf-8")
-        self._keep("xml", path, f"Definition of the machine {self.name}")
+        self._bench.keep("xml", path, f"Definition of the machine {self.name}")
 
     def _keep_serial(self) -> None:
         text = self.serial.text()
@@ -346,27 +295,9 @@ class Machine:
             return
         if self.serial.dropped:
             self.serial.path.write_text(text, encoding="utf-8")
-        self._keep(
+        self._bench.keep(
             "serial",
             self.serial.path,
             f"Serial console of {self.name}",
             truncated=self.serial.dropped > 0,
         )
-
-    def _keep(self, kind: str, path: Path, title: str, *, truncated: bool = False) -> None:
-        self._bench.events.publish(
-            ArtifactKept(
-                kind=kind,
-                path=self._bench.evidence.relative(path),
-                title=title,
-                truncated=truncated,
-            )
-        )
-
-
-def _machine_folder(hypervisor: Hypervisor) -> Path:
-    """Return a private folder for what QEMU needs besides evidence; its path is short."""
-    parent = hypervisor.root or hypervisor.run_folder
-    folder = parent / f"machine-{uuid.uuid4().hex[:8]}"
-    folder.mkdir(mode=0o700)
-    return folder

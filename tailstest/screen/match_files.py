@@ -7,7 +7,8 @@ from pathlib import Path
 from tailstest.screen.frame import Frame
 from tailstest.screen.look import Look
 from tailstest.screen.matching import Matcher
-from tailstest.screen.reference import load_reference, open_picture
+from tailstest.screen.picture_file import open_picture
+from tailstest.screen.reference import load_reference
 
 
 def match_files(frame: Path, reference: Path) -> Look:

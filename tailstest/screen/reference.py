@@ -19,7 +19,8 @@ import numpy as np
 
 from tailstest.core.errors import UsageError
 from tailstest.core.geometry import Point, Region
-from tailstest.screen.frame import MAX_SIDE, FrameIncomplete, Pixels, decode_picture
+from tailstest.screen.frame import Pixels
+from tailstest.screen.picture_file import open_picture
 
 #: openQA's defaults (os-autoinst, needle.pm): match in percent, margin in pixels.
 DEFAULT_MATCH = 96
@@ -27,9 +28,6 @@ DEFAULT_MARGIN = 50
 
 #: Bytes of a JSON file that is read; openQA's needles have a few hundred.
 MAX_DEFINITION_BYTES = 1024 * 1024
-
-#: First line of a file that Git LFS put in place of the real one.
-LFS_MARK = b"version https://git-lfs.github.com/spec/"
 
 #: Standard deviation of brightness below which an area is flat: it has nothing to correlate.
 FLAT = 3.0
@@ -205,37 +203,6 @@ def load_reference(file: Path) -> Reference:
         may_scale=needle.get("scale") is True,
         remarks=tuple(remarks),
     )
-
-
-def open_picture(file: Path) -> Pixels:
-    """Read a picture file of any mode as blue, green, red.
-
-    Raises:
-        UsageError: the file is missing, empty, a Git LFS pointer, too large, or no picture.
-    """
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(64 * 1024 * 1024)
-    except OSError as error:
-        reason = "the link leads nowhere" if file.is_symlink() else error.strerror
-        raise UsageError(
-            f"{file}: the picture cannot be read: {reason}",
-            hint="a reference needs a PNG beside its JSON file, with the same name",
-        ) from error
-    if data.startswith(LFS_MARK):
-        raise UsageError(
-            f"{file}: this is a Git LFS pointer, not a picture",
-            hint="run: git lfs install && git lfs pull",
-        )
-    if not data:
-        raise UsageError(f"{file}: the file is empty")
-    try:
-        return decode_picture(data)
-    except FrameIncomplete as error:
-        raise UsageError(
-            f"{file}: not a usable PNG or JPEG picture of at most {MAX_SIDE} pixels a side"
-            f" ({error.message.removeprefix('screenshot incomplete: ')})"
-        ) from error
 
 
 def _plain(file: Path) -> Reference:

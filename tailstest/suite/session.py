@@ -18,10 +18,11 @@ from tailstest.hypervisor.host_report import HostReport, examine_host
 from tailstest.input.keyboard import Keyboard
 from tailstest.input.layout import Layout
 from tailstest.input.pointer import Pointer
+from tailstest.machine.bench import Bench
 from tailstest.machine.boot_menu import boot_with_parameters
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.lifecycle import MachineState
-from tailstest.machine.machine import Bench, Machine
+from tailstest.machine.machine import Machine
 from tailstest.machine.profile import Profile, find_image, load_profiles
 from tailstest.machine.tester import Tester
 from tailstest.media.boot_report import inspect_image

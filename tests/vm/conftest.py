@@ -9,8 +9,9 @@ from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.hypervisor.connection import Hypervisor
 from tailstest.hypervisor.host_report import examine_host
+from tailstest.machine.bench import Bench
 from tailstest.machine.definition import MachineDefinition
-from tailstest.machine.machine import Bench, Machine
+from tailstest.machine.machine import Machine
 from tailstest.media.dvd import Dvd
 from tailstest.screen.library import ReferenceLibrary
 

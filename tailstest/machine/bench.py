@@ -1,0 +1,100 @@
+"""What the machines of one run share."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from tailstest.core.events import ArtifactKept, Events
+from tailstest.core.evidence import EvidenceFolder
+from tailstest.core.settings import Settings
+from tailstest.core.text import printable
+from tailstest.hypervisor.connection import Hypervisor
+from tailstest.hypervisor.domain_template import DiskValues, DomainValues
+from tailstest.hypervisor.host_report import HostReport
+from tailstest.machine.definition import MachineDefinition
+from tailstest.screen.library import ReferenceLibrary
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What machines of one run share: where they run, and where their evidence goes.
+
+    Attributes:
+        hypervisor: the open connection.
+        host: what the host can do.
+        settings: of the run.
+        events: told about everything.
+        evidence: gives out file names.
+        library: the reference images that the screens may be searched for.
+    """
+
+    hypervisor: Hypervisor
+    host: HostReport
+    settings: Settings
+    events: Events
+    evidence: EvidenceFolder
+    library: ReferenceLibrary
+
+    def machine_folder(self) -> Path:
+        """Return a new private folder for what QEMU needs besides evidence; its path is short."""
+        parent = self.hypervisor.root or self.hypervisor.run_folder
+        folder = parent / f"machine-{uuid.uuid4().hex[:8]}"
+        folder.mkdir(mode=0o700)
+        return folder
+
+    def domain_values(
+        self,
+        name: str,
+        definition: MachineDefinition,
+        disk: DiskValues,
+        *,
+        folder: Path,
+        serial_log: Path,
+        viewer_socket: Path | None,
+    ) -> DomainValues:
+        """Return what the domain template needs for a machine on this host.
+
+        Args:
+            name: for people; the domain itself gets a unique one.
+            folder: private to the machine; its own copy of UEFI's variables goes there.
+
+        Raises:
+            SetupError: the firmware asked for is not installed.
+        """
+        loader = nvram = None
+        if definition.firmware == "uefi":
+            pair = self.host.uefi_for(definition.chipset)
+            loader, nvram = pair.code, folder / "uefi-variables"
+            shutil.copyfile(pair.variables, nvram)
+        return DomainValues(
+            name=f"tailstest-{uuid.uuid4().hex[:12]}",
+            uuid=str(uuid.uuid4()),
+            title=printable(name)[:120].replace("\n", " "),
+            run_id=self.hypervisor.run_id,
+            emulator=self.hypervisor.emulator,
+            accelerator=self.host.accelerator,
+            cpu_model=self.host.cpu_model,
+            machine=definition.chipset,
+            firmware=definition.firmware,
+            loader=loader,
+            nvram=nvram,
+            memory_mib=definition.memory_mib,
+            cpus=definition.cpus,
+            width=definition.width,
+            height=definition.height,
+            disks=(disk,),
+            serial_log=serial_log,
+            network=definition.network,
+            vnc_socket=viewer_socket,
+        )
+
+    def keep(self, kind: str, path: Path, title: str, *, truncated: bool = False) -> None:
+        """Tell that a file in the run's folder is worth keeping."""
+        self.events.publish(
+            ArtifactKept(
+                kind=kind, path=self.evidence.relative(path), title=title, truncated=truncated
+            )
+        )
