@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,22 +60,23 @@ class DeadKeys:
             return str(xkb.keysym_to_string(keysyms[0]) or "")
         return ""
 
-    def sequences(self, costs: Mapping[int, int]) -> Iterator[tuple[tuple[int, ...], str]]:
-        """Yield every sequence of these keysyms that gives text, shorter ones first.
+    def sequences(
+        self, first: Collection[int], later: Collection[int]
+    ) -> Iterator[tuple[tuple[int, ...], str]]:
+        """Yield every sequence of keysyms that gives text, shorter ones first.
 
         Args:
-            costs: the keysyms that can be typed; those cheap to type are tried first.
+            first: keysyms that a sequence may begin with.
+            later: keysyms that may stand further on.
         """
-        keysyms = sorted(costs, key=lambda keysym: (costs[keysym], keysym))
-        prefixes: list[tuple[int, ...]] = [()]
-        for _ in range(_LONGEST):
-            waiting = []
+        waiting: list[tuple[int, ...]] = [()]
+        for length in range(_LONGEST):
+            prefixes, waiting = waiting, []
             for prefix in prefixes:
-                for keysym in keysyms:
+                for keysym in later if length else first:
                     sequence = (*prefix, keysym)
                     text = self.text(sequence)
                     if text is None:
                         waiting.append(sequence)
                     elif text:
                         yield sequence, text
-            prefixes = waiting

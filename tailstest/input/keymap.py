@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from xkbcommon import xkb
 
@@ -54,11 +54,26 @@ _STRIKE_COST = 10
 
 @dataclass(frozen=True)
 class SymbolKey:
-    """A keysym (number) that `chord` gives; a lower `cost` is easier and safer to type."""
+    """One way to get a keysym.
+
+    Attributes:
+        keysym: its number.
+        chord: the key and its modifiers.
+        cost: lower is easier and safer to type.
+        ends_sequence: striking it ends a sequence begun by a dead key before it counts:
+            libxkbcommon's compose state does not take ISO_Level5_Shift for a modifier.
+    """
 
     keysym: int
     chord: Chord
     cost: int
+    ends_sequence: bool
+
+
+class _Modifier(NamedTuple):
+    code: int
+    cost: int
+    ends_sequence: bool
 
 
 class Keymap:
@@ -128,41 +143,36 @@ class Keymap:
         modifiers = self._modifier_keys()
         for size in range(len(modifiers) + 1):
             for chosen in itertools.combinations(modifiers, size):
-                held = self._held_in_order([code for code, _ in chosen])
-                if held is None:
+                held = tuple(modifier.code for modifier in chosen)
+                if not self._stay_modifiers(held):
                     continue
                 state = self._state_with(held)
-                effort = _STRIKE_COST + sum(cost for _, cost in chosen)
+                effort = _STRIKE_COST + sum(modifier.cost for modifier in chosen)
+                ends_sequence = any(modifier.ends_sequence for modifier in chosen)
                 for key, code in keys:
                     keysyms = state.key_get_syms(code + XKB_OFFSET)
                     if code not in held and len(keysyms) == 1 and keysyms[0]:
                         cost = effort + _RARE_KEYS.get(key, 0)
-                        yield SymbolKey(int(keysyms[0]), Chord(held, code), cost)
+                        chord = Chord(held, code)
+                        yield SymbolKey(int(keysyms[0]), chord, cost, ends_sequence)
 
-    def _held_in_order(self, codes: Sequence[int]) -> tuple[int, ...] | None:
-        """Return the modifier keys in an order in which each acts as a modifier; None without one.
+    def _stay_modifiers(self, codes: Sequence[int]) -> bool:
+        """Tell whether each key is still a modifier when those before it are down.
 
-        In some layouts (Neo) a modifier key pressed while another is down starts a Compose
-        sequence instead.
+        In some layouts (German T3) they become something else together.
         """
-        for order in itertools.permutations(codes):
-            pressed = [
-                self._keysyms(code, order[:index]) & _LEVEL_KEYSYMS
-                for index, code in enumerate(order)
-            ]
-            if all(pressed):
-                return order
-        return None
+        return all(
+            self._keysyms(code, codes[:index]) & _LEVEL_KEYSYMS for index, code in enumerate(codes)
+        )
 
-    def _modifier_keys(self) -> list[tuple[int, int]]:
-        """Return code and cost of one key for each kind of modifier that the layout has."""
+    def _modifier_keys(self) -> list[_Modifier]:
+        """Return one key for each kind of modifier that the layout has."""
         found = []
-        for _, names, candidates, cost in _MODIFIERS:
+        for kind, names, candidates, cost in _MODIFIERS:
             wanted = {xkb.keysym_from_name(name) for name in names}
-            codes = (self.code(key) for key in candidates)
-            for code in codes:
+            for code in (self.code(key) for key in candidates):
                 if code is not None and self._keysyms(code) & wanted:
-                    found.append((code, cost))
+                    found.append(_Modifier(code, cost, ends_sequence=kind == "level5"))
                     break
         return found
 

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from tailstest.core.errors import UsageError
 from tailstest.core.text import shortened
 from tailstest.input.dead_keys import DeadKeys
-from tailstest.input.keymap import Keymap
+from tailstest.input.keymap import Keymap, SymbolKey
 from tailstest.input.sinks import Chord, KeyStroke
 
 #: Layouts that are tried to tell a user which one could type a character.
@@ -59,18 +59,21 @@ class Layout:
     @cached_property
     def _sequences(self) -> Mapping[str, tuple[Chord, ...]]:
         """The easiest way to type each character."""
-        best: dict[int, tuple[int, Chord]] = {}
+        best: dict[int, SymbolKey] = {}
+        inside: dict[int, SymbolKey] = {}  # the ones that may follow a dead key
         for symbol in self.keymap.symbols():
-            if symbol.keysym not in best or symbol.cost < best[symbol.keysym][0]:
-                best[symbol.keysym] = (symbol.cost, symbol.chord)
-        costs = {keysym: cost for keysym, (cost, _) in best.items()}
+            for table in (best,) if symbol.ends_sequence else (best, inside):
+                known = table.get(symbol.keysym)
+                if known is None or symbol.cost < known.cost:
+                    table[symbol.keysym] = symbol
         found: dict[str, tuple[int, tuple[Chord, ...]]] = {}
-        for keysyms, text in self._dead_keys.sequences(costs):
-            cost = sum(costs[keysym] for keysym in keysyms)
+        for keysyms, text in self._dead_keys.sequences(best, inside):
             if len(text) != 1 or unicodedata.category(text) == "Cc":
                 continue
+            symbols = [best[keysyms[0]], *(inside[keysym] for keysym in keysyms[1:])]
+            cost = sum(symbol.cost for symbol in symbols)
             if text not in found or cost < found[text][0]:
-                found[text] = (cost, tuple(best[keysym][1] for keysym in keysyms))
+                found[text] = (cost, tuple(symbol.chord for symbol in symbols))
         sequences = {text: chords for text, (_, chords) in found.items()}
         for text, key in _NAMED_KEYS.items():
             sequences[text] = (Chord((), self.key_code(key)),)
