@@ -14,6 +14,8 @@ Feature: The network boot disk
   Scenario: Its command line opens and answers
     Given the machine has a network card
     When I start the machine from a DVD
+    # Not earlier: a key that is down while its boot loader starts would open that one's prompt.
+    And I see "initialising devices"
     And I press "Ctrl+B" until I see "iPXE>"
     And I enter "echo answer-${version}"
     Then I see "answer-1."
@@ -21,6 +23,8 @@ Feature: The network boot disk
   Scenario: It gets an address from the network
     Given the machine has a network card
     When I start the machine from a USB stick
+    # Not earlier: a key that is down while its boot loader starts would open that one's prompt.
+    And I see "initialising devices"
     And I press "Ctrl+B" until I see "iPXE>"
     And I enter "dhcp && show net0/ip"
     Then I see "net0.dhcp/ip:ipv4 = 10.0.2.15"

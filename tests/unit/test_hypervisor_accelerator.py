@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
+import pwd
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from importlib.resources import files
 from pathlib import Path
@@ -120,19 +121,16 @@ def test_a_device_that_is_not_kvm() -> None:
     assert kvm_device_problem(NULL).startswith("/dev/null opens but creates no machine")
 
 
+def become_nobody() -> None:
+    """Give up root's rights: the superuser may open everything, so another user has to try."""
+    if os.geteuid() == 0:
+        os.setuid(pwd.getpwnam("nobody").pw_uid)
+
+
 def test_a_device_closed_to_this_user() -> None:
-    code = (
-        "import sys, pathlib; from tailstest.hypervisor.accelerator import kvm_device_problem;"
-        "print(kvm_device_problem(pathlib.Path(sys.argv[1])))"
-    )
-    with tempfile.NamedTemporaryFile() as device:
+    # Forked, so that the other user needs no access to where Python and this clone are.
+    fork = multiprocessing.get_context("fork")
+    with tempfile.NamedTemporaryFile() as device, fork.Pool(1, become_nobody) as other_user:
         Path(device.name).chmod(0)
-        answer = subprocess.run(
-            [sys.executable, "-c", code, device.name],
-            # The superuser may open everything, so another user has to try.
-            user="nobody" if os.geteuid() == 0 else None,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+        answer = other_user.apply(kvm_device_problem, (Path(device.name),))
     assert "exists but is closed to this user; run: sudo adduser" in answer
