@@ -133,7 +133,7 @@ def type_checked(
         damage = compare_typed(field.folded(text[:end]), field.seen(end))
         lost, doubled, wrong = lost + damage[0], doubled + damage[1], wrong + damage[2]
         repairs_done, pace, chunk = repairs_done + 1, pace.slower, FIRST_CHUNK
-        done = field.take_back_wrong(end, pace)
+        done = field.take_back_wrong(done, end, pace)
         repaired += end - done
     return TypingReport(len(text), lost, doubled, wrong, repaired, pace)
 
@@ -170,25 +170,25 @@ class _Field:
             raise self.failed(end, "what was typed cannot be read back")
         return self.folded(shown)
 
-    def take_back_wrong(self, end: int, pace: Pace) -> int:
+    def take_back_wrong(self, done: int, end: int, pace: Pace) -> int:
         """Remove what is wrong; return the index up to which the field then holds the text.
 
-        Characters that folding leaves out (spaces, for text recognition) may stand unseen at the
-        end, so then the last right character is taken back as well: when it is gone, what is
-        left is known exactly.
+        Characters that folding leaves out (spaces, for text recognition) may stand unseen
+        anywhere behind `done`, the index up to which the text was right before. Then the last
+        visible character before `done` is taken back as well: once it is gone, what is left is
+        known exactly.
         """
         all_visible = len(self._visible) == len(self._text)
-        right = _common_beginning(self._wanted, self.seen(end))
-        keep = right if all_visible else max(0, right - 1)
+        sure = len(self.folded(self._text[:done]))
+        keep = len(self._text) if all_visible else max(0, sure - 1)
         for _ in range(_TAKE_BACK_ROUNDS):
             seen = self.seen(end)
             keep = min(keep, _common_beginning(self._wanted, seen))
             if len(seen) == keep:
-                index = self._visible[keep] if keep < len(self._visible) else len(self._text)
-                if keep == 0:  # spaces before the first visible character
-                    self._take_back(index, pace)
+                if not all_visible and (keep == 0 or sure == 0):
+                    self._take_back(end, pace)  # as many as may stand there unseen
                     return 0
-                return index
+                return self._visible[keep] if keep < len(self._visible) else len(self._text)
             self._take_back(len(seen) - keep, pace)
             self._wait_for(self._wanted[:keep])
         raise self.failed(end, "what was typed wrongly cannot be taken back")

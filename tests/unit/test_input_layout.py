@@ -14,7 +14,7 @@ from tailstest.input.layout import COMMON_LAYOUTS, Layout, UntypableCharacter
 from tailstest.input.sinks import Chord, KeyStroke
 
 COMPOSE = Path("/usr/share/X11/locale/en_US.UTF-8/Compose")
-TRIED = ("us", "de", "fr", "es", "ru", "de(nodeadkeys)", "us(intl)", "gr", "br", "tr")
+TRIED = ("us", "de", "fr", "es", "ru", "de(nodeadkeys)", "us(intl)", "gr", "de(neo)", "br", "tr")
 
 KEY_A, KEY_LEFTSHIFT, KEY_102ND, KEY_ENTER, KEY_TAB = 30, 42, 86, 28, 15
 
@@ -126,6 +126,11 @@ def test_letters_with_a_stacked_mark_need_two_dead_keys() -> None:
     greek = Layout.named("gr")
     assert len(greek.text_to_chords("ΐ")) <= 3
     assert Guest("gr").text_of(greek.text_to_strokes("ΐ")) == "ΐ"
+
+
+def test_no_sequence_needs_a_modifier_that_ends_it() -> None:
+    # libxkbcommon ends a sequence at Neo's fifth-level key, so its dead key twice is no "¨".
+    assert "¨" not in Layout.named("de(neo)").characters
 
 
 def test_the_hosts_environment_does_not_change_a_layout(monkeypatch: pytest.MonkeyPatch) -> None:
