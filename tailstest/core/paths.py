@@ -73,8 +73,13 @@ def _private(folder: Path) -> Path:
             f"cannot create the folder {folder}: {error.strerror}",
             hint="make its parent writable, or set XDG_CACHE_HOME and XDG_STATE_HOME",
         ) from error
-    if folder.stat().st_uid == os.geteuid():
-        folder.chmod(0o700)
+    if folder.stat().st_uid != os.geteuid():
+        # In a shared place such as /tmp somebody else could have made it, to read or to mislead.
+        raise UsageError(
+            f"the folder {folder} belongs to another user",
+            hint="set XDG_RUNTIME_DIR, XDG_CACHE_HOME and XDG_STATE_HOME to folders of your own",
+        )
+    folder.chmod(0o700)
     return folder
 
 

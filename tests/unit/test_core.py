@@ -1,5 +1,6 @@
 """Deadlines, settings, names, text and verdicts."""
 
+import os
 import time
 
 import pytest
@@ -10,7 +11,7 @@ from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.geometry import Region
-from tailstest.core.paths import MAX_STEM_BYTES, safe_stem
+from tailstest.core.paths import MAX_STEM_BYTES, cache_folder, safe_stem
 from tailstest.core.settings import Settings, load_settings
 from tailstest.core.text import printable, shortened
 from tailstest.core.verdict import Verdict, exit_status, verdict_of
@@ -61,6 +62,14 @@ def test_variables_win_over_the_suites_file(tmp_path):
     settings = load_settings(tmp_path, environment={"TAILSTEST_DEFAULT_DEADLINE": "7"})
     assert (settings.default_deadline, settings.keyboard_layout) == (7, "de")
     assert load_settings(environment={}) == Settings()
+
+
+def test_a_private_folder_of_another_user_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder().stat().st_mode & 0o777 == 0o700
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_000_000)
+    with pytest.raises(UsageError, match="belongs to another user"):
+        cache_folder()
 
 
 @given(st.text())
