@@ -20,16 +20,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
+from benchmarks.scenes import LARGE, TIGHT, desktop, with_pointer
 from tailstest.core.geometry import Point, Region
 from tailstest.screen.frame import Frame, Pixels
 from tailstest.screen.matching import Matcher
 from tailstest.screen.reference import Area, Reference
 
-FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
-LARGE = Region(100, 200, 400, 160)
-TIGHT = Region(215, 255, 190, 45)
 ICON = Region(700, 500, 48, 48)
 FLAT = Region(820, 600, 120, 90)
 ROUNDS = 15
@@ -38,28 +35,6 @@ PLAIN_LIMIT = 0.9
 #: os-autoinst's default: 96 percent.
 TINYCV_LIMIT = 0.96
 
-ARROW = [(0, 0), (0, 16), (4, 12), (7, 19), (9, 18), (6, 11), (11, 11)]
-
-
-def desktop(
-    text: str = "Connected",
-    ground: tuple[int, int, int] = (40, 80, 200),
-    ink: tuple[int, int, int] = (255, 255, 255),
-    at: tuple[int, int] = (0, 0),
-) -> Pixels:
-    """Return the drawn screen; `at` moves the label."""
-    picture = Image.new("RGB", (1024, 768), (200, 205, 210))
-    noise = np.random.RandomState(7).randint(0, 255, (250, 400, 3), dtype=np.uint8)
-    picture.paste(Image.fromarray(cv2.GaussianBlur(noise, (0, 0), 4)), (20, 480))
-    draw = ImageDraw.Draw(picture)
-    small, large = ImageFont.truetype(FONT, 14), ImageFont.truetype(FONT, 24)
-    for row in range(14):
-        draw.text((600, 60 + 26 * row), f"List entry number {row}", font=small, fill=(20, 20, 20))
-    x, y = LARGE.x + at[0], LARGE.y + at[1]
-    draw.rectangle((x, y, x + LARGE.width - 1, y + LARGE.height - 1), fill=ground)
-    draw.text((x + 120, y + 62), text, font=large, fill=ink)
-    return np.ascontiguousarray(np.array(picture)[:, :, ::-1])
-
 
 def icon(pixels: Pixels, x: int, y: int) -> Pixels:
     """Return the screen with an icon drawn on it."""
@@ -67,15 +42,6 @@ def icon(pixels: Pixels, x: int, y: int) -> Pixels:
     cv2.rectangle(drawn, (x, y), (x + 47, y + 47), (30, 120, 40), -1)
     cv2.circle(drawn, (x + 24, y + 24), 15, (240, 240, 250), -1)
     cv2.line(drawn, (x + 10, y + 38), (x + 38, y + 10), (20, 20, 160), 4)
-    return drawn
-
-
-def pointer(pixels: Pixels) -> Pixels:
-    """Return the screen with a mouse pointer on the label."""
-    drawn = pixels.copy()
-    points = np.array(ARROW, dtype=np.int32) + np.array((262, 270))
-    cv2.fillPoly(drawn, [points], (0, 0, 0))
-    cv2.polylines(drawn, [points], True, (255, 255, 255), 1)
     return drawn
 
 
@@ -118,7 +84,7 @@ def cases() -> list[Case]:
             (f"half a pixel, {size}", base, half_pixel(base), place, place),
             (f"JPEG, {size}", base, jpeg(base), place, place),
             (f"caret, {size}", base, caret(base), place, place),
-            (f"pointer, {size}", base, pointer(base), place, place),
+            (f"pointer, {size}", base, with_pointer(base, 262, 270), place, place),
             (f"moved 20 px, {size}", base, desktop(at=(20, 0)), place, place.moved(20, 0)),
             (
                 f"greyed out, {size}",
