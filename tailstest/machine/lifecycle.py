@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 
-from tailstest.core.errors import CheckFailed, InfrastructureError, MachineStopped
+from tailstest.core.errors import CheckFailed, InfrastructureError, MachineStopped, UsageError
 from tailstest.core.events import Events, MachineChanged
+from tailstest.core.text import printable
+from tailstest.machine.restarts import Restarts
 
 
 class MachineState(StrEnum):
@@ -22,42 +26,59 @@ class MachineState(StrEnum):
     GONE = "gone"  # QEMU itself ended without being asked to
 
 
-@dataclass(frozen=True)
-class _Resets:
-    seen: int = 0
-    taken: int = 0
-
-
 class Lifecycle:
-    """Follows one domain through libvirt's events.
+    """Follows one domain through the events of libvirt and QEMU.
 
     The callbacks come from libvirt's event thread; everything here is guarded by one lock.
 
     Args:
         libvirt: the module.
+        monitor: the module libvirt_qemu; QEMU's own event says who reset the machine.
         domain: the `virDomain` to follow.
         events: told about every change.
         name: of the machine, for the events.
+        echo_limit: see `Restarts`.
+        on_restart: called when the guest restarts the machine, in libvirt's event thread.
     """
 
-    def __init__(self, libvirt: Any, domain: Any, events: Events, name: str) -> None:
+    def __init__(
+        self,
+        libvirt: Any,
+        monitor: Any,
+        domain: Any,
+        events: Events,
+        name: str,
+        *,
+        echo_limit: float = 0.0,
+        on_restart: Callable[[], None] = lambda: None,
+    ) -> None:
         self._libvirt = libvirt
+        self._monitor = monitor
         self._connection = domain.connect()
         self._events = events
         self._name = name
+        self._on_restart = on_restart
         self._lock = threading.Lock()
         self._state = MachineState.OFF
         self._detail = ""
+        self._stopped = threading.Event()
+        self._stopped.set()
         self._stop_expected = False
-        self._resets = _Resets()
+        self._restart_expected = False
+        self._restarts = Restarts(echo_limit)
+        self._watchdog_fired = False
         register = self._connection.domainEventRegisterAny
         self._callbacks = [
             register(domain, event, callback, None)
             for event, callback in (
                 (libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle),
-                (libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, self._on_reboot),
                 (libvirt.VIR_DOMAIN_EVENT_ID_WATCHDOG, self._on_watchdog),
                 (libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON, self._on_io_error),
+            )
+        ]
+        self._monitor_callbacks = [
+            monitor.qemuMonitorEventRegister(
+                self._connection, domain, "RESET", self._on_reset, None
             )
         ]
 
@@ -76,36 +97,80 @@ class Lifecycle:
     def started(self) -> None:
         """Note that we started the machine."""
         with self._lock:
-            self._stop_expected = False
+            self._stopped.clear()
+            self._watchdog_fired = False
+            self._restarts.take()
         self._change(MachineState.RUNNING, "started")
-
-    def expect_stop(self) -> None:
-        """Note that the next stop is our own doing, or what a step waits for."""
-        with self._lock:
-            self._stop_expected = True
 
     def switched_off(self) -> None:
         """Note that we cut the power."""
         self._change(MachineState.OFF, "power cut")
 
-    def forgive_resets(self) -> None:
-        """Forget resets seen so far: they were ours, or were waited for."""
-        with self._lock:
-            self._resets = _Resets(self._resets.seen, self._resets.seen)
+    def wait_stopped(self, seconds: float) -> bool:
+        """Wait until libvirt has told that the last start is over; tell whether it did.
 
-    def take_reset(self) -> bool:
-        """Tell whether the guest reset itself since the last call; counts it as expected."""
+        Before that, what it tells could be taken for news of the next start.
+        """
+        return self._stopped.wait(seconds)
+
+    @contextmanager
+    def expecting_stop(self) -> Iterator[None]:
+        """Meanwhile a machine that is switched off, by us or by what runs in it, is no trouble."""
         with self._lock:
-            pending = self._resets.seen > self._resets.taken
-            self._resets = _Resets(self._resets.seen, self._resets.seen)
-            return pending
+            self._stop_expected = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._stop_expected = False
+
+    @contextmanager
+    def expecting_restart(self) -> Iterator[None]:
+        """Meanwhile `check` leaves restarts to `take_restart`."""
+        with self._lock:
+            self._restart_expected = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._restart_expected = False
+
+    def take_restart(self) -> bool:
+        """Tell whether the guest restarted the machine since the last call."""
+        with self._lock:
+            return self._restarts.take()
 
     def check(self) -> None:
         """Raise if waiting for anything from this machine has become pointless.
 
+        A restart or an alarm of the watchdog is told once: afterwards one may wait again.
+
         Raises:
-            MachineStopped: the guest crashed or switched itself off without a step expecting it.
+            MachineStopped: the guest crashed, switched itself off or restarted without a step
+                expecting it, or its watchdog fired.
+            UsageError: a step switched the machine off.
             InfrastructureError: QEMU ended by itself.
+        """
+        self.check_on()
+        with self._lock:
+            fired, self._watchdog_fired = self._watchdog_fired, False
+            restarted = not self._restart_expected and self._restarts.take()
+        if fired:
+            raise MachineStopped(
+                "the watchdog fired: what runs in the machine hangs",
+                hint="the last frame and the serial log show what it said",
+            )
+        if restarted:
+            raise MachineStopped(
+                "the machine restarted by itself while something was waited for",
+                hint='if that is right, use the step "Then the machine restarts"',
+            )
+
+    def check_on(self) -> None:
+        """Raise if the machine is off or dead.
+
+        Raises:
+            MachineStopped, UsageError, InfrastructureError: as `check`.
         """
         with self._lock:
             state, detail, expected = self._state, self._detail, self._stop_expected
@@ -121,8 +186,13 @@ class Lifecycle:
             )
         if state is MachineState.SHUT_DOWN and not expected:
             raise MachineStopped(
-                f"the machine switched itself off while something was waited for ({detail})",
+                f"the machine switched itself off ({detail}); nothing more will come from it",
                 hint='if that is right, use the step "Then the machine switches itself off"',
+            )
+        if state is MachineState.OFF:
+            raise UsageError(
+                "the machine is switched off; nothing will come from it",
+                hint='switch it on with the step "When I switch the machine on"',
             )
 
     def check_running(self) -> None:
@@ -131,25 +201,32 @@ class Lifecycle:
         Raises:
             CheckFailed, InfrastructureError: says which state it is in instead.
         """
-        self.check()
+        if self.state is not MachineState.OFF:
+            self.check()
         if self.state is not MachineState.RUNNING:
             raise CheckFailed(f"expected a running machine, but it is {self.state}")
 
     def close(self) -> None:
         """Stop listening; may be called twice."""
         callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            try:
+        ours, self._monitor_callbacks = self._monitor_callbacks, []
+        try:
+            for callback in callbacks:
                 self._connection.domainEventDeregisterAny(callback)
-            except self._libvirt.libvirtError:
-                continue  # the connection is closed, and its callbacks with it
+            for callback in ours:
+                self._monitor.qemuMonitorEventDeregister(self._connection, callback)
+        except self._libvirt.libvirtError:
+            return  # the connection is closed, and its callbacks with it
 
     def _change(self, state: MachineState, detail: str) -> None:
         with self._lock:
             if state is self._state and detail == self._detail:
                 return
             self._state, self._detail = state, detail
-        self._events.publish(MachineChanged(machine=self._name, state=state.value, detail=detail))
+        self._tell(state.value, detail)
+
+    def _tell(self, state: str, detail: str) -> None:
+        self._events.publish(MachineChanged(machine=self._name, state=state, detail=detail))
 
     def _on_lifecycle(
         self, _connection: Any, _domain: Any, event: int, detail: int, _opaque: Any
@@ -172,26 +249,41 @@ class Lifecycle:
         virt = self._libvirt
         with self._lock:
             expected, state = self._stop_expected, self._state
-        if state in {MachineState.CRASHED, MachineState.SHUT_DOWN, MachineState.OFF}:
-            return
-        if detail == virt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN:
-            self._change(MachineState.SHUT_DOWN, "by the guest")
-        elif detail == virt.VIR_DOMAIN_EVENT_STOPPED_CRASHED:
-            self._change(MachineState.CRASHED, "kernel panic reported by the guest")
-        elif not expected:
-            self._change(MachineState.GONE, "QEMU ended without being asked to")
+        if state in {MachineState.RUNNING, MachineState.PAUSED}:
+            if detail == virt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN:
+                self._change(MachineState.SHUT_DOWN, "by the guest")
+            elif detail == virt.VIR_DOMAIN_EVENT_STOPPED_CRASHED:
+                self._change(MachineState.CRASHED, "kernel panic reported by the guest")
+            elif detail != virt.VIR_DOMAIN_EVENT_STOPPED_DESTROYED:
+                self._change(MachineState.GONE, "QEMU ended without being asked to")
+            elif not expected:
+                self._change(MachineState.GONE, "somebody else ended it")
+        self._stopped.set()
 
-    def _on_reboot(self, _connection: Any, _domain: Any, _opaque: Any) -> None:
+    def _on_reset(
+        self,
+        _connection: Any,
+        _domain: Any,
+        _event: str,
+        seconds: int,
+        microseconds: int,
+        details: str | None,
+        _opaque: Any,
+    ) -> None:
+        said = json.loads(details or "{}")
+        by_guest = bool(said.get("guest"))
         with self._lock:
-            self._resets = _Resets(self._resets.seen + 1, self._resets.taken)
-        self._events.publish(
-            MachineChanged(machine=self._name, state="reset", detail="the machine was reset")
-        )
+            restarted = self._restarts.saw(seconds + microseconds / 1e6, by_guest=by_guest)
+        if restarted:
+            self._on_restart()
+            self._tell("reset", "restarted by what runs in it")
+        elif not by_guest:
+            self._tell("reset", "the reset button")
 
     def _on_watchdog(self, _connection: Any, _domain: Any, _action: int, _opaque: Any) -> None:
-        self._events.publish(
-            MachineChanged(machine=self._name, state="watchdog", detail="the watchdog card fired")
-        )
+        with self._lock:
+            self._watchdog_fired = True
+        self._tell("watchdog", "the watchdog card fired")
 
     def _on_io_error(
         self,
@@ -204,4 +296,5 @@ class Lifecycle:
         _opaque: Any,
     ) -> None:
         # QEMU pauses a guest whose medium cannot be written on the host; that is the host's fault.
-        self._change(MachineState.GONE, f"input/output error on {source}: {reason or 'unknown'}")
+        what = printable(f"input/output error on {source}: {reason or 'unknown'}")
+        self._change(MachineState.GONE, what)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import CheckFailed, InfrastructureError
-from tailstest.core.text import printable
-from tailstest.hypervisor.discard import discard_domain
 from tailstest.hypervisor.domain_template import DiskValues
 from tailstest.input.keyboard import Keyboard
 from tailstest.input.layout import Layout
@@ -20,15 +20,11 @@ from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.display import DomainDisplay
 from tailstest.machine.lifecycle import Lifecycle, MachineState
 from tailstest.machine.monitor_input import MonitorInput
+from tailstest.machine.power import Power
+from tailstest.machine.restarts import ECHO_LIMIT
 from tailstest.machine.serial_log import SerialLog
 from tailstest.machine.tester import Tester
 from tailstest.screen.screen import Screen
-
-#: Texts on the serial console after which waiting for anything else is pointless.
-FAILURE_TEXTS = ("Kernel panic - not syncing", "Unable to mount root fs")
-
-#: Characters of the serial console that an error message quotes.
-QUOTED_TAIL = 600
 
 
 class Machine:
@@ -69,7 +65,16 @@ class Machine:
             viewer_socket=self.viewer_socket,
         ).render()
         self._domain = self._define()
-        self.lifecycle = Lifecycle(self._libvirt, self._domain, bench.events, name)
+        self.lifecycle = self._followed()
+        self._power = Power(
+            name,
+            libvirt=self._libvirt,
+            domain=self._domain,
+            lifecycle=self.lifecycle,
+            serial=self.serial,
+            events=bench.events,
+            deadline_scale=self.deadline_scale,
+        )
         self._display = DomainDisplay(self._libvirt, self._domain)
         self.screen = Screen(
             self._display,
@@ -80,7 +85,7 @@ class Machine:
             default_deadline=bench.settings.default_deadline,
         )
         self.screen.watches.append(self.check)
-        sink = MonitorInput(self._libvirt, self._domain, self._screen_size)
+        sink = MonitorInput(self._libvirt, self._domain, self._screen_size, self.lifecycle.check_on)
         self.keyboard = Keyboard(
             sink,
             Layout.named(bench.settings.keyboard_layout),
@@ -97,6 +102,7 @@ class Machine:
         )
         self._is_closed = False
         self._keep_definition()
+        self.serial.follow()
 
     @property
     def deadline_scale(self) -> float:
@@ -117,57 +123,42 @@ class Machine:
         """Switch the machine on.
 
         Raises:
+            UsageError: it is on.
             InfrastructureError: QEMU cannot start it; says why.
         """
-        self.lifecycle.forgive_resets()
-        try:
-            self._domain.create()
-        except self._libvirt.libvirtError as error:
-            raise InfrastructureError(
-                f"the machine {self.name} cannot be started: {error.get_error_message()}",
-                hint="is there enough memory on the host? `tailstest host` shows what is free",
-            ) from error
-        self.lifecycle.started()
+        self._power.on()
 
     def power_off(self) -> None:
         """Cut the power, as pulling the plug would; nothing happens when it is off already."""
-        self.lifecycle.expect_stop()
-        if self._is_active():
-            self._do("switched off", self._domain.destroy)
-        self.lifecycle.switched_off()
+        self._power.off()
 
     def press_power_button(self) -> None:
         """Press the power button shortly; what runs in the machine may obey or not."""
-        self.lifecycle.expect_stop()
-        self._do("asked to shut down", self._domain.shutdown)
+        self._power.press_button()
 
     def reset(self) -> None:
         """Press the reset button."""
-        self._do("reset", lambda: self._domain.reset(0))
-        self.lifecycle.forgive_resets()
+        self._power.reset()
 
     def pause(self) -> None:
         """Stop the processors; the screen keeps its picture."""
-        self._do("paused", self._domain.suspend)
+        self._power.pause()
 
     def resume(self) -> None:
         """Let the processors run on."""
-        self._do("resumed", self._domain.resume)
+        self._power.resume()
 
     def check(self) -> None:
         """Raise if it is pointless to wait for anything from this machine; a watch.
 
         Raises:
-            MachineStopped: the guest crashed, switched itself off or printed a kernel panic.
+            MachineStopped: the guest crashed, switched itself off or restarted.
+            CheckFailed: it printed a kernel panic or another text that means failure.
+            UsageError: a step switched it off.
             InfrastructureError: QEMU ended by itself.
         """
         self.lifecycle.check()
-        for text in FAILURE_TEXTS:
-            if self.serial.contains(text):
-                raise CheckFailed(
-                    f"the serial console shows a failure: {self._serial_line(text)}",
-                    hint=f"the whole console is in {self.serial.path}",
-                )
+        self.serial.check()
 
     def check_running(self) -> None:
         """Raise unless the machine runs.
@@ -175,8 +166,8 @@ class Machine:
         Raises:
             CheckFailed, InfrastructureError: says which state it is in instead.
         """
-        self.check()
         self.lifecycle.check_running()
+        self.check()
 
     def wait_off(self, *, within: float | None = None) -> None:
         """Wait until the machine is off, because what runs in it said so.
@@ -187,27 +178,39 @@ class Machine:
         Raises:
             CheckFailed: it still ran at the deadline, or it crashed instead.
         """
-        self.lifecycle.expect_stop()
-        self._wait(
-            lambda: True if self.state is MachineState.SHUT_DOWN else None,
-            within,
-            lambda: f"the machine to switch itself off, but it is {self.state}",
-        )
+        with self.lifecycle.expecting_stop():
+            self._wait(
+                lambda: True if self.state is MachineState.SHUT_DOWN else None,
+                within,
+                lambda: f"the machine to switch itself off, but it is {self.state}",
+            )
 
     def wait_reset(self, *, within: float | None = None) -> None:
         """Wait until what runs in the machine makes it restart.
 
+        From then on only what was printed on the serial port after the restart counts.
+
         Raises:
             CheckFailed: it did not restart by the deadline.
         """
-        self._wait(
-            lambda: True if self.lifecycle.take_reset() else None,
-            within,
-            lambda: "the machine to restart, but it did not",
-        )
+        with self.lifecycle.expecting_restart():
+            self._wait(
+                lambda: True if self.lifecycle.take_restart() else None,
+                within,
+                lambda: "the machine to restart, but it did not",
+            )
+        self.serial.begin_at_restart()
 
-    def wait_serial(self, text: str, *, within: float | None = None) -> None:
-        """Wait until `text` was printed on the first serial port.
+    def register_failure_text(self, text: str) -> None:
+        """Let every wait fail at once when `text` is printed on the first serial port."""
+        self.serial.failure_texts.append(text)
+
+    def wait_serial(self, text: str | re.Pattern[str], *, within: float | None = None) -> None:
+        """Wait until `text` was printed on the first serial port, since the last start or reset.
+
+        Args:
+            text: as it stands there, or a pattern that is searched for.
+            within: seconds before scaling; the default deadline if None.
 
         Raises:
             CheckFailed: quotes the end of what was printed instead.
@@ -216,24 +219,25 @@ class Machine:
             lambda: True if self.serial.contains(text) else None,
             within,
             lambda: (
-                f'"{text}" on the serial console; its end reads:\n'
-                f"{printable(self.serial.text())[-QUOTED_TAIL:] or '(nothing was printed)'}\n"
-                f"All of it: {self.serial.path}"
+                f'"{text if isinstance(text, str) else text.pattern}" on the serial console; '
+                f"its end reads:\n{self.serial.tail()}\nAll of it: {self.serial.path}"
             ),
         )
 
     def close(self) -> None:
-        """Switch the machine off and remove it; keeps its evidence. May be called twice."""
+        """Switch the machine off and remove it; keeps its evidence. May be called twice.
+
+        Trouble with one part does not keep the others from being ended.
+        """
         if self._is_closed:
             return
         self._is_closed = True
-        self.lifecycle.expect_stop()
-        self.serial.read_new()
-        self.lifecycle.close()
-        discard_domain(self._libvirt, self._domain)
-        self.screen.close()
-        self._keep_serial()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        with ExitStack() as parts:  # done from last to first, whatever is raised between
+            parts.callback(shutil.rmtree, self._folder, ignore_errors=True)
+            parts.callback(self._keep_serial)
+            parts.callback(self.screen.close)
+            parts.callback(self._power.discard)
+            parts.callback(self.lifecycle.close)
 
     def describe(self) -> dict[str, Any]:
         """Return what the report says about this machine."""
@@ -252,20 +256,20 @@ class Machine:
                 hint="`tailstest host` shows what this host offers",
             ) from error
 
-    def _do(self, what: str, action: Callable[[], object]) -> None:
-        try:
-            action()
-        except self._libvirt.libvirtError as error:
-            self.lifecycle.check()
-            raise InfrastructureError(
-                f"the machine {self.name} cannot be {what}: {error.get_error_message()}"
-            ) from error
+    def _followed(self) -> Lifecycle:
+        import libvirt_qemu
 
-    def _is_active(self) -> bool:
-        try:
-            return bool(self._domain.isActive())
-        except self._libvirt.libvirtError:
-            return False
+        # Only a BIOS starts itself once more after a reset.
+        echo = ECHO_LIMIT * self.deadline_scale if self.definition.firmware == "bios" else 0.0
+        return Lifecycle(
+            self._libvirt,
+            libvirt_qemu,
+            self._domain,
+            self._bench.events,
+            self.name,
+            echo_limit=echo,
+            on_restart=self.serial.note_restart,
+        )
 
     def _wait(
         self, look: Callable[[], bool | None], within: float | None, expected: Callable[[], str]
@@ -279,25 +283,12 @@ class Machine:
         frame = self.screen.last_frame or self.screen.frame()
         return frame.width, frame.height
 
-    def _serial_line(self, text: str) -> str:
-        lines = (line for line in self.serial.text().splitlines() if text in line)
-        return printable(next(lines, text))[:QUOTED_TAIL]
-
     def _keep_definition(self) -> None:
         path = self._bench.evidence.path("logs", f"domain-{self.name}", ".xml")
         path.write_text(self.xml, encoding="utf-8")
         self._bench.keep("xml", path, f"Definition of the machine {self.name}")
 
     def _keep_serial(self) -> None:
-        text = self.serial.text()
-        if not text:
-            self.serial.path.unlink(missing_ok=True)
-            return
-        if self.serial.dropped:
-            self.serial.path.write_text(text, encoding="utf-8")
-        self._bench.keep(
-            "serial",
-            self.serial.path,
-            f"Serial console of {self.name}",
-            truncated=self.serial.dropped > 0,
-        )
+        if self.serial.close():
+            title, is_cut = f"Serial console of {self.name}", self.serial.dropped > 0
+            self._bench.keep("serial", self.serial.path, title, truncated=is_cut)

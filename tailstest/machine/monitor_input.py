@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tailstest.core.errors import InfrastructureError
+from tailstest.core.errors import InfrastructureError, TailstestError
 from tailstest.input.sinks import KeyStroke
 
 #: Largest coordinate of QEMU's absolute pointer (INPUT_EVENT_ABS_MAX).
@@ -69,14 +69,20 @@ class MonitorInput:
         libvirt: the module.
         domain: the `virDomain`.
         screen_size: returns width and height of the screen in pixels, for the pointer.
+        check_on: raises what there is to say when the machine is off or dead.
     """
 
     def __init__(
-        self, libvirt: Any, domain: Any, screen_size: Callable[[], tuple[int, int]]
+        self,
+        libvirt: Any,
+        domain: Any,
+        screen_size: Callable[[], tuple[int, int]],
+        check_on: Callable[[], None] = lambda: None,
     ) -> None:
         self._libvirt = libvirt
         self._domain = domain
         self._screen_size = screen_size
+        self._check_on = check_on
 
     def send_keys(self, strokes: Sequence[KeyStroke]) -> None:
         """Press and release keys in this order, at once."""
@@ -87,7 +93,7 @@ class MonitorInput:
         only_releases = not any(down for _code, down in strokes)
         try:
             self._send(events)
-        except InfrastructureError:
+        except TailstestError:
             # A key may switch the machine off when it goes down; then nothing is left to release.
             if not (only_releases and self._is_off()):
                 raise
@@ -128,6 +134,7 @@ class MonitorInput:
                 libvirt_qemu.qemuMonitorCommand(self._domain, json.dumps(command), 0)
             )
         except self._libvirt.libvirtError as error:
+            self._check_on()
             raise InfrastructureError(
                 f"the machine takes no input: {error.get_error_message()}",
                 hint="is it switched on?",

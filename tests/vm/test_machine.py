@@ -4,7 +4,7 @@ import psutil
 import pytest
 from conftest import RESCUE
 
-from tailstest.core.errors import CheckFailed, MachineStopped
+from tailstest.core.errors import CheckFailed, InfrastructureError, MachineStopped, UsageError
 from tailstest.machine.lifecycle import MachineState
 from tailstest.machine.profile import load_profiles
 from tailstest.media.dvd import Dvd
@@ -45,16 +45,23 @@ def test_it_can_be_paused_reset_and_switched_off_and_on(make):
     machine.screen.wait_change(since=still)
     machine.reset()
     machine.screen.wait_text("automatically")
-    machine.power_off()
-    assert machine.state is MachineState.OFF
-    machine.power_on()
+    for _ in range(3):
+        machine.power_off()
+        assert machine.state is MachineState.OFF
+        machine.power_on()
+    with pytest.raises(UsageError, match="on already"):
+        machine.power_on()
     machine.screen.wait_text("automatically")
+    machine.power_off()
+    with pytest.raises(UsageError, match="switched off"):
+        machine.screen.wait_text("never to be seen", within=600)
 
 
 def test_what_the_guest_does_to_itself_ends_a_wait_at_once(rescue_shell):
     machine = rescue_shell
     machine.keyboard.type("reboot\n")
-    machine.wait_reset()
+    with pytest.raises(MachineStopped, match="restarted by itself"):
+        machine.screen.wait_text("never to be seen", within=600)
     machine.screen.wait_text("GNU/Linux")
     machine.keyboard.press("c")
     machine.screen.wait_text("grub>")
@@ -62,6 +69,28 @@ def test_what_the_guest_does_to_itself_ends_a_wait_at_once(rescue_shell):
     with pytest.raises(MachineStopped, match="switched itself off"):
         machine.screen.wait_text("never to be seen", within=600)
     assert machine.state is MachineState.SHUT_DOWN
+    machine.power_on()
+    machine.screen.wait_text("GNU/Linux")
+    assert machine.state is MachineState.RUNNING
+
+
+def test_what_was_printed_before_a_restart_counts_no_more(rescue_shell):
+    machine = rescue_shell
+    machine.reset()
+    machine.screen.wait_text("GNU/Linux")
+    with pytest.raises(CheckFailed, match="did not"):
+        machine.wait_reset(within=0)  # the reset button and what the firmware adds are no restart
+    with pytest.raises(CheckFailed, match="serial console"):
+        machine.wait_serial("grub>", within=0)
+
+
+def test_a_killed_qemu_ends_a_wait_as_trouble_of_the_host(make, bench):
+    machine = make(memory_mib=256)
+    machine.screen.wait_text("GNU/Linux")
+    (process,) = qemu_of(bench)
+    process.kill()
+    with pytest.raises(InfrastructureError, match="gone"):
+        machine.screen.wait_text("never to be seen", within=600)
 
 
 def test_a_thousand_characters_are_typed_without_a_loss(rescue_shell):

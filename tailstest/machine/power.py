@@ -1,0 +1,117 @@
+"""The switches of a machine: power, reset, pause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tailstest.core.errors import InfrastructureError, UsageError
+from tailstest.core.events import Events, Noted
+from tailstest.hypervisor.discard import discard_domain
+from tailstest.machine.lifecycle import Lifecycle, MachineState
+from tailstest.machine.serial_log import SerialLog
+
+#: Seconds, before scaling, for libvirt to report that a machine ended; QEMU ends within two.
+STOP_REPORT_LIMIT = 30.0
+
+
+class Power:
+    """Switches one domain.
+
+    Args:
+        name: of the machine, for messages.
+        libvirt: the module.
+        domain: the `virDomain`.
+        lifecycle: follows the domain.
+        serial: its console; what was printed before a start or reset does not count after it.
+        events: told when the domain cannot be removed.
+        deadline_scale: factor of the host's slowness on every deadline.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        libvirt: Any,
+        domain: Any,
+        lifecycle: Lifecycle,
+        serial: SerialLog,
+        events: Events,
+        deadline_scale: float,
+    ) -> None:
+        self._name = name
+        self._libvirt = libvirt
+        self._domain = domain
+        self._lifecycle = lifecycle
+        self._serial = serial
+        self._events = events
+        self._scale = deadline_scale
+
+    def on(self) -> None:
+        """Switch on; see `Machine.power_on`."""
+        state = self._lifecycle.state
+        if state in {MachineState.RUNNING, MachineState.PAUSED, MachineState.CRASHED}:
+            raise UsageError(
+                f"the machine is on already ({state})",
+                hint='start it again with "When I reset the machine", or switch it off before',
+            )
+        self._wait_stopped()
+        self._serial.begin_anew()
+        try:
+            self._domain.create()
+        except self._libvirt.libvirtError as error:
+            raise InfrastructureError(
+                f"the machine {self._name} cannot be started: {error.get_error_message()}",
+                hint="is there enough memory on the host? `tailstest host` shows what is free",
+            ) from error
+        self._lifecycle.started()
+
+    def off(self) -> None:
+        """Cut the power; see `Machine.power_off`."""
+        with self._lifecycle.expecting_stop():
+            if self._is_active():
+                self._do("switched off", self._domain.destroy)
+            self._wait_stopped()
+        self._lifecycle.switched_off()
+
+    def press_button(self) -> None:
+        """Press the power button shortly."""
+        self._do("asked to shut down", self._domain.shutdown)
+
+    def reset(self) -> None:
+        """Press the reset button."""
+        self._serial.begin_anew()
+        self._do("reset", lambda: self._domain.reset(0))
+
+    def pause(self) -> None:
+        """Stop the processors."""
+        self._do("paused", self._domain.suspend)
+
+    def resume(self) -> None:
+        """Let the processors run on."""
+        self._do("resumed", self._domain.resume)
+
+    def discard(self) -> None:
+        """Switch off and remove the domain; tells when that is not possible, but never raises."""
+        problem = discard_domain(self._libvirt, self._domain)
+        if problem:
+            text = f"the machine {self._name} could not be removed: {problem}"
+            self._events.publish(Noted(text=text, level="warning"))
+
+    def _wait_stopped(self) -> None:
+        self._lifecycle.wait_stopped(STOP_REPORT_LIMIT * self._scale)
+
+    def _do(self, what: str, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except self._libvirt.libvirtError as error:
+            self._lifecycle.check_on()
+            raise InfrastructureError(
+                f"the machine {self._name} cannot be {what}: {error.get_error_message()}"
+            ) from error
+
+    def _is_active(self) -> bool:
+        try:
+            return bool(self._domain.isActive())
+        except self._libvirt.libvirtError:
+            return False

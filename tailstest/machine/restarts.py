@@ -1,0 +1,43 @@
+"""Counting how often what runs in a machine restarts it."""
+
+from __future__ import annotations
+
+#: Seconds, before scaling, in which a BIOS resets the machine once more after a reset: SeaBIOS sees
+#: that it ran before, restores its own memory and starts again (measured: 0.03 to 0.04 s later).
+#: It happens in the first instructions, long before anything else could want a restart.
+ECHO_LIMIT = 1.0
+
+
+class Restarts:
+    """Tells restarts by the guest from the reset button, and from what the firmware adds to both.
+
+    Not safe to use from several threads; `Lifecycle` guards it.
+
+    Args:
+        echo_limit: seconds in which a second reset belongs to the first; 0 where the firmware
+            resets nothing by itself.
+    """
+
+    def __init__(self, echo_limit: float) -> None:
+        self._echo_limit = echo_limit
+        self._last = -echo_limit
+        self._pending = False
+
+    def saw(self, at: float, *, by_guest: bool) -> bool:
+        """Take in that QEMU reset the machine; tell whether that was a restart by the guest.
+
+        Args:
+            at: when, in seconds on QEMU's clock, so that a late report does not matter.
+            by_guest: what QEMU says; it takes the firmware for a guest too.
+        """
+        if by_guest and 0 <= at - self._last < self._echo_limit:
+            self._last = at - self._echo_limit  # a third one would be a restart again
+            return False
+        self._last = at
+        self._pending = self._pending or by_guest
+        return by_guest
+
+    def take(self) -> bool:
+        """Tell whether the guest restarted the machine since the last call."""
+        pending, self._pending = self._pending, False
+        return pending

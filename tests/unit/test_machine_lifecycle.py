@@ -1,0 +1,208 @@
+"""What libvirt and QEMU tell about a machine: its state, what ends a wait, whose fault it is."""
+
+import json
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from tailstest.core.errors import CheckFailed, InfrastructureError, MachineStopped, UsageError
+from tailstest.core.events import Events
+from tailstest.machine.lifecycle import Lifecycle, MachineState
+from tailstest.machine.restarts import Restarts
+
+
+class FakeLibvirt:
+    """libvirt's constants, and a domain whose callbacks the test calls."""
+
+    VIR_DOMAIN_EVENT_ID_LIFECYCLE = 0
+    VIR_DOMAIN_EVENT_ID_WATCHDOG = 2
+    VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON = 3
+    VIR_DOMAIN_EVENT_SUSPENDED = 3
+    VIR_DOMAIN_EVENT_RESUMED = 4
+    VIR_DOMAIN_EVENT_STOPPED = 5
+    VIR_DOMAIN_EVENT_SHUTDOWN = 6
+    VIR_DOMAIN_EVENT_CRASHED = 8
+    VIR_DOMAIN_EVENT_SHUTDOWN_GUEST = 1
+    VIR_DOMAIN_EVENT_SHUTDOWN_HOST = 2
+    VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN = 0
+    VIR_DOMAIN_EVENT_STOPPED_DESTROYED = 1
+    VIR_DOMAIN_EVENT_STOPPED_CRASHED = 2
+    VIR_DOMAIN_EVENT_STOPPED_FAILED = 5
+    libvirtError = RuntimeError  # noqa: N815
+
+    def __init__(self):
+        self.callbacks = {}
+        connection = SimpleNamespace(
+            domainEventRegisterAny=lambda _d, event, call, _o: self.callbacks.update({event: call}),
+            domainEventDeregisterAny=lambda _id: None,
+        )
+        self.domain = SimpleNamespace(connect=lambda: connection)
+        self.monitor = SimpleNamespace(
+            qemuMonitorEventRegister=lambda _c, _d, event, call, _o: self.callbacks.update(
+                {event: call}
+            ),
+            qemuMonitorEventDeregister=lambda _c, _id: None,
+        )
+
+    def lifecycle(self, event, detail=0):
+        self.callbacks[self.VIR_DOMAIN_EVENT_ID_LIFECYCLE](None, None, event, detail, None)
+
+    def stopped(self, detail):
+        self.lifecycle(self.VIR_DOMAIN_EVENT_STOPPED, detail)
+
+    def reset(self, at, *, guest=True):
+        said = json.dumps({"guest": guest, "reason": "as the test likes it"})
+        self.callbacks["RESET"](None, None, "RESET", int(at), round(at % 1 * 1e6), said, None)
+
+    def watchdog(self):
+        self.callbacks[self.VIR_DOMAIN_EVENT_ID_WATCHDOG](None, None, 0, None)
+
+
+@pytest.fixture
+def fake():
+    return FakeLibvirt()
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def lifecycle(fake, told):
+    events = Events()
+    events.subscribe(told.append)
+    followed = Lifecycle(fake, fake.monitor, fake.domain, events, "m", echo_limit=1.0)
+    followed.started()
+    return followed
+
+
+def test_a_shutdown_by_the_guest_ends_a_wait_with_the_reason(fake, lifecycle):
+    lifecycle.check()
+    fake.lifecycle(fake.VIR_DOMAIN_EVENT_SHUTDOWN, fake.VIR_DOMAIN_EVENT_SHUTDOWN_GUEST)
+    with pytest.raises(MachineStopped, match="switched itself off"):
+        lifecycle.check()
+
+
+def test_a_shutdown_that_is_waited_for_is_no_trouble_but_ends_what_comes_later(fake, lifecycle):
+    with lifecycle.expecting_stop():
+        fake.stopped(fake.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN)
+        lifecycle.check()
+    assert lifecycle.state is MachineState.SHUT_DOWN
+    with pytest.raises(MachineStopped):
+        lifecycle.check()
+
+
+def test_a_wait_for_a_shutdown_that_gave_up_leaves_no_permission_behind(fake, lifecycle):
+    with pytest.raises(CheckFailed, match="gave up"), lifecycle.expecting_stop():
+        raise CheckFailed("gave up")
+    fake.stopped(fake.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN)
+    with pytest.raises(MachineStopped):
+        lifecycle.check()
+
+
+def test_a_crashed_guest_is_the_products_fault_and_a_dead_qemu_the_hosts(fake, lifecycle):
+    fake.stopped(fake.VIR_DOMAIN_EVENT_STOPPED_FAILED)
+    with pytest.raises(InfrastructureError, match="gone"):
+        lifecycle.check()
+    lifecycle.started()
+    fake.lifecycle(fake.VIR_DOMAIN_EVENT_CRASHED)
+    with pytest.raises(MachineStopped, match="crashed"):
+        lifecycle.check()
+
+
+def test_a_qemu_that_dies_while_a_shutdown_is_waited_for_is_the_hosts_fault(fake, lifecycle):
+    with lifecycle.expecting_stop():
+        fake.stopped(fake.VIR_DOMAIN_EVENT_STOPPED_FAILED)
+        with pytest.raises(InfrastructureError, match="gone"):
+            lifecycle.check()
+
+
+def test_a_machine_that_somebody_else_ended_is_gone(fake, lifecycle):
+    fake.stopped(fake.VIR_DOMAIN_EVENT_STOPPED_DESTROYED)
+    with pytest.raises(InfrastructureError, match="somebody else"):
+        lifecycle.check()
+
+
+def test_cutting_the_power_is_complete_when_libvirt_has_told_so(fake, lifecycle):
+    with lifecycle.expecting_stop():
+        assert not lifecycle.wait_stopped(0)
+        fake.stopped(fake.VIR_DOMAIN_EVENT_STOPPED_DESTROYED)
+        assert lifecycle.wait_stopped(0)
+    lifecycle.switched_off()
+    assert lifecycle.state is MachineState.OFF
+    with pytest.raises(UsageError, match="switched off"):
+        lifecycle.check()
+
+
+def test_a_restart_ends_a_wait_once(fake, lifecycle):
+    fake.reset(100.0)
+    with pytest.raises(MachineStopped, match="restarted"):
+        lifecycle.check()
+    lifecycle.check()
+
+
+def test_a_restart_that_is_waited_for_is_counted_once(fake, lifecycle):
+    assert not lifecycle.take_restart()
+    with lifecycle.expecting_restart():
+        fake.reset(100.0)
+        lifecycle.check()
+        assert lifecycle.take_restart()
+    assert not lifecycle.take_restart()
+    lifecycle.check()
+
+
+def test_the_reset_button_is_no_restart_by_the_guest(fake, lifecycle, told):
+    fake.reset(100.0, guest=False)
+    fake.reset(100.04)  # SeaBIOS adds this one
+    lifecycle.check()
+    assert not lifecycle.take_restart()
+    assert [event.state for event in told] == ["running", "reset"]
+
+
+def test_a_start_forgets_what_was_before_it(fake, lifecycle):
+    fake.reset(100.0)
+    fake.watchdog()
+    lifecycle.started()
+    lifecycle.check()
+
+
+def test_a_watchdogs_alarm_ends_a_wait_once(fake, lifecycle):
+    fake.watchdog()
+    with pytest.raises(MachineStopped, match="watchdog"):
+        lifecycle.check()
+    lifecycle.check()
+
+
+def test_an_echo_belongs_to_the_reset_before_it_and_comes_once():
+    restarts = Restarts(1.0)
+    assert restarts.saw(10.0, by_guest=True)
+    assert not restarts.saw(10.04, by_guest=True)
+    assert restarts.saw(10.5, by_guest=True), "the echo was there already"
+    assert restarts.take()
+    assert not restarts.take()
+    restarts.saw(20.0, by_guest=False)
+    assert not restarts.take()
+    assert restarts.saw(21.2, by_guest=True), "too late for an echo"
+
+
+def test_without_a_bios_nothing_is_an_echo():
+    restarts = Restarts(0.0)
+    restarts.saw(10.0, by_guest=False)
+    assert restarts.saw(10.01, by_guest=True)
+
+
+def test_checks_are_quick_enough_to_be_made_in_every_wait(fake, lifecycle):
+    done = threading.Event()
+    threading.Thread(target=lambda: [lifecycle.check() for _ in range(1000)] and done.set()).start()
+    fake.lifecycle(fake.VIR_DOMAIN_EVENT_SUSPENDED)
+    fake.lifecycle(fake.VIR_DOMAIN_EVENT_RESUMED)
+    assert done.wait(30)
+    assert lifecycle.state is MachineState.RUNNING
+
+
+def test_a_machine_that_is_off_is_not_running(lifecycle):
+    lifecycle.switched_off()
+    with pytest.raises(CheckFailed, match="off"):
+        lifecycle.check_running()
