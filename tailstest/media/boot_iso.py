@@ -12,9 +12,13 @@ from pathlib import Path
 
 from tailstest.core.errors import InfrastructureError, SetupError
 from tailstest.core.paths import cache_folder
+from tailstest.media.boot_report import inspect_image
 
 #: Seconds for grub-mkrescue; it copies some tens of megabytes.
 BUILD_LIMIT = 300
+
+#: Beginning of the names of folders in which an image is being made.
+BUILDING = "building-"
 
 #: Debian's installer images, as packages debian-installer-NN-netboot-amd64 lay them out.
 INSTALLER_ROOT = Path("/usr/lib/debian-installer/images")
@@ -56,7 +60,7 @@ class BootIso:
 
         Raises:
             SetupError: grub-mkrescue or a part of it is missing.
-            InfrastructureError: it cannot be written.
+            InfrastructureError: it takes too long, or the image cannot be written.
         """
         tool = shutil.which("grub-mkrescue")
         if tool is None or shutil.which("xorriso") is None or shutil.which("mformat") is None:
@@ -72,6 +76,9 @@ class BootIso:
             with (folder / "lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)  # two runs must not build the same image at once
                 if not finished.is_file():
+                    # Nobody else builds now, so these were left by a run that was killed.
+                    for left in folder.glob(f"{BUILDING}*"):
+                        shutil.rmtree(left, ignore_errors=True)
                     self._build(Path(tool), finished)
         except OSError as error:
             raise InfrastructureError(
@@ -81,25 +88,32 @@ class BootIso:
         return finished
 
     def _build(self, tool: Path, finished: Path) -> None:
-        with tempfile.TemporaryDirectory(dir=finished.parent, prefix="building-") as temporary:
+        with tempfile.TemporaryDirectory(dir=finished.parent, prefix=BUILDING) as temporary:
             tree, iso = Path(temporary) / "tree", Path(temporary) / "new.iso"
             (tree / "boot/grub").mkdir(parents=True)
             shutil.copyfile(self.kernel, tree / "boot/linux")
             shutil.copyfile(self.initrd, tree / "boot/initrd.gz")
             (tree / "boot/grub/grub.cfg").write_text(self.menu, encoding="utf-8")
-            done = subprocess.run(
-                [str(tool), "--output", str(iso), str(tree)],
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=BUILD_LIMIT,
-                check=False,
-            )
+            try:
+                done = subprocess.run(
+                    [str(tool), "--output", str(iso), str(tree)],
+                    capture_output=True,
+                    text=True,
+                    errors="replace",
+                    timeout=BUILD_LIMIT,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired as error:
+                raise InfrastructureError(
+                    f"grub-mkrescue did not end within {BUILD_LIMIT} s",
+                    hint="is the disk very slow, or the host overloaded?",
+                ) from error
             if done.returncode != 0 or not iso.is_file():
                 raise InfrastructureError(
                     f"grub-mkrescue failed: {done.stderr.strip()[-500:]}",
                     hint="is there free space where the cache is?",
                 )
+            _check_complete(iso)
             iso.chmod(0o400)
             iso.rename(finished)
 
@@ -109,6 +123,22 @@ class BootIso:
             with file.open("rb") as opened:
                 state.update(hashlib.file_digest(opened, "sha256").digest())
         return state.hexdigest()[:32]
+
+
+def _check_complete(iso: Path) -> None:
+    """Refuse an image that cannot be booted in every way; grub-mkrescue omits what it lacks.
+
+    Raises:
+        SetupError: says what is missing and which package has it.
+    """
+    for (medium, firmware), way in inspect_image(iso).ways.items():
+        if not way.possible:
+            package = "grub-pc-bin" if firmware == "bios" else "grub-efi-amd64-bin"
+            raise SetupError(
+                f"grub-mkrescue made an image that does not boot from {medium.upper()} on "
+                f"{firmware.upper()}: {way.reason}",
+                hint=f"run: sudo apt install {package} mtools",
+            )
 
 
 def installer_iso(flavour: str) -> BootIso:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
-import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tailstest.core.errors import InfrastructureError
 from tailstest.core.text import printable
+from tailstest.media.efi_loader import LOADER, Loader, find_loader
 from tailstest.media.image_file import BOOT_MARK, SECTOR, check_image
 
 #: El Torito (version 1.0, 1995): platform ids, and the sector of the boot record descriptor.
@@ -18,8 +19,9 @@ PLATFORMS = {0: "BIOS", 0xEF: "UEFI"}
 MBR_EFI, MBR_GPT = 0xEF, 0xEE
 #: EFI system partition in a GPT, as its bytes lie on the disk.
 GPT_EFI = bytes.fromhex("28732ac11ff8d211ba4b00a0c93ec93b")
-#: Seconds for reading a small FAT file system.
-MDIR_LIMIT = 20
+
+#: File systems in which a loader is looked for; a real image has one or two.
+MOST_LOOKED_AT = 8
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class BootReport:
         entries: El Torito entries; empty on a plain disk image.
         partitions: MBR and GPT.
         has_boot_code: whether the first sector has code and the boot mark.
-        efi_loader: whether an EFI system partition holds EFI/BOOT/BOOTX64.EFI.
+        efi_loader: whether an EFI system partition holds EFI/BOOT/BOOTX64.EFI; None if that could
+            not be found out.
         ways: ("dvd", "bios") and the like to a verdict.
     """
 
@@ -69,7 +72,7 @@ class BootReport:
     entries: tuple[BootEntry, ...]
     partitions: tuple[Partition, ...]
     has_boot_code: bool
-    efi_loader: bool
+    efi_loader: bool | None
     ways: dict[tuple[str, str], Bootable]
 
     def to_json(self) -> dict[str, Any]:
@@ -102,26 +105,47 @@ def inspect_image(path: Path) -> BootReport:
 
     Raises:
         UsageError: missing, empty, cut off, or no image; see `check_image`.
+        InfrastructureError: reading fails half-way.
     """
     check_image(path)
     size = path.stat().st_size
-    with path.open("rb") as file:
-        first = file.read(SECTOR)
-        entries = _el_torito(file, size)
-        partitions = (*_mbr(first, size), *_gpt(file, size))
+    try:
+        with path.open("rb") as file:
+            first = file.read(SECTOR)
+            entries = _el_torito(file, size)
+            partitions = (*_mbr(first, size), *_gpt(file, size))
+    except OSError as error:
+        raise InfrastructureError(
+            f"{path}: cannot be read: {error.strerror}",
+            hint="is the disk or the network all right?",
+        ) from error
     has_code = first[510:512] == BOOT_MARK and any(first[:440])
     efi = [part for part in partitions if part.kind == "EFI system" and part.fits]
-    loader = any(_has_loader(path, part.offset) for part in efi)
+    on_stick = [find_loader(path, part.offset) for part in efi[:MOST_LOOKED_AT]]
+    on_dvd = [
+        find_loader(path, entry.offset)
+        for entry in entries[:MOST_LOOKED_AT]
+        if entry.platform == "UEFI" and entry.exists
+    ]
     ways = {
-        ("dvd", "bios"): _dvd(entries, "BIOS"),
-        ("dvd", "uefi"): _dvd(entries, "UEFI"),
+        ("dvd", "bios"): _el_torito_entry(entries, "BIOS"),
+        ("dvd", "uefi"): _dvd_uefi(entries, on_dvd),
         ("usb", "bios"): _usb_bios(has_code, first, partitions),
-        ("usb", "uefi"): _usb_uefi(efi, loader),
+        ("usb", "uefi"): _usb_uefi(on_stick),
     }
-    return BootReport(str(path), size, entries, partitions, has_code, loader, ways)
+    known = Loader.UNKNOWN not in on_stick or Loader.THERE in on_stick
+    return BootReport(
+        image=str(path),
+        size=size,
+        entries=entries,
+        partitions=partitions,
+        has_boot_code=has_code,
+        efi_loader=Loader.THERE in on_stick if known else None,
+        ways=ways,
+    )
 
 
-def _dvd(entries: tuple[BootEntry, ...], platform: str) -> Bootable:
+def _el_torito_entry(entries: tuple[BootEntry, ...], platform: str) -> Bootable:
     mine = [entry for entry in entries if entry.platform == platform]
     if not entries:
         return Bootable(False, "no El Torito boot catalogue")
@@ -130,6 +154,21 @@ def _dvd(entries: tuple[BootEntry, ...], platform: str) -> Bootable:
     if not any(entry.exists for entry in mine):
         return Bootable(False, f"the El Torito entry for {platform} lies outside the file")
     return Bootable(True, f"El Torito entry for {platform}")
+
+
+def _dvd_uefi(entries: tuple[BootEntry, ...], loaders: list[Loader]) -> Bootable:
+    entry = _el_torito_entry(entries, "UEFI")
+    return _with_loader("El Torito entry for UEFI", loaders) if entry.possible else entry
+
+
+def _with_loader(place: str, loaders: list[Loader]) -> Bootable:
+    """Judge a place that UEFI firmware starts from by what is in it."""
+    if Loader.THERE in loaders:
+        return Bootable(True, f"{place} with {LOADER}")
+    if Loader.UNKNOWN in loaders:
+        why = "was not looked for, because mtools does not work here"
+        return Bootable(True, f"{place}; {LOADER} {why}")
+    return Bootable(False, f"the {place} has no {LOADER}")
 
 
 def _usb_bios(has_code: bool, first: bytes, partitions: tuple[Partition, ...]) -> Bootable:
@@ -143,12 +182,10 @@ def _usb_bios(has_code: bool, first: bytes, partitions: tuple[Partition, ...]) -
     return Bootable(True, "boot code in the first sector")
 
 
-def _usb_uefi(efi: list[Partition], loader: bool) -> Bootable:
-    if not efi:
+def _usb_uefi(loaders: list[Loader]) -> Bootable:
+    if not loaders:
         return Bootable(False, "no EFI system partition within the file")
-    if not loader:
-        return Bootable(False, "the EFI system partition has no EFI/BOOT/BOOTX64.EFI")
-    return Bootable(True, "EFI system partition with EFI/BOOT/BOOTX64.EFI")
+    return _with_loader("EFI system partition", loaders)
 
 
 def _el_torito(file: Any, size: int) -> tuple[BootEntry, ...]:
@@ -168,7 +205,7 @@ def _el_torito(file: Any, size: int) -> tuple[BootEntry, ...]:
         elif entry[0] == 0x88:  # bootable
             count, start = struct.unpack_from("<HI", entry, 6)
             offset, length = start * SECTOR, count * 512
-            exists = 0 < offset < size
+            exists = offset > 0 and offset + length <= size
             entries.append(
                 BootEntry(PLATFORMS.get(platform, f"0x{platform:02x}"), offset, length, exists)
             )
@@ -196,7 +233,7 @@ def _gpt(file: Any, size: int) -> list[Partition]:
     if header[:8] != b"EFI PART":
         return []
     table, count, length = struct.unpack_from("<QII", header, 72)
-    if not 128 <= length <= 4096 or count > 256:
+    if not 128 <= length <= 4096 or count > 256 or table * 512 > size:
         return []
     file.seek(table * 512)
     entries = file.read(count * length)
@@ -206,22 +243,10 @@ def _gpt(file: Any, size: int) -> list[Partition]:
         if not any(entry[:16]):
             continue
         first, last = struct.unpack_from("<QQ", entry, 32)
+        if last < first:
+            continue
         name = "EFI system" if entry[:16] == GPT_EFI else "other"
         extent = (last - first + 1) * 512
         fits = (last + 1) * 512 <= size
         found.append(Partition("GPT", number + 1, name, first * 512, extent, fits))
     return found
-
-
-def _has_loader(path: Path, offset: int) -> bool:
-    """Tell whether a FAT file system inside an image has the default loader of 64-bit PCs."""
-    try:
-        done = subprocess.run(
-            ["mdir", "-b", "-i", f"{path}@@{offset}", "::/EFI/BOOT/BOOTX64.EFI"],
-            capture_output=True,
-            timeout=MDIR_LIMIT,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0

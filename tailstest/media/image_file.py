@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import stat
 import struct
 from pathlib import Path
 
 from tailstest.core.errors import UsageError
+from tailstest.core.text import printable
 
 #: ISO 9660: sectors of 2048 bytes, the first volume descriptor in sector 16 (ECMA-119, 6.2, 8.4).
 SECTOR = 2048
@@ -22,20 +23,30 @@ def check_image(path: Path) -> Path:
     Raises:
         UsageError: missing, a folder, unreadable, empty, cut off, or no disk image at all.
     """
-    if not path.exists():
+    try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            kind = "a folder" if stat.S_ISDIR(state.st_mode) else "a device or something like it"
+            raise UsageError(
+                f"{path}: this is {kind}, not a file", hint="give the .iso or .img file itself"
+            )
+        size = state.st_size
+        if size == 0:
+            raise UsageError(f"{path}: the file is empty", hint="download or build the image again")
+        with path.open("rb") as file:
+            head = file.read(DESCRIPTOR + SECTOR)
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         raise UsageError(
-            f"{path}: there is no such image",
+            f"{printable(str(path))}: there is no such image",
             hint="give a file, or a name from `tailstest image list`",
-        )
-    if not path.is_file():
-        raise UsageError(f"{path}: this is not a file", hint="give the .iso or .img file itself")
-    if not os.access(path, os.R_OK):
-        raise UsageError(f"{path}: you may not read this file")
-    size = path.stat().st_size
-    if size == 0:
-        raise UsageError(f"{path}: the file is empty", hint="download or build the image again")
-    with path.open("rb") as file:
-        head = file.read(DESCRIPTOR + SECTOR)
+        ) from error
+    except PermissionError as error:
+        raise UsageError(
+            f"{path}: you may not read this file",
+            hint="change its permissions or those of its folder, or copy it to a folder of yours",
+        ) from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     said = _size_of_volume(head)
     if said is None and head[510:512] != BOOT_MARK:
         raise UsageError(

@@ -39,18 +39,23 @@ class UsbStick:
         if tool is None:
             raise SetupError("qemu-img was not found", hint="run: sudo apt install qemu-utils")
         command = [tool, "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(image.resolve())]
-        done = subprocess.run(
-            [*command, str(overlay)],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=CREATE_LIMIT,
-            check=False,
-        )
-        if done.returncode != 0:
+        try:
+            done = subprocess.run(
+                [*command, str(overlay)],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=CREATE_LIMIT,
+                check=False,
+            )
+            said = done.stderr.strip()[-300:] if done.returncode != 0 else ""
+            is_made = done.returncode == 0
+        except subprocess.TimeoutExpired:
+            said, is_made = f"qemu-img did not end within {CREATE_LIMIT} s", False
+        if not is_made:
             overlay.unlink(missing_ok=True)
             raise InfrastructureError(
-                f"cannot make a USB stick of {image}: {done.stderr.strip()[-300:]}",
+                f"cannot make a USB stick of {image}: {said}",
                 hint="is there free space in the run's folder?",
             )
         return cls(overlay)

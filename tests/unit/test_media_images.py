@@ -1,15 +1,20 @@
 """Images: what is wrong with a file, and what it can boot from (without starting it)."""
 
+import os
 import shutil
 import struct
 import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tailstest.core.errors import SetupError, UsageError
+from tailstest.core.paths import cache_folder
 from tailstest.hypervisor.domain_template import DiskValues
 from tailstest.machine.profile import find_image, load_profile, load_profiles
+from tailstest.media.boot_iso import BootIso
 from tailstest.media.boot_report import inspect_image
 from tailstest.media.dvd import Dvd
 from tailstest.media.image_file import check_image, digest_of
@@ -47,14 +52,18 @@ def test_bad_files_are_named_with_their_reason(tmp_path, tree):
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     for path, reason in (
         (tmp_path / "none.iso", "no such image"),
-        (tmp_path, "not a file"),
+        (empty / "x.iso", "no such image"),
+        (tmp_path / ("n" * 300), "cannot be read"),
+        (Path("nul\0.iso"), "no such image"),
+        (tmp_path, "a folder, not a file"),
+        (Path("/dev/null"), "not a file"),
         (empty, "empty"),
         (text, "neither an ISO"),
         (cut, "cut off"),
     ):
         with pytest.raises(UsageError, match=reason) as error:
             check_image(path)
-        assert str(path) in str(error.value)
+        assert str(path).split("\0")[0] in str(error.value)
     assert check_image(whole) == whole
 
 
@@ -110,6 +119,65 @@ def test_c51_an_efi_partition_without_a_loader_does_not_boot(hybrid):
         file.seek(part.offset)
         file.write(bytes(part.size))
     assert "BOOTX64.EFI" in inspect_image(hybrid).ways["usb", "uefi"].reason
+
+
+def test_c51_an_entry_that_is_cut_off_does_not_boot(hybrid):
+    entry = next(each for each in inspect_image(hybrid).entries if each.platform == "UEFI")
+    with hybrid.open("r+b") as file:
+        file.seek(17 * 2048 + 71)
+        (catalogue,) = struct.unpack("<I", file.read(4))
+        file.seek(catalogue * 2048)
+        content = bytearray(file.read(2048))
+        at = content.index(struct.pack("<I", entry.offset // 2048))
+        struct.pack_into("<I", content, at, hybrid.stat().st_size // 2048 - 1)
+        file.seek(catalogue * 2048)
+        file.write(content)
+    report = inspect_image(hybrid)
+    assert "outside the file" in report.ways["dvd", "uefi"].reason
+    assert report.ways["dvd", "bios"].possible
+
+
+def test_c51_a_dvd_whose_efi_image_has_no_loader_does_not_boot(hybrid):
+    entry = next(each for each in inspect_image(hybrid).entries if each.platform == "UEFI")
+    with hybrid.open("r+b") as file:
+        file.seek(entry.offset)
+        file.write(bytes(entry.size))
+    way = inspect_image(hybrid).ways["dvd", "uefi"]
+    assert not way.possible
+    assert "BOOTX64.EFI" in way.reason
+
+
+def test_without_mtools_a_good_image_is_not_called_bad(hybrid, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    report = inspect_image(hybrid)
+    assert report.efi_loader is None
+    for medium in ("dvd", "usb"):
+        way = report.ways[medium, "uefi"]
+        assert way.possible
+        assert "mtools" in way.reason
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_a_damaged_image_gives_a_report_or_one_clear_error(hybrid, data):
+    gpt = b"EFI PART" + bytes(64) + struct.pack("<QII", 2**63, 128, 128)
+    with MEMTEST.open("rb") as file:
+        head = file.read(80 * 1024)
+    with hybrid.open("r+b") as file:
+        file.write(head)
+        if data.draw(st.booleans()):
+            file.seek(512)
+            file.write(gpt)
+        for _ in range(data.draw(st.integers(1, 6))):
+            file.seek(data.draw(st.sampled_from([0, 440, 512, 580, 32768, 34816, 34880, 36864])))
+            file.seek(data.draw(st.integers(0, 70)), 1)
+            file.write(data.draw(st.binary(min_size=1, max_size=16)))
+    try:
+        assert len(inspect_image(hybrid).ways) == 4
+    except UsageError as error:
+        assert str(hybrid) in str(error)
 
 
 def test_a_dvd_is_read_only_and_a_stick_writes_to_an_overlay(tmp_path):
@@ -169,3 +237,40 @@ def test_a_missing_packaged_image_names_the_package(tmp_path):
     file.write_text('title = "x"\n[image]\nfile = "/nowhere/x.iso"\npackage = "some-package"\n')
     with pytest.raises(SetupError, match="apt install some-package"):
         load_profile(file).image_path()
+
+
+@pytest.fixture
+def recipe(tmp_path, monkeypatch):
+    """Return a recipe of a small ISO, and a cache folder of the test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("kernel", "initrd"):
+        (tmp_path / name).write_bytes(name.encode() * 1000)
+    return BootIso("Try it", tmp_path / "kernel", tmp_path / "initrd", "quiet")
+
+
+def test_an_iso_is_made_once_for_the_same_content_and_boots_everywhere(recipe):
+    left = cache_folder() / "images" / "building-of-a-killed-run"
+    left.mkdir(parents=True)
+    iso = recipe.build()
+    assert all(ways(iso).values())
+    assert not left.exists()
+    assert [file.name for file in iso.parent.iterdir() if file.suffix == ".iso"] == [iso.name]
+    made = iso.stat().st_mtime_ns
+    assert recipe.build() == iso
+    assert iso.stat().st_mtime_ns == made
+    recipe.initrd.write_bytes(b"other")
+    assert recipe.build() != iso
+
+
+def test_an_iso_without_uefi_is_not_kept(recipe, monkeypatch, tmp_path):
+    """grub-mkrescue makes what it can; here it has no GRUB for UEFI."""
+    real = shutil.which("grub-mkrescue")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    fake = tools / "grub-mkrescue"
+    fake.write_text(f'#!/bin/sh\nexec {real} --directory=/usr/lib/grub/i386-pc "$@"\n')
+    fake.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    with pytest.raises(SetupError, match="grub-efi-amd64-bin"):
+        recipe.build()
+    assert list((cache_folder() / "images").glob("*.iso")) == []
