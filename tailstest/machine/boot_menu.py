@@ -1,7 +1,8 @@
 """Adding parameters to the kernel command line at a boot menu, as a person would.
 
 Nothing is typed blindly: each key is followed by a look at what it did, the countdown is kept from
-expiring by keys that mean nothing, and a menu that was missed gets another chance after a reset.
+expiring by a key that means nothing, and a menu that was missed gets another chance: the machine is
+switched off and on.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.core.text import printable
 from tailstest.machine.machine import Machine
 from tailstest.screen.text_line import TextLine
 
@@ -20,12 +22,18 @@ GRUB_EDITOR = "Minimum Emacs-like screen editing"
 #: What isolinux shows while a line is edited; its menu asks for Tab.
 ISOLINUX_MENU = "Press [Tab] to edit options"
 
+#: Means nothing to GRUB and isolinux, but ends GRUB's countdown and lets isolinux's begin anew. An
+#: arrow would choose another entry where the first is not the default one.
+HARMLESS_KEY = "F12"
+
+#: What GRUB draws around and at the end of a line that goes on below.
+DECORATION = str.maketrans("", "", "\\|│┃ \t")
+
 #: Seconds for a menu to react to one key, before scaling.
 REACTION = 5.0
 
-#: Typed to see where the cursor is, and taken back; letters that no engine misreads, a blank before
-#: them so that they stand apart.
-MARK = " XZXZ"
+#: Typed to see where the cursor is, and taken back; letters that no engine misreads.
+MARK = "XZXZ"
 
 #: What a line of a menu entry may begin with.
 GRUB_COMMANDS = frozenset(
@@ -62,7 +70,7 @@ def boot_with_parameters(machine: Machine, parameters: str, menu: str, *, within
         within: seconds for all of it, tries included, before scaling.
 
     Raises:
-        UsageError: the kind of boot menu is not known.
+        UsageError: the kind of boot menu is not known, or the parameters cannot be typed there.
         CheckFailed: the menu never came, or did not take the parameters; quotes what was read.
     """
     edits: dict[str, Callable[[Machine, str], None]] = {
@@ -74,6 +82,12 @@ def boot_with_parameters(machine: Machine, parameters: str, menu: str, *, within
             "the boot menu of this image is not known",
             hint='say boot_menu = "grub" (or "isolinux") in its profile.toml',
         )
+    if not parameters.strip() or not parameters.isprintable():
+        raise UsageError(
+            f'"{printable(parameters)}" cannot be added to a kernel command line',
+            hint='give words in one line, for example "debug console=ttyS0"',
+        )
+    parameters = " ".join(parameters.split())
     deadline = Deadline.after(within, scale=machine.deadline_scale)
     while True:
         try:
@@ -83,7 +97,9 @@ def boot_with_parameters(machine: Machine, parameters: str, menu: str, *, within
             if deadline.expired:
                 raise
             machine.check()
-            machine.reset()
+            # Not the reset button: its screen still shows the old menu for a moment.
+            machine.power_off()
+            machine.power_on()
 
 
 def _edit_grub(machine: Machine, parameters: str) -> None:
@@ -91,8 +107,7 @@ def _edit_grub(machine: Machine, parameters: str) -> None:
     machine.keyboard.press("e")
     machine.screen.wait_text(GRUB_EDITOR, within=REACTION)
     _go_to_kernel_line(machine)
-    machine.keyboard.type(f" {parameters}")
-    machine.screen.wait_text(parameters.split()[-1], within=REACTION)
+    _type_and_see(machine, parameters)
     machine.keyboard.press("Ctrl+X")
     machine.screen.wait_text_gone(GRUB_EDITOR, within=REACTION)
 
@@ -102,26 +117,55 @@ def _edit_isolinux(machine: Machine, parameters: str) -> None:
     before = machine.screen.frame()
     machine.keyboard.press("Tab")
     machine.screen.wait_change(since=before, within=REACTION)
-    machine.keyboard.type(f" {parameters}")
-    machine.screen.wait_text(parameters.split()[-1], within=REACTION)
+    _type_and_see(machine, parameters)
     machine.keyboard.press("Enter")
     machine.screen.wait_text_gone(ISOLINUX_MENU, within=REACTION)
 
 
 def _hold_countdown(machine: Machine, text: str) -> None:
-    """Wait for a menu; from then on a key has been pressed, which ends its countdown.
+    """Wait for a menu, and end its countdown as soon as it is there.
 
-    The arrow up means nothing on the first entry, and it is pressed from the beginning, because a
-    menu that boots after a second is gone before it could be read.
+    No key may be pressed before: one that is pressed while OVMF prepares the keyboard leaves the
+    machine without a keyboard, even after a reset.
     """
 
     def look() -> bool | None:
-        machine.keyboard.press("Up")
         return True if machine.screen.look_text(text, patient=False).found else None
 
     deadline = Deadline.after(machine.default_deadline, scale=machine.deadline_scale)
     if poll(look, deadline, watches=machine.screen.watches) is None:
         machine.screen.wait_text(text, within=0)
+    machine.keyboard.press(HARMLESS_KEY)
+
+
+def _type_and_see(machine: Machine, text: str) -> None:
+    """Type a text behind what stands there, and see all of it arrive.
+
+    Raises:
+        CheckFailed: it did not appear; quotes what was read.
+    """
+    before = times_written(text, machine.screen.read())
+    machine.keyboard.type(f" {text}")
+
+    def look() -> bool | None:
+        return True if times_written(text, machine.screen.read()) > before else None
+
+    if _poll_reaction(machine, look) is None:
+        # A graphical menu is not read letter by letter; then each word must be there more or less.
+        for word in text.split():
+            machine.screen.wait_text(word, within=0)
+
+
+def _poll_reaction(machine: Machine, look: Callable[[], bool | None]) -> bool | None:
+    deadline = Deadline.after(REACTION, scale=machine.deadline_scale)
+    return poll(look, deadline, watches=machine.screen.watches)
+
+
+def times_written(text: str, lines: Sequence[TextLine]) -> int:
+    """Return how often a text stands in lines of a screen, even where a line ends in its middle."""
+    ordered = sorted(lines, key=lambda each: (each.place.y, each.place.x))
+    squeezed = "".join(line.text.translate(DECORATION) for line in ordered)
+    return squeezed.count(text.translate(DECORATION))
 
 
 def _go_to_kernel_line(machine: Machine) -> None:
@@ -135,11 +179,11 @@ def _go_to_kernel_line(machine: Machine) -> None:
     """
     for _ in range(MOST_LINES):
         machine.keyboard.press("End")
-        machine.keyboard.type(MARK)
-        machine.screen.wait_text(MARK, within=REACTION)
+        _type_and_see(machine, MARK)
         is_there = _mark_is_on_kernel_line(machine.screen.read())
-        machine.keyboard.press(*["BackSpace"] * len(MARK))
-        machine.screen.wait_text_gone(MARK, within=REACTION)
+        machine.keyboard.press(*["BackSpace"] * (len(MARK) + 1))
+        if _poll_reaction(machine, lambda: _is_gone(machine, MARK)) is None:
+            machine.screen.wait_text_gone(MARK, within=0)
         if is_there:
             return
         machine.keyboard.press("Down")
@@ -147,12 +191,20 @@ def _go_to_kernel_line(machine: Machine) -> None:
     raise CheckFailed(f'GRUB\'s editor shows no line that begins with "linux":\n{shown}')
 
 
+def _is_gone(machine: Machine, text: str) -> bool | None:
+    return True if times_written(text, machine.screen.read()) == 0 else None
+
+
 def _mark_is_on_kernel_line(lines: Sequence[TextLine]) -> bool:
     is_kernel = False
+    before = ""
     for line in sorted(lines, key=lambda each: each.place.y):
         words = line.text.lstrip("|│ ").split()
         if words and words[0] in GRUB_COMMANDS:
             is_kernel = words[0].startswith("linux")
-        if MARK.strip() in line.text:
+        # The mark itself may have been wrapped.
+        squeezed = before + line.text.translate(DECORATION)
+        if MARK in squeezed:
             return is_kernel
+        before = squeezed[1 - len(MARK) :]
     return False

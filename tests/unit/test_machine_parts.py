@@ -4,10 +4,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from tailstest.core.errors import InfrastructureError
+from tailstest.core.errors import InfrastructureError, UsageError
 from tailstest.core.geometry import Region
 from tailstest.input.sinks import KeyStroke
-from tailstest.machine.boot_menu import MARK, _mark_is_on_kernel_line
+from tailstest.machine.boot_menu import (
+    MARK,
+    _mark_is_on_kernel_line,
+    boot_with_parameters,
+    times_written,
+)
 from tailstest.machine.monitor_input import MonitorInput, key_number
 from tailstest.screen.text_line import TextLine, Word
 
@@ -38,7 +43,7 @@ def line(text, y):
 
 
 def test_the_mark_is_on_the_kernel_line_even_when_that_line_is_wrapped():
-    mark = MARK.strip()
+    mark = MARK
     head, tail = line("initrd /boot/initrd.gz", 96), line("setparams 'Install'", 32)
     kernel = line("linux /boot/linux quiet", 64)
     wrapped = line(f"splash {mark}", 80)
@@ -46,3 +51,23 @@ def test_the_mark_is_on_the_kernel_line_even_when_that_line_is_wrapped():
     assert not _mark_is_on_kernel_line([kernel, line(f"initrd /x {mark}", 80), tail])
     assert not _mark_is_on_kernel_line([line(f"setparams 'Install' {mark}", 32), kernel])
     assert not _mark_is_on_kernel_line([kernel, tail])
+    halves = [line(f"| {mark[:1]}\\ |", 72), line(f"| {mark[1:]} |", 76)]
+    assert _mark_is_on_kernel_line([kernel, *halves, line("initrd /x", 80)])
+
+
+def test_parameters_are_seen_even_where_a_line_is_wrapped_in_the_middle_of_a_word():
+    lines = [
+        line("| quiet splash console=tt\\ |", 64),
+        line("| yS0,115200 |", 80),
+        line("| initrd /boot/initrd.gz |", 96),
+    ]
+    assert times_written("console=ttyS0,115200", lines) == 1
+    assert times_written("splash console=ttyS0,115200", reversed(lines)) == 1
+    assert times_written("console=ttyS0,115201", lines) == 0
+    assert times_written("quiet", [*lines, line("quiet", 120)]) == 2
+
+
+@pytest.mark.parametrize("parameters", ["", "  ", "quiet\n", "debug\tquiet", "a\x1bb"])
+def test_parameters_that_would_boot_or_do_nothing_are_refused(parameters):
+    with pytest.raises(UsageError, match="kernel command line"):
+        boot_with_parameters(None, parameters, "grub", within=1)

@@ -1,5 +1,7 @@
-"""Adding kernel parameters at isolinux's menu; GRUB's is tried by the installer's features."""
+"""Adding kernel parameters at boot menus: GRUB on BIOS and UEFI, and isolinux."""
 
+import dataclasses
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,25 +9,44 @@ from pathlib import Path
 import pytest
 
 from tailstest.core.errors import UsageError
-from tailstest.machine.boot_menu import boot_with_parameters
+from tailstest.core.settings import Settings
+from tailstest.machine.boot_menu import GRUB_MENU, boot_with_parameters
+from tailstest.machine.definition import MachineDefinition
+from tailstest.machine.machine import Machine
 from tailstest.media.boot_iso import installer_iso
 from tailstest.media.dvd import Dvd
 
 pytestmark = pytest.mark.vm
 
 MODULES = Path("/usr/lib/syslinux/modules/bios")
-MENU = """UI menu.c32
+#: In both menus the second entry is the default one, and boots after a short time.
+ISOLINUX_MENU = """UI menu.c32
 MENU TITLE Menu of a test
-TIMEOUT 50
-LABEL install
-  MENU LABEL Install
+TIMEOUT 20
+LABEL first
+  MENU LABEL First
   KERNEL /linux
-  APPEND initrd=/initrd.gz vga=788 norandmaps mitigations=off --- quiet
-LABEL other
-  MENU LABEL Other
+  APPEND first
+LABEL second
+  MENU LABEL Second
+  MENU DEFAULT
   KERNEL /linux
-  APPEND initrd=/initrd.gz rescue
+  APPEND second norandmaps mitigations=off
 """
+GRUB_CONFIGURATION = """set timeout=1
+set default=1
+menuentry "First" {
+  linux /linux first
+}
+menuentry "Second" {
+  echo "Loading"
+  linux /linux second norandmaps mitigations=off a.parameter.so.long.that.the.line=is.wrapped
+}
+"""
+#: Long enough for another line of its own, and with a word that stands there already.
+PARAMETERS = "mitigations=off systemd.debug_shell=ttyS0 console=ttyS0,115200n8"
+#: What the kernel says first.
+COMMAND_LINE = re.compile(rf"Command line: .*\bsecond .*{re.escape(PARAMETERS)}\r?\n")
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +57,8 @@ def isolinux_iso(tmp_path_factory):
     shutil.copy("/usr/lib/ISOLINUX/isolinux.bin", tree / "isolinux")
     for name in ("ldlinux", "menu", "libutil", "libcom32"):
         shutil.copy(MODULES / f"{name}.c32", tree / "isolinux")
-    (tree / "isolinux" / "isolinux.cfg").write_text(MENU)
-    recipe = installer_iso("text")
-    shutil.copy(recipe.kernel, tree / "linux")
-    shutil.copy(recipe.initrd, tree / "initrd.gz")
+    (tree / "isolinux" / "isolinux.cfg").write_text(ISOLINUX_MENU)
+    shutil.copy(installer_iso("text").kernel, tree / "linux")
     iso = folder / "menu.iso"
     boot = ["-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat", "-no-emul-boot"]
     table = ["-boot-load-size", "4", "-boot-info-table"]
@@ -48,10 +67,43 @@ def isolinux_iso(tmp_path_factory):
     return iso
 
 
+@pytest.fixture(scope="module")
+def grub_iso(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("grub")
+    tree = folder / "tree"
+    (tree / "boot" / "grub").mkdir(parents=True)
+    (tree / "boot" / "grub" / "grub.cfg").write_text(GRUB_CONFIGURATION)
+    shutil.copy(installer_iso("text").kernel, tree / "linux")
+    iso = folder / "menu.iso"
+    subprocess.run(["grub-mkrescue", "-o", iso, tree], check=True, capture_output=True)
+    return iso
+
+
 def test_parameters_are_added_at_isolinuxs_menu(make, isolinux_iso):
-    machine = make(Dvd(isolinux_iso).disk(), memory_mib=1024)
-    boot_with_parameters(machine, "console=ttyS0", "isolinux", within=120)
-    machine.wait_serial("Select a language", within=120)
+    machine = make(Dvd(isolinux_iso).disk(), memory_mib=512)
+    boot_with_parameters(machine, PARAMETERS, "isolinux", within=120)
+    machine.wait_serial(COMMAND_LINE)
+
+
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_parameters_are_added_at_grubs_menu(make, grub_iso, firmware):
+    machine = make(Dvd(grub_iso).disk(), memory_mib=512, firmware=firmware)
+    boot_with_parameters(machine, PARAMETERS, "grub", within=120)
+    machine.wait_serial(COMMAND_LINE)
+
+
+def test_a_menu_that_was_missed_gets_another_chance(bench, grub_iso):
+    short = dataclasses.replace(bench, settings=Settings(default_deadline=3))
+    disk = Dvd(grub_iso).disk()
+    machine = Machine("missed", MachineDefinition(memory_mib=512), disk, short)
+    try:
+        machine.power_on()
+        machine.screen.wait_text(GRUB_MENU, within=60)
+        machine.screen.wait_text_gone(GRUB_MENU, within=60)
+        boot_with_parameters(machine, PARAMETERS, "grub", within=120)
+        machine.wait_serial(COMMAND_LINE, within=60)
+    finally:
+        machine.close()
 
 
 def test_a_menu_that_nobody_named_is_not_guessed(make):
