@@ -23,14 +23,15 @@ def verdict_of(error: BaseException) -> Verdict:
     """Return the verdict that an exception raised by a step stands for.
 
     CheckFailed and plain assertions blame the product; InfrastructureError, OSError and an
-    interruption blame the host; everything else is a mistake in the test.
+    interruption blame the host; everything else is a mistake in the test (so is a step that calls
+    sys.exit).
     """
     if isinstance(error, (CheckFailed, AssertionError)):
         return Verdict.FAILED
     if isinstance(error, TailstestError):
         is_host = isinstance(error, InfrastructureError) or error.exit_status == 3
         return Verdict.INCOMPLETE if is_host else Verdict.ERRORED
-    if isinstance(error, (OSError, KeyboardInterrupt, SystemExit, MemoryError)):
+    if isinstance(error, (OSError, KeyboardInterrupt, MemoryError)):
         return Verdict.INCOMPLETE
     return Verdict.ERRORED
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from behave.model_type import Status
 
-from tailstest.core.errors import TailstestError
+from tailstest.core.errors import TailstestError, UsageError
 from tailstest.core.events import (
     Events,
     Noted,
@@ -58,14 +59,12 @@ class Narrator:
         self._index = 0
         self._verdict = Verdict.PASSED
         self._error = ""
-        self._nested: BaseException | None = None
         self._started = 0.0
 
     def begin(self, scenario: PlannedScenario) -> None:
         """Tell that a scenario begins."""
         self._scenario = scenario
         self._index, self._verdict, self._error = 0, Verdict.PASSED, ""
-        self._nested = None
         self._started = time.monotonic()
         model = scenario.model
         self._events.publish(
@@ -80,14 +79,19 @@ class Narrator:
                 description="\n".join(model.description or []),
             )
         )
-        self._keeper.begin_scenario(scenario.id, scenario.name)
+        self._guarded(lambda: self._keeper.begin_scenario(scenario.id, scenario.name))
 
-    def end(self) -> None:
-        """Tell that the scenario ended; steps that did not run are skipped."""
+    def end(self) -> Verdict:
+        """Tell that the scenario ended, after all of its hooks and clean-ups.
+
+        Steps that did not run are skipped.
+
+        Returns:
+            The verdict of the scenario.
+        """
         scenario = self._scenario
         if scenario is None:
-            return
-        self._scenario = None
+            return Verdict.NOT_RUN
         for step in list(scenario.model.all_steps)[self._index :]:
             self._tell_start(scenario, step)
             self._tell_end(scenario, Verdict.SKIPPED, 0.0)
@@ -95,13 +99,11 @@ class Narrator:
         if self._verdict is Verdict.PASSED and status is Status.skipped:
             self._verdict = Verdict.SKIPPED
         elif self._verdict is Verdict.PASSED and status.has_failed():
-            # A hook or a clean-up went wrong although every step passed.
+            # behave saw trouble that none of our hooks was told about.
             self._verdict = Verdict.ERRORED
             self._error = printable(str(scenario.model.error_message or f"behave: {status.name}"))
-        try:
-            self._keeper.end_scenario(self._verdict)
-        except TailstestError as error:
-            self.trouble(error)
+        self._guarded(lambda: self._keeper.end_scenario(self._verdict))
+        self._scenario = None
         self.verdicts[scenario.id] = self._verdict
         self._events.publish(
             ScenarioFinished(
@@ -111,17 +113,40 @@ class Narrator:
                 error=self._error,
             )
         )
+        return self._verdict
 
-    def trouble(self, error: BaseException) -> None:
-        """Note something that went wrong outside of the steps."""
+    @property
+    def is_telling(self) -> bool:
+        """Whether a scenario has begun and not ended."""
+        return self._scenario is not None
+
+    def is_own_step(self, step: Any) -> bool:
+        """Tell whether a step stands in the scenario, and is not called by another step."""
+        steps = self._scenario.model.all_steps if self._scenario else []
+        return any(step is each for each in steps)
+
+    def trouble(self, error: BaseException, where: str = "") -> None:
+        """Note something that went wrong outside of the steps, in a hook for example."""
+        text = _message(error)
         if self._verdict in {Verdict.PASSED, Verdict.SKIPPED}:
-            self._verdict = verdict_of(error)
-            self._error = printable(str(error))
-        self._events.publish(Noted(text=printable(str(error)), level="warning"))
+            self._verdict, self._error = verdict_of(error), text
+        self._events.publish(Noted(text=f"{where}: {text}" if where else text, level="warning"))
+
+    def block(self, scenario: PlannedScenario, error: BaseException, where: str) -> None:
+        """Tell that a scenario could not run because of a hook around it."""
+        self.begin(scenario)
+        self.trouble(error, where)
+        self.end()
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        """Do something for the scenario whose own trouble must neither end the run nor be lost."""
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it becomes the verdict
+            self.trouble(error)
 
     def refuse(self, scenario: PlannedScenario, problems: list[str], lines: set[int]) -> None:
         """Tell that a scenario cannot run because steps are undefined."""
-        self._scenario = scenario
         self.begin(scenario)
         self._verdict, self._error = Verdict.ERRORED, "\n".join(problems)
         steps = list(scenario.model.all_steps)
@@ -166,17 +191,23 @@ class Narrator:
         """Take the end of the run."""
 
     def match(self, match: Any) -> None:
-        """Tell that the next step begins."""
+        """Tell that the next step begins, and keep it from ending the program."""
         scenario = self._scenario
         steps = list(scenario.model.all_steps) if scenario else []
         if scenario is not None and self._index < len(steps):
-            self._nested = None
             self._tell_start(scenario, steps[self._index])
+        run = match.run
 
-    def after_step(self, step: Any) -> None:
-        """Take behave's hook after a step, nested ones included."""
-        if step.exception is not None and self._nested is None:
-            self._nested = step.exception
+        def run_without_leaving(context: Any) -> None:
+            try:
+                run(context)
+            except SystemExit as error:
+                raise UsageError(
+                    f"the step ended the program with sys.exit({error.code!r})",
+                    hint="raise an error instead; a step must leave the run going",
+                ) from error
+
+        match.run = run_without_leaving
 
     def result(self, step: Any) -> None:
         """Tell how a step ended."""
@@ -184,26 +215,28 @@ class Narrator:
         if scenario is None:
             return
         verdict = self._verdict_of(step)
-        if verdict not in {Verdict.PASSED, Verdict.SKIPPED}:
+        is_bad = verdict not in {Verdict.PASSED, Verdict.SKIPPED}
+        message, hint, details = _texts(step) if is_bad else ("", "", "")
+        if is_bad:
             self._verdict = verdict
-        error = self._nested if verdict is not Verdict.PASSED else None
-        message, hint, details = _texts(step, error) if verdict is not Verdict.PASSED else ("",) * 3
         self._error = self._error or message
-        self._keeper.after_step(verdict)
-        self._tell_output(step)
-        self._tell_end(scenario, verdict, float(step.duration or 0.0), message, hint, details)
+        try:
+            self._guarded(lambda: self._keeper.after_step(verdict))
+            self._tell_output(step)
+        finally:
+            self._tell_end(scenario, verdict, float(step.duration or 0.0), message, hint, details)
 
     def _verdict_of(self, step: Any) -> Verdict:
         if step.status is Status.passed:
             return Verdict.PASSED
         if step.status is Status.skipped:
             return Verdict.SKIPPED
-        error = self._nested or step.exception
-        return verdict_of(error) if error is not None else Verdict.ERRORED
+        return verdict_of(step.exception) if step.exception is not None else Verdict.ERRORED
 
     def _tell_output(self, step: Any) -> None:
         captured = getattr(step, "captured", None)
-        parts = [getattr(captured, name, "") or "" for name in ("stdout", "stderr")]
+        kinds = ("stdout", "stderr", "log")
+        parts = [getattr(captured, kind, "") or "" for kind in kinds]
         output = "\n".join(str(part) for part in parts if part)
         # behave adds the error itself, which is told with the step.
         output = output.replace(str(step.error_message or "\0"), "").strip()
@@ -249,9 +282,18 @@ class Narrator:
         self._index += 1
 
 
-def _texts(step: Any, error: BaseException | None) -> tuple[str, str, str]:
+def _message(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    text = (
+        error.message if isinstance(error, TailstestError) else f"{type(error).__name__}: {error}"
+    )
+    return printable(text)
+
+
+def _texts(step: Any) -> tuple[str, str, str]:
     """Return message, hint and details of what went wrong in a step."""
-    error = error or step.exception
+    error = step.exception
     if error is None:
         return printable(str(step.error_message or f"the step is {step.status.name}")), "", ""
     if isinstance(error, TailstestError):

@@ -8,16 +8,17 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from behave.configuration import Configuration
-from behave.runner import Context, ModelRunner
 from behave.runner_util import exec_file
 
 from tailstest.core.errors import UsageError
 from tailstest.core.events import Events, Noted, RunFinished
 from tailstest.core.text import printable
-from tailstest.core.verdict import Verdict, exit_status
+from tailstest.core.verdict import Verdict, exit_status, verdict_of
+from tailstest.suite.behave_runner import BehaveRunner, StepContext
 from tailstest.suite.feature_reader import PlannedScenario
 from tailstest.suite.narrator import Narrator, ScenarioKeeper
 from tailstest.suite.plan import Plan
@@ -36,8 +37,23 @@ class RunResult:
         return exit_status(self.verdicts.values())
 
 
+@dataclass(frozen=True)
+class _Obstacle:
+    """A hook that failed before any scenario of a feature (or of all) could run."""
+
+    hook: str
+    feature: Any
+    error: BaseException
+
+    def is_in_the_way_of(self, scenario: PlannedScenario) -> bool:
+        return self.feature is None or self.feature is scenario.feature
+
+
 class SuiteRunner:
     """Runs a plan.
+
+    Each scenario is told from before behave's first hook until after its last clean-up, so that
+    nothing that goes wrong around its steps is lost.
 
     Args:
         plan: what to run.
@@ -63,8 +79,11 @@ class SuiteRunner:
         self._stop = stop
         self._on_failed_step = on_failed_step
         self._narrator = Narrator(events, keeper)
-        self._by_model = {id(scenario.model): scenario for scenario in plan.scenarios}
         self._user_hooks: dict[str, Any] = {}
+        self._obstacles: list[_Obstacle] = []
+        self._afterwards: dict[str, Verdict] = {}
+        self._is_over = False
+        self._interrupted = False
 
     def run(self) -> RunResult:
         """Run all planned scenarios; always ends with the event RunFinished.
@@ -73,92 +92,183 @@ class SuiteRunner:
             UsageError: the suite's environment.py cannot be loaded.
         """
         self._load_user_hooks()
-        for scenario in self._plan.scenarios:
-            undefined = self._plan.undefined.get(scenario.id)
-            if undefined:
-                lines = {int(each.location.rsplit(":", 1)[1]) for each in undefined}
-                self._narrator.refuse(scenario, [str(each) for each in undefined], lines)
-        interrupted = self._run_behave()
-        result = RunResult(dict(self._narrator.verdicts), interrupted)
+        self._refuse_undefined()
+        if not self._is_over:
+            self._run_behave()
+        self._tell_blocked()
+        result = RunResult(dict(self._narrator.verdicts), self._interrupted)
         for scenario in self._plan.scenarios:
             result.verdicts.setdefault(scenario.id, Verdict.NOT_RUN)
         for problem in self._plan.broken_files:
             result.verdicts[problem] = Verdict.ERRORED
+        result.verdicts |= self._afterwards
         counts = Counter(verdict.value for verdict in result.verdicts.values())
         self._events.publish(
             RunFinished(
-                counts=dict(counts), exit_status=result.exit_status, interrupted=interrupted
+                counts=dict(counts),
+                exit_status=result.exit_status,
+                interrupted=self._interrupted,
             )
         )
         return result
 
-    def _run_behave(self) -> bool:
-        """Run everything that can run; return whether it was interrupted."""
+    def _refuse_undefined(self) -> None:
+        for scenario in self._plan.scenarios:
+            undefined = self._plan.undefined.get(scenario.id)
+            if undefined and not self._is_over:
+                lines = {int(each.location.rsplit(":", 1)[1]) for each in undefined}
+                self._narrator.refuse(scenario, [str(each) for each in undefined], lines)
+                self._is_over = self._stop
+
+    def _run_behave(self) -> None:
         features = self._pruned_features()
         if not features:
-            return False
-        runner = ModelRunner(
-            _configuration(self._stop), features, step_registry=self._plan.registry
-        )
+            return
+        runner = BehaveRunner(_configuration(), features, step_registry=self._plan.registry)
         runner.formatters = [self._narrator]
         runner.hooks = self._hooks(runner)
-        runner.context = Context(runner)
+        runner.context = StepContext(runner)
         runner.context.test = self._keeper
+        runner.context.on_cleanup_error = self._on_cleanup_error
+        for scenario in self._plan.scenarios:
+            if scenario.id not in self._plan.undefined:
+                scenario.model.run = partial(self._run_scenario, scenario, scenario.model.run)
         chatter = io.StringIO()
-        with _interruptible(runner), contextlib.redirect_stdout(chatter):
+        with self._interruptible(runner), contextlib.redirect_stdout(chatter):
             try:
                 runner.run_model()
             except KeyboardInterrupt:
-                runner.abort(reason="interrupted")
-            finally:
-                self._narrator.end()
+                self._interrupt(runner)
         said = printable(chatter.getvalue()).strip()
         if said:
             self._events.publish(Noted(text=said))
-        return bool(runner.aborted)
 
-    def _hooks(self, runner: Any) -> dict[str, Any]:
-        """Return the suite's own hooks, with ours around them."""
-        hooks = dict(self._user_hooks)
+    def _run_scenario(
+        self, scenario: PlannedScenario, run: Callable[[Any], bool], runner: Any
+    ) -> bool:
+        """Run one scenario, hooks and clean-ups included; stands for behave's Scenario.run."""
+        if self._is_over or runner.aborted:
+            return False
+        self._narrator.begin(scenario)
+        try:
+            run(runner)
+        except KeyboardInterrupt as error:
+            self._interrupt(runner)
+            self._narrator.trouble(error)
+        except Exception as error:  # noqa: BLE001 - of behave itself; the run goes on
+            self._narrator.trouble(error)
+        finally:
+            verdict = self._narrator.end()
+        is_bad = verdict not in {Verdict.PASSED, Verdict.SKIPPED}
+        self._is_over = self._is_over or (is_bad and self._stop)
+        return is_bad
+
+    def _tell_blocked(self) -> None:
+        """Give scenarios that a failed hook kept from running that hook's error."""
+        for scenario in self._plan.scenarios:
+            if scenario.id in self._narrator.verdicts or self._interrupted:
+                continue
+            for obstacle in self._obstacles:
+                if obstacle.is_in_the_way_of(scenario):
+                    self._narrator.block(scenario, obstacle.error, obstacle.hook)
+                    break
+
+    def _hooks(self, runner: BehaveRunner) -> dict[str, Any]:
+        """Return the suite's own hooks, each of which tells what goes wrong in it."""
+        hooks = {
+            name: self._telling(name, hook, runner)
+            for name, hook in self._user_hooks.items()
+            if name.startswith(("before_", "after_")) and callable(hook)
+        }
         hooks.setdefault("before_all", lambda _context: None)
-
-        def before_scenario(context: Any, scenario: Any) -> None:
-            planned = self._by_model.get(id(scenario))
-            if planned is None or runner.aborted:
-                scenario.mark_skipped()
-                return
-            self._narrator.begin(planned)
-            self._user_hook("before_scenario", context, scenario)
-
-        def after_scenario(context: Any, scenario: Any) -> None:
-            try:
-                self._user_hook("after_scenario", context, scenario)
-            except Exception as error:
-                self._narrator.trouble(error)
-                raise
-            finally:
-                self._narrator.end()
+        users_after_step = self._user_hooks.get("after_step")
 
         def after_step(context: Any, step: Any) -> None:
-            self._user_hook("after_step", context, step)
-            if step.status.has_failed() and self._on_failed_step is not None:
-                step_passes = self._on_failed_step(context, step)
-                if step_passes:
-                    step.status = type(step.status).passed
-                    step.exception = None
-            self._narrator.after_step(step)
+            if users_after_step is not None:
+                users_after_step(context, step)
+            if not step.status.has_failed():
+                return
+            runner.failed_step = step
+            if isinstance(step.exception, KeyboardInterrupt):
+                self._interrupt(runner)
+            elif self._is_repaired(context, step):
+                step.status = type(step.status).passed
+                step.exception = None
 
-        hooks |= {
-            "before_scenario": before_scenario,
-            "after_scenario": after_scenario,
-            "after_step": after_step,
-        }
-        return hooks
+        return {**hooks, "after_step": after_step}
 
-    def _user_hook(self, name: str, context: Any, statement: Any) -> None:
-        hook = self._user_hooks.get(name)
-        if hook is not None:
-            hook(context, statement)
+    def _is_repaired(self, context: Any, step: Any) -> bool:
+        """Let a person deal with a failed step of the scenario itself, in interactive mode."""
+        if self._on_failed_step is None or not self._narrator.is_own_step(step):
+            return False
+        return self._on_failed_step(context, step)
+
+    def _telling(self, name: str, hook: Callable[..., None], runner: Any) -> Callable[..., None]:
+        """Return a hook whose error is told; behave itself only prints it."""
+
+        def told(*arguments: Any) -> None:
+            try:
+                hook(*arguments)
+            except SystemExit as error:
+                wrong = UsageError(f"{name} ended the program with sys.exit({error.code!r})")
+                self._hook_failed(name, wrong, runner)
+                raise wrong from error
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt):
+                    self._interrupt(runner)
+                self._hook_failed(name, error, runner)
+                raise
+
+        return told
+
+    def _hook_failed(self, name: str, error: BaseException, runner: Any) -> None:
+        if name in {"before_step", "after_step"}:
+            return  # behave gives the step this error
+        if self._narrator.is_telling:
+            self._narrator.trouble(error, name)
+        elif name.startswith("before_"):
+            feature = None if name == "before_all" else runner.feature
+            self._obstacles.append(_Obstacle(name, feature, error))
+        else:
+            self._trouble_afterwards(name, error)
+
+    def _on_cleanup_error(self, _context: Any, _action: Any, error: BaseException) -> None:
+        if self._narrator.is_telling:
+            self._narrator.trouble(error, "clean-up")
+        else:
+            self._trouble_afterwards("clean-up", error)
+
+    def _trouble_afterwards(self, where: str, error: BaseException) -> None:
+        """Count trouble that belongs to no scenario, so that the run is not green."""
+        self._afterwards[f"{where} ({len(self._afterwards) + 1})"] = verdict_of(error)
+        text = printable(f"{where}: {type(error).__name__}: {error}")
+        self._events.publish(Noted(text=text, level="warning"))
+
+    def _interrupt(self, runner: Any) -> None:
+        self._interrupted = True
+        runner.abort(reason="interrupted")
+
+    @contextlib.contextmanager
+    def _interruptible(self, runner: Any) -> Iterator[None]:
+        """Make SIGINT and SIGTERM end the current step; a second one ends the clean-up too."""
+
+        def interrupt(_number: int, _frame: object) -> None:
+            self._interrupt(runner)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.default_int_handler)
+            raise KeyboardInterrupt
+
+        before = {}
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                before[number] = signal.signal(number, interrupt)
+        except ValueError:
+            pass  # not the main thread: whoever started us deals with signals
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _load_user_hooks(self) -> None:
         file = self._plan.suite.environment_file
@@ -168,7 +278,7 @@ class SuiteRunner:
             exec_file(str(file), self._user_hooks)
         except SyntaxError as error:
             raise UsageError(f"{error.filename}:{error.lineno}: {error.msg}") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UsageError(f"{file}: {type(error).__name__}: {error}") from error
 
     def _pruned_features(self) -> list[Any]:
@@ -199,34 +309,9 @@ def _pruned(container: Any, wanted: set[int]) -> list[Any]:
     return items
 
 
-def _configuration(stop: bool) -> Configuration:
+def _configuration() -> Configuration:
     """Return behave's configuration, free of any configuration file of the user's."""
     configuration = Configuration(command_args=[], load_config=False)
-    configuration.stop = stop
     configuration.summary = False
     configuration.reporters = []
-    configuration.capture_log = False
     return configuration
-
-
-@contextlib.contextmanager
-def _interruptible(runner: Any) -> Iterator[None]:
-    """Make SIGINT and SIGTERM end the current step; a second one ends the clean-up too."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        runner.abort(reason="interrupted")
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.default_int_handler)
-        raise KeyboardInterrupt
-
-    before = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, interrupt)
-    except ValueError:
-        pass  # not the main thread: whoever started us deals with signals
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -85,7 +85,7 @@ def load_steps(folders: Sequence[Path]) -> StepRegistry:
         raise UsageError(f"{where}: two steps have the same text: {both}") from error
     except SyntaxError as error:
         raise UsageError(f"{error.filename}:{error.lineno}: {error.msg}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         where = _place(error, folders)
         raise UsageError(f"{where}: {type(error).__name__}: {error}") from error
     # Gherkin's keywords do not tell steps apart (https://cucumber.io/docs/gherkin/reference/#steps):

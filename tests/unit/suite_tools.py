@@ -105,10 +105,10 @@ def scenario(name: str, *steps: str) -> str:
 class Ran:
     """A finished run of a tiny suite."""
 
-    def __init__(self, paths, tags="", name="", stop=False):
+    def __init__(self, paths, tags="", name="", stop=False, keeper=None):
         self.plan = make_plan([str(path) for path in paths], tags=tags, name=name)
         self.events = []
-        self.keeper = Keeper()
+        self.keeper = keeper or Keeper()
         events = Events()
         events.subscribe(self.events.append)
         self.result = SuiteRunner(self.plan, events, self.keeper, stop=stop).run()
