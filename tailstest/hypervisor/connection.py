@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tailstest.core.errors import InfrastructureError, SetupError
+from tailstest.core.paths import runtime_folder
 from tailstest.core.settings import Settings
 from tailstest.hypervisor.discard import discard_domain
 from tailstest.hypervisor.embedded_root import EmbeddedRoot
@@ -122,7 +123,7 @@ class Hypervisor:
         ]
 
     def close(self) -> None:
-        """Destroy the domains of this run, close the connection, remove the private folder.
+        """Destroy the domains of this run, leave the connection, remove the private folder.
 
         May be called twice; trouble with one domain does not keep the others alive.
         """
@@ -132,7 +133,8 @@ class Hypervisor:
         try:
             for domain in self.own_domains():
                 discard_domain(self.libvirt, domain)
-            self.connection.close()
+            if self._root is None:
+                self.connection.close()
         except self.libvirt.libvirtError:
             return  # libvirt's daemon went away; the next start looks again
 
@@ -147,7 +149,7 @@ def _connect(libvirt: Any, uri: str, kind: str, emulator: Path, root: EmbeddedRo
     """Open `uri` and see that its driver knows QEMU."""
     with _one_core():
         try:
-            connection = libvirt.open(uri)
+            connection = root.connect(libvirt.open) if root else libvirt.open(uri)
         except libvirt.libvirtError as error:
             raise _explained(libvirt, error, kind) from error
         if root is not None:
@@ -196,7 +198,8 @@ def _explained(libvirt: Any, error: Any, kind: str) -> SetupError | Infrastructu
             )
         return InfrastructureError(
             f"libvirt's embedded QEMU driver does not start: {text}",
-            hint="check free space and permissions of the folder named above",
+            hint=f"if it speaks of a file: check free space and permissions of {runtime_folder()}; "
+            'else set hypervisor = "session" to go around it',
         )
     hint = (
         "start its daemon (sudo systemctl start libvirtd.socket) and join the group libvirt"

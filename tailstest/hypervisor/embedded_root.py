@@ -6,7 +6,9 @@ import os
 import secrets
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tailstest.core.errors import InfrastructureError
 from tailstest.core.paths import cache_folder, runtime_folder
@@ -38,10 +40,15 @@ class EmbeddedRoot:
     """The folder DIR of `qemu:///embed?root=DIR`.
 
     libvirt initialises the driver once per process and refuses any other root afterwards, so a
-    process has one root (`EmbeddedRoot.shared`) that is removed and made again as needed.
+    process has one root (`EmbeddedRoot.shared`) that is removed and made again as needed. And
+    every opening registers the driver anew in a table of 20 entries that nothing ever leaves
+    (MAX_DRIVERS in libvirt's src/driver.h and src/libvirt.c), so a process opens one connection
+    and keeps it until it ends.
     """
 
     _shared: EmbeddedRoot | None = None
+    #: What a forked child inherited: of no use to it, and closing it would harm the parent.
+    _inherited: EmbeddedRoot | None = None
     _lock = threading.Lock()
 
     def __init__(self) -> None:
@@ -49,12 +56,15 @@ class EmbeddedRoot:
         self._pid = os.getpid()
         self._users = 0
         self._folders: list[Path] = []
+        self._connection: Any = None
 
     @classmethod
     def shared(cls) -> EmbeddedRoot:
         """Return the root of this process; the folder itself may not exist yet."""
         with cls._lock:
-            if cls._shared is None or cls._shared._pid != os.getpid():
+            if cls._shared is not None and cls._shared._pid != os.getpid():
+                cls._inherited, cls._shared = cls._shared, None
+            if cls._shared is None:
                 cls._shared = cls()
             return cls._shared
 
@@ -80,6 +90,17 @@ class EmbeddedRoot:
             self._users -= 1
             if self._users == 0:
                 shutil.rmtree(self.path, ignore_errors=True)
+
+    def connect(self, open_connection: Callable[[str], Any]) -> Any:
+        """Return the connection of this process (`libvirt.virConnect`), which nobody may close.
+
+        Args:
+            open_connection: opens a URI; called once in the life of the process, unless it raises.
+        """
+        with self._lock:
+            if self._connection is None:
+                self._connection = open_connection(self.uri)
+            return self._connection
 
     def _create(self) -> None:
         text = _CONFIGURATION + (_CONFIGURATION_OF_ROOT if os.geteuid() == 0 else "")

@@ -120,6 +120,15 @@ def test_the_driver_can_be_opened_again_and_twice_at_once(tmp_path: Path) -> Non
         again.connection.createXML(full_domain(again, "pc", "bios").render())
 
 
+def test_a_process_may_open_the_driver_any_number_of_times(tmp_path: Path) -> None:
+    for _ in range(25):  # libvirt has room for 20 drivers, and registers one at each opening
+        with Hypervisor.open(Settings(), tmp_path, guarded=False) as opened:
+            assert opened.own_domains() == []
+    with Hypervisor.open(Settings(), tmp_path) as again:
+        domain = again.connection.createXML(full_domain(again, "pc", "bios").render())
+        assert domain.isActive()
+
+
 def test_the_boot_program_runs_through_all_modes_under_emulation() -> None:
     probe = run_probe("tcg", find_emulator(), limit=TCG_LIMIT)
     assert probe.ok, probe
