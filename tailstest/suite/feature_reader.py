@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,6 +93,8 @@ def read_features(files: Iterable[Path], suite: Path) -> FeatureSet:
         except UsageError as error:
             found.problems.append(error.message)
             continue
+        if next(_items(feature), None) is None:
+            found.problems.append(f"{name}:{feature.line}: the feature has no scenario")
         # Names without behave's numbers: a row above must not rename the rows below.
         for scenario in _scenarios(feature, name, ids, found.problems):
             found.scenarios.append(scenario)
@@ -139,6 +142,11 @@ def _scenarios(
                         f'{name}:{examples.line}: the Examples "{examples.name}" have no rows,'
                         " so nothing of them would run"
                     )
+                for column in _repeated(examples.table.headings if examples.table else ()):
+                    problems.append(
+                        f"{name}:{examples.table.line or examples.line}: the Examples"
+                        f' "{examples.name}" have the column "{column}" more than once'
+                    )
             if not item.examples:
                 problems.append(f"{name}:{item.line}: the outline has no Examples")
             item.annotation_schema = "{name}"
@@ -162,6 +170,10 @@ def _scenarios(
                 line=row.line,
                 outline_lines=lines,
             )
+
+
+def _repeated(headings: Iterable[str]) -> list[str]:
+    return [heading for heading, count in Counter(headings).items() if count > 1]
 
 
 def _items(container: Any) -> Iterator[Any]:

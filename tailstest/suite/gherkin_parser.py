@@ -10,9 +10,10 @@ from behave import i18n
 from behave.parser import Parser
 
 #: Escapes of table cells (https://cucumber.io/docs/gherkin/reference/#data-tables), and the
-#: private-use characters that stand for them while behave splits the row.
-_ESCAPES = {"\\\\": "\ue000", "\\n": "\ue001", "\\|": "\ue002"}
-_MEANING = str.maketrans({"\ue000": "\\", "\ue001": "\n", "\ue002": "|"})
+#: noncharacters that stand for them while behave splits the row: Unicode keeps those free for the
+#: inside of programs (https://www.unicode.org/faq/private_use.html#nonchar1), so no text has them.
+_ESCAPES = {"\\\\": "\ufdd0", "\\n": "\ufdd1", "\\|": "\ufdd2"}
+_MEANING = str.maketrans({"\ufdd0": "\\", "\ufdd1": "\n", "\ufdd2": "|"})
 _ESCAPE = re.compile(r"\\[\\n|]")
 
 #: A language header may have blanks anywhere.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import inspect
 import re
 import textwrap
@@ -30,6 +31,9 @@ RAISES = re.compile(
     r"^(wait\w*|check\w*|assert\w*|see\w*|expect\w*|require\w*|click\w*|press_\w+|scroll_\w+|fail)$"
 )
 
+#: A placeholder of an outline's step.
+PLACEHOLDER = re.compile(r"<([^<>\n]+)>")
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -56,6 +60,7 @@ def lint(paths: Sequence[str]) -> list[Finding]:
     for problem in lint_library(library):
         findings.append(Finding(_short(problem.file, root), problem.level, problem.text))
     findings += _references_used(plan, library)
+    findings += _placeholders_left(plan)
     seen: set[int] = set()
     for kind, definitions in plan.registry.steps.items():
         for definition in definitions:
@@ -156,6 +161,26 @@ def _references_used(plan: Plan, library: ReferenceLibrary) -> list[Finding]:
         if is_own and reference.name not in used:
             text = "no feature uses this reference image"
             findings.append(Finding(_short(file, plan.suite.root), "warning", text))
+    return list(dict.fromkeys(findings))
+
+
+def _placeholders_left(plan: Plan) -> list[Finding]:
+    """Find `<names>` in the steps of outlines that no column of the Examples has."""
+    findings = []
+    for scenario in plan.scenarios:
+        row = getattr(scenario.model, "_row", None)
+        if scenario.outline_lines is None or row is None:
+            continue
+        cells = " ".join(row.cells)
+        for step in scenario.model.all_steps:
+            table = [cell for line in step.table or () for cell in line.cells]
+            for name in PLACEHOLDER.findall(" ".join([step.name, step.text or "", *table])):
+                if f"<{name}>" not in cells:
+                    near = difflib.get_close_matches(name, row.headings, n=1)
+                    meant = f"; did you mean <{near[0]}>?" if near else ""
+                    where = f"{scenario.feature_file}:{step.line}"
+                    text = f"<{name}> stays as it is: no column of the Examples has that name"
+                    findings.append(Finding(where, "warning", text + meant))
     return list(dict.fromkeys(findings))
 
 

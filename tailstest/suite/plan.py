@@ -30,17 +30,19 @@ class UndefinedStep:
         location: file and line.
         text: keyword and text; "" stands for a scenario without any step.
         similar: texts of definitions that come close.
+        empty: which columns of an outline's row are empty, which may be the reason.
     """
 
     location: str
     text: str
     similar: tuple[str, ...]
+    empty: str = ""
 
     def __str__(self) -> str:
         if not self.text:
             return f"{self.location}: the scenario has no steps, so it would check nothing"
         near = f"; similar: {' | '.join(self.similar)}" if self.similar else ""
-        return f'{self.location}: no step is defined for "{self.text}"{near}'
+        return f'{self.location}: no step is defined for "{self.text}"{self.empty}{near}'
 
 
 @dataclass
@@ -136,8 +138,14 @@ def _select(plan: Plan, read: FeatureSet) -> None:
 
 def _undefined(step: Any, scenario: PlannedScenario, texts: list[str]) -> UndefinedStep:
     similar = difflib.get_close_matches(step.name, texts, n=2, cutoff=0.5)
+    row = getattr(scenario.model, "_row", None)
+    pairs = zip(row.headings, row.cells, strict=False) if row else ()
+    columns = ", ".join(f"<{heading}>" for heading, cell in pairs if not cell)
     return UndefinedStep(
-        f"{scenario.feature_file}:{step.line}", f"{step.keyword} {step.name}", tuple(similar)
+        f"{scenario.feature_file}:{step.line}",
+        f"{step.keyword} {step.name}",
+        tuple(similar),
+        f" ({columns} is empty in the row at line {scenario.line})" if columns else "",
     )
 
 

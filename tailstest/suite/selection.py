@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from behave.tag_expression.builder import make_tag_expression
+from behave.tag_expression.builder import TagExpressionProtocol, make_tag_expression
 
 from tailstest.core.errors import UsageError
 from tailstest.suite.feature_reader import PlannedScenario
 
 #: A path with a line behind it.
 _WITH_LINE = re.compile(r"^(?P<file>.+\.feature):(?P<line>\d+)$")
+#: Tag that takes a scenario out of every run that does not ask for it.
+SKIP = "skip"
 #: Forms of behave's old tag syntax; mixing both made behave guess.
 _OLD_SYNTAX = re.compile(r"(^|\s)[-~]@?\w|,")
 
@@ -72,6 +74,8 @@ class Selection:
             return f'the name does not contain "{self.name}"'
         if self.expression is not None and not self.expression.check(scenario.tags):
             return f"excluded by the tags: {self.tags}"
+        if SKIP in scenario.tags and not re.search(rf"\b{SKIP}\b", self.tags):
+            return f"tagged @{SKIP}"
         return ""
 
     def nothing(self, scenarios: Sequence[PlannedScenario]) -> UsageError:
@@ -85,6 +89,8 @@ class Selection:
         if self.lines:
             places = ", ".join(scenario.location for scenario in scenarios[:5])
             hints.append(f"scenarios begin at: {places}")
+        if SKIP in tags:
+            hints.append(f'to run what is tagged @{SKIP}: --tags "@{SKIP}"')
         return UsageError(
             f"nothing to run: of {len(scenarios)} scenarios none was selected by {self}",
             hint="; ".join(hints) or "give a folder with .feature files",
@@ -109,7 +115,7 @@ def _expression(tags: str) -> Any:
             hint='use: "@a and not @b", "@a or @b", "@slow*"',
         )
     try:
-        return make_tag_expression(tags)
+        return make_tag_expression(tags, TagExpressionProtocol.V2)
     except Exception as error:
         raise UsageError(
             f'the tag expression "{tags}" is wrong: {str(error).splitlines()[0]}',

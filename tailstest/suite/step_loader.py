@@ -19,6 +19,9 @@ from tailstest.suite.parameter_types import PARAMETER_TYPES
 #: Name under which the matcher below is known to behave.
 MATCHER = "tailstest"
 
+#: What an empty text leaves behind in a step.
+EMPTY_TEXT = ('""', "''", "  ")
+
 
 def _any_text(text: str) -> str:
     return text
@@ -28,10 +31,11 @@ _any_text.pattern = r".*?"  # type: ignore[attr-defined]  # the library's own co
 
 
 class StepMatcher(matchers.ParseMatcher):  # type: ignore[misc]
-    """behave's usual matcher, in which a text in quotes may also be empty.
+    """behave's usual matcher, in which a text may also be empty.
 
     An empty cell of an Examples table makes `I type "<word>"` end in two quotes; that is a text
-    too, and the step decides what it means.
+    too, and the step decides what it means. A text without quotes may be empty between two blanks,
+    but not at the end of a step: there it is more likely to have been forgotten.
     """
 
     NAME = MATCHER
@@ -49,14 +53,14 @@ class StepMatcher(matchers.ParseMatcher):  # type: ignore[misc]
     def check_match(self, step_text: str) -> Any:
         """Return the arguments if the step's text fits, else None."""
         found = super().check_match(step_text)
-        if found is None and '""' in step_text:
-            strict: Any = self.parser
-            self.parser = self._lenient
-            try:
-                found = super().check_match(step_text)
-            finally:
-                self.parser = strict
-        return found
+        if found is not None or not any(mark in step_text for mark in EMPTY_TEXT):
+            return found
+        strict: Any = self.parser
+        self.parser = self._lenient
+        try:
+            return super().check_match(step_text)
+        finally:
+            self.parser = strict
 
 
 def _untyped_as(pattern: str, kind: str) -> str:
@@ -90,10 +94,33 @@ def load_steps(folders: Sequence[Path]) -> StepRegistry:
         raise UsageError(f"{where}: {type(error).__name__}: {error}") from error
     # Gherkin's keywords do not tell steps apart (https://cucumber.io/docs/gherkin/reference/#steps):
     # what somebody sees may be a condition here and an outcome there.
+    _refuse_two_meanings()
     registry.steps["step"] += [
         definition for kind in ("given", "when", "then") for definition in registry.steps[kind]
     ]
     return registry
+
+
+def _refuse_two_meanings() -> None:
+    """See that no step of one keyword has the text of a step of another.
+
+    behave compares only steps of the same keyword.
+    """
+    everything = [(kind, each) for kind, steps in registry.steps.items() for each in steps]
+    for number, (kind, later) in enumerate(everything):
+        for other_kind, earlier in everything[:number]:
+            if kind == other_kind or earlier.func is later.func:
+                continue
+            if earlier.match(later.pattern) or later.match(earlier.pattern):
+                here, there = (
+                    f"{Path(each.location.filename).resolve()}:{each.location.line}"
+                    for each in (later, earlier)
+                )
+                raise UsageError(
+                    f'{here}: two steps have the same text: "{later.pattern}" and'
+                    f' "{earlier.pattern}" at {there}',
+                    hint="the keyword does not tell steps apart (docs/gherkin.md); reword one",
+                )
 
 
 def _use_own_matcher() -> None:

@@ -22,19 +22,20 @@ class SuiteFolder:
 
     @classmethod
     def of(cls, paths: Sequence[Path]) -> SuiteFolder:
-        """Find the suite of some features: walk up from the first until there are steps.
+        """Find the suite of some features: walk up from each until there are steps.
 
         Raises:
-            UsageError: there is none above it.
+            UsageError: there is none above one of them, or they belong to several suites.
         """
-        start = paths[0].resolve()
-        for folder in (start, *start.parents):
-            if (folder / "steps").is_dir() or (folder / "features").is_dir():
-                return cls(folder)
-        raise UsageError(
-            f"{paths[0]}: no suite is here: neither steps/ nor features/ in it or above it",
-            hint="make one with: tailstest init FOLDER",
-        )
+        roots = {_root_above(path): path for path in paths}
+        if len(roots) > 1:
+            (root, path), (other_root, other_path) = list(roots.items())[:2]
+            raise UsageError(
+                f"{path} and {other_path} belong to two suites ({root} and {other_root}), which"
+                " may give the same step two meanings",
+                hint="run one suite after the other",
+            )
+        return cls(next(iter(roots)))
 
     @property
     def step_folders(self) -> list[Path]:
@@ -62,3 +63,14 @@ class SuiteFolder:
         """The suite's hooks for behave, if it has any."""
         file = self.root / "environment.py"
         return file if file.is_file() else None
+
+
+def _root_above(path: Path) -> Path:
+    start = path.resolve()
+    for folder in (start, *start.parents):
+        if (folder / "steps").is_dir() or (folder / "features").is_dir():
+            return folder
+    raise UsageError(
+        f"{path}: no suite is here: neither steps/ nor features/ in it or above it",
+        hint="make one with: tailstest init FOLDER",
+    )

@@ -47,6 +47,22 @@ def test_lint_names_undefined_steps_unknown_references_and_vacuous_steps(tmp_pat
     assert any("steps/vacuous.py:3: error" in text and "dropped" in text for text in texts)
 
 
+def test_a_misspelt_placeholder_is_a_warning_with_the_likely_name(tmp_path):
+    text = feature(
+        "Scenario Outline: o",
+        '  Given I say "<wrod> <b>"',
+        '  And I say "<word>"',
+        "  Examples:",
+        "  | word |",
+        "  | <b>  |",
+    )
+    texts = [str(finding) for finding in lint([str(make_suite(tmp_path, x=text))])]
+    assert [text for text in texts if "stays as it is" in text] == [
+        "features/x.feature:3: warning: <wrod> stays as it is: no column of the Examples has that"
+        " name; did you mean <word>?"
+    ]
+
+
 def test_the_bundled_suite_is_clean():
     assert [str(finding) for finding in lint([str(ROOT / "features")])] == []
 

@@ -113,6 +113,69 @@ def test_c06_an_empty_cell_reaches_the_step_as_empty_text(tmp_path):
     assert set(ran.verdicts.values()) == {Verdict.PASSED}
 
 
+def test_c06_an_empty_cell_at_the_end_of_an_undefined_step_is_named(tmp_path):
+    text = feature(
+        "Scenario Outline: o",
+        "  Given I say <pw>",
+        "  Examples:",
+        "  | pw |",
+        "  |    |",
+    )
+    plan = make_plan([str(make_suite(tmp_path, x=text))])
+    assert "(<pw> is empty in the row at line 6)" in plan.problems[0]
+
+
+def test_c06_an_empty_cell_between_other_words_reaches_the_step(tmp_path):
+    text = feature(
+        "Scenario Outline: o",
+        "  Given I say '<a>' and <b> too",
+        "  Examples:",
+        "  | a | b |",
+        "  |   | x |",
+        "  | y |   |",
+    )
+    suite = make_suite(tmp_path, x=text)
+    (suite / "steps" / "two.py").write_text(
+        "from behave import step\n@step(\"I say '{a}' and {b} too\")\n"
+        "def say_two(context, a, b):\n    context.test.words += [a, b]\n"
+    )
+    assert Ran([suite]).keeper.words == ["", "x", "y", ""]
+
+
+def test_an_examples_column_that_stands_twice_is_a_problem(tmp_path):
+    text = feature(
+        "Scenario Outline: o", '  Given I say "<a>"', "  Examples: e", "  | a | a |", "  | 1 | 2 |"
+    )
+    plan = make_plan([str(make_suite(tmp_path, x=text))])
+    assert plan.problems == [
+        'features/x.feature:5: the Examples "e" have the column "a" more than once'
+    ]
+
+
+def test_a_feature_without_scenarios_is_a_problem_that_counts(tmp_path):
+    suite = make_suite(tmp_path, x=feature(scenario("s", "Given I pass")), y="Feature: empty\n")
+    ran = Ran([suite])
+    assert ran.plan.problems == ["features/y.feature:1: the feature has no scenario"]
+    assert ran.result.exit_status == 2
+
+
+def test_what_is_tagged_skip_runs_only_when_asked_for(tmp_path):
+    text = feature("@skip", scenario("broken", "Given I fail"), scenario("fine", "Given I pass"))
+    suite = make_suite(tmp_path, x=text)
+    ran = Ran([suite])
+    assert ran.verdicts == {"fine": Verdict.PASSED}
+    assert [reason for _, reason in ran.plan.excluded] == ["tagged @skip"]
+    assert Ran([suite], tags="@skip").verdicts == {"broken": Verdict.FAILED}
+    with pytest.raises(UsageError, match="to run what is tagged @skip"):
+        make_plan([str(suite)], name="broken")
+
+
+def test_a_testers_own_private_characters_stay(tmp_path):
+    words = "\ue000 \ue001 \ue002"
+    text = feature("Scenario: s", "  Given I have a table", f"    | {words} |", f"    | {words} |")
+    assert Ran([make_suite(tmp_path, x=text)]).keeper.words == [words]
+
+
 def test_c06_examples_without_rows_are_a_problem_that_counts(tmp_path):
     text = feature(
         scenario("s", "Given I pass"), "Scenario Outline: o", "  Given I pass", "  Examples: later"
@@ -155,7 +218,9 @@ def test_c08_tag_expressions_select(tmp_path, tags, names):
     assert tags in ran.plan.event().selection
 
 
-@pytest.mark.parametrize("tags", ["-slow", "~@slow", "@a,@b", "@a and -b", "not", "(@a"])
+@pytest.mark.parametrize(
+    "tags", ["-slow", "~@slow", "@a,@b", "@a and -b", "not", "(@a", "@a @b", "a b"]
+)
 def test_c08_old_and_wrong_expressions_are_refused(tmp_path, tags):
     suite = make_suite(tmp_path, x=TAGGED)
     with pytest.raises(UsageError, match="tag expression"):
@@ -215,6 +280,26 @@ def test_c13_ids_of_rows_do_not_depend_on_other_rows(tmp_path):
     two = make_plan([str(make_suite(tmp_path / "b", x=longer))]).scenarios
     assert {each.id for each in one} < {each.id for each in two}
     assert len({each.id for each in two}) == 3
+
+
+def test_c13_values_and_names_of_examples_tell_rows_apart(tmp_path):
+    text = feature(
+        "Scenario Outline: o",
+        '  Given I say "<a>"',
+        "  Examples: few",
+        "  | a     | b |",
+        "  | 1, b=2 |   |",
+        "  | 1     | 2 |",
+        "  Examples: many",
+        "  | a | b |",
+        "  | 1 | 2 |",
+    )
+    plan = make_plan([str(make_suite(tmp_path, x=text))])
+    assert [each.id for each in plan.scenarios] == [
+        'features/x.feature#o few{"a": "1, b=2", "b": ""}',
+        'features/x.feature#o few{"a": "1", "b": "2"}',
+        'features/x.feature#o many{"a": "1", "b": "2"}',
+    ]
 
 
 def test_c13_true_duplicates_are_told_apart(tmp_path):
@@ -327,6 +412,21 @@ def test_a_step_defined_twice_names_both_places(tmp_path):
         make_plan([str(suite)])
 
 
+def test_a_step_defined_for_two_keywords_names_both_places(tmp_path):
+    suite = make_suite(tmp_path, x=feature(scenario("s", "Given I pass")))
+    own = suite / "steps" / "zwei.py"
+    own.write_text('from behave import when\n@when("I pass")\ndef again(context):\n    pass\n')
+    with pytest.raises(UsageError, match="two steps have the same text") as error:
+        make_plan([str(suite)])
+    assert "zwei.py:2" in error.value.message
+    assert "tiny.py:5" in error.value.message
+    own.write_text(
+        "from behave import given, then\n"
+        '@given("I wait")\n@then("I wait")\ndef both(context):\n    pass\n'
+    )
+    assert make_plan([str(suite)]).problems == []
+
+
 def test_step_texts_with_quotes_unicode_and_regex_characters_arrive(tmp_path):
     words = ['a "quoted" word', "ünïcödé 日本", r"a.*b(c)[d]{e}\d+$"]
     text = feature(scenario("s", *(f'Given I say "{word}"' for word in words)))
@@ -342,6 +442,9 @@ def test_paths_that_are_wrong_are_named(tmp_path):
     ):
         with pytest.raises(UsageError, match=said):
             make_plan([str(path)])
+    other = make_suite(tmp_path / "other", x=feature(scenario("s", "Given I pass")))
+    with pytest.raises(UsageError, match="two suites"):
+        make_plan([str(suite / "features"), str(other)])
     outside = tmp_path.parent / f"outside-{os.getpid()}"
     outside.mkdir(exist_ok=True)
     with pytest.raises(UsageError, match="no suite"):

@@ -22,7 +22,9 @@ from typing import Any
 
 import libvirt  # noqa: F401  before the user changes, who may not read where it is
 
+from tailstest.core.paths import bundled
 from tailstest.core.settings import Settings
+from tailstest.hypervisor import domain_template
 from tailstest.hypervisor.connection import Hypervisor
 from tailstest.hypervisor.discard import discard_domain
 from tailstest.hypervisor.domain_template import DiskValues, DomainValues
@@ -42,6 +44,7 @@ def main() -> None:
                 discard_domain(hypervisor.libvirt, each)
         print(json.dumps({"said": said, "domains": names}), flush=True)
     elif task == "session":
+        keep_templates_readable(folder)
         become_nobody()
         hypervisor = Hypervisor.open(Settings(hypervisor="session"), folder, guarded=False)
         report(hypervisor, session_domains(hypervisor, folder))
@@ -59,6 +62,13 @@ def report(hypervisor: Hypervisor, names: list[str]) -> None:
     place = {"root": str(hypervisor.root), "lease": str(hypervisor.lease.path), "domains": names}
     print(json.dumps(place), flush=True)
     sys.stdin.read()
+
+
+def keep_templates_readable(folder: Path) -> None:
+    """Copy the templates to where nobody may read them: a checkout may be in a closed home."""
+    copied = folder / "vm-templates"
+    shutil.copytree(bundled("vm-templates"), copied)
+    domain_template.bundled = lambda _name: copied
 
 
 def become_nobody() -> None:
