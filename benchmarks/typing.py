@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import sys
 import tempfile
 import time
+from difflib import SequenceMatcher
 from pathlib import Path
 
 from tailstest.core.deadline import Deadline, poll
@@ -18,6 +18,7 @@ from tailstest.core.settings import Settings
 from tailstest.hypervisor.connection import Hypervisor
 from tailstest.hypervisor.host_report import examine_host
 from tailstest.input.pace import Pace
+from tailstest.input.typing_check import compare_typed
 from tailstest.machine.bench import Bench
 from tailstest.machine.machine import Machine
 from tailstest.machine.profile import find_image, load_profiles
@@ -26,8 +27,8 @@ from tailstest.screen.library import ReferenceLibrary
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+:,/=%@"
 LINES = [(LETTERS[n:] + LETTERS[:n])[:50] for n in range(20)]
-#: Hold and gap in milliseconds: as fast as possible up to our default.
-PACES = ((0.2, 0.2), (2, 2), (5, 5), (20, 20))
+#: Hold and gap in milliseconds: without any wait, for comparison, and up to our default.
+PACES = ((0, 0), (0.2, 0.2), (2, 2), (5, 5), (20, 20))
 
 
 def typed(machine: Machine, pace: Pace) -> tuple[int, int, float]:
@@ -45,14 +46,13 @@ def typed(machine: Machine, pace: Pace) -> tuple[int, int, float]:
         )
         shown = machine.serial.text()[before:].replace("\r", "").split("\n")
         seen = max(shown, key=lambda text: _alike(text, line)) if shown else ""
-        for kind, a, b, c, d in difflib.SequenceMatcher(None, line, seen, False).get_opcodes():
-            if kind != "equal":
-                lost, extra = lost + b - a, extra + d - c
+        missing, doubled, wrong = compare_typed(line, seen)
+        lost, extra = lost + missing, extra + doubled + wrong
     return lost, extra, time.monotonic() - started
 
 
 def _alike(text: str, line: str) -> float:
-    return difflib.SequenceMatcher(None, text, line, False).ratio()
+    return SequenceMatcher(None, text, line, autojunk=False).ratio()
 
 
 def rescue_shell(bench: Bench) -> Machine:

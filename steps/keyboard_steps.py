@@ -21,6 +21,12 @@ def enter_text(context, text):
     context.test.keyboard.type(text + "\n")
 
 
+@when('I type "{text}" behind "{prompt}" and see it arrive')
+def type_behind_prompt(context, text, prompt):
+    """Type one line behind a prompt, read it from the screen, and repair what was lost."""
+    context.test.tester.type_behind(prompt, text)
+
+
 @when("I type this text")
 def type_long_text(context):
     """Type the text between the triple quotes, line ends included."""

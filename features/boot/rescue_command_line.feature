@@ -16,6 +16,14 @@ Feature: The command line of a rescue disk
     When I type " !#%&()*+,-./:;<=>?@[]^_{|}~"
     Then I see "!#%&()*+,-./:;<=>?@[]^_{|}~"
 
+  Scenario: A long line is typed, read back while it grows, and runs as it was meant
+    Given the machine starts from a DVD
+    And I see the picture "grub-rescue-menu"
+    When I press "c"
+    And I type "set greeting=Guten_Morgen; echo $greeting, tester" behind "grub>" and see it arrive
+    And I press "Enter"
+    Then I see "Guten_Morgen, tester"
+
   Scenario Outline: It lists the <medium> it was started from as <device>
     Given the machine starts from a <medium>
     And I see the picture "grub-rescue-menu"

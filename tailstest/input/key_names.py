@@ -16,7 +16,7 @@ from tailstest.input.sinks import Chord
 _KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "ESC": ("Esc", "Escape"),
-        **{f"FK{n:02}": (f"F{n}",) for n in range(1, 25)},
+        **{f"FK{n:02}": (f"F{n}",) for n in range(1, 13)},
         "PRSC": ("Print", "Print Screen", "PrintScr", "PrtSc", "PrtScn", "SysRq"),
         "SCLK": ("Scroll Lock", "ScrLk"),
         "PAUS": ("Pause", "Break", "Pause Break"),

@@ -19,6 +19,7 @@ ABSOLUTE_MAX = 0x7FFF
 #: Linux input event codes (linux/input-event-codes.h) of extended keys to QEMU's key numbers:
 #: PC set 1 scan codes, with 0x80 added where the keyboard sends 0xE0 first.
 EXTENDED_KEYS = {
+    89: 0x73,  # the key beside right shift on Brazilian and Japanese keyboards
     96: 0x9C,  # keypad enter
     97: 0x9D,  # right ctrl
     98: 0xB5,  # keypad slash
@@ -39,6 +40,7 @@ EXTENDED_KEYS = {
     115: 0xB0,  # volume up
     116: 0xDE,  # power
     119: 0xC6,  # pause
+    124: 0x7D,  # yen
     125: 0xDB,  # left super
     126: 0xDC,  # right super
     127: 0xDD,  # menu

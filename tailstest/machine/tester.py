@@ -9,6 +9,8 @@ from tailstest.core.errors import CheckFailed, UsageError
 from tailstest.core.geometry import Point, Region
 from tailstest.input.keyboard import Keyboard
 from tailstest.input.pointer import Pointer
+from tailstest.input.typing_check import TypingReport, fold_for_ocr
+from tailstest.machine.prompt_line import text_behind
 from tailstest.screen.frame import Frame
 from tailstest.screen.screen import Screen
 from tailstest.screen.text_look import TextLook
@@ -16,6 +18,10 @@ from tailstest.screen.text_look import TextLook
 #: Seconds to watch the screen after one key or wheel step before trying the next one. A person
 #: gives a menu about this long to react before pressing again.
 REACTION = 1.0
+
+
+#: Seconds until what was typed must be on the screen before it counts as lost.
+ARRIVAL = 5.0
 
 
 class Tester:
@@ -122,6 +128,24 @@ class Tester:
         before = self._screen.frame()
         self._keyboard.press(keys)
         self._screen.wait_change(since=before)
+
+    def type_behind(self, prompt: str, text: str) -> TypingReport:
+        """Type one line behind a prompt, read it from the screen, and repair what was lost.
+
+        Args:
+            prompt: text that stands before the place where typing goes, such as "grub>".
+
+        Raises:
+            UsageError: `text` has a line end or a tab.
+            CheckFailed: there is no such prompt, or the line is still wrong after all repairs.
+        """
+        self._screen.wait_text(prompt)
+        return self._keyboard.type_checked(
+            text,
+            lambda: text_behind(prompt, self._screen.read(), text),
+            fold=fold_for_ocr,
+            within=ARRIVAL * self._scale,
+        )
 
     def press_until_text(self, keys: str, text: str, *, within: float | None = None) -> TextLook:
         """Press `keys`, look, and press again until `text` can be read.

@@ -14,12 +14,15 @@ from tailstest.machine.boot_menu import (
     times_written,
 )
 from tailstest.machine.monitor_input import MonitorInput, key_number
+from tailstest.machine.prompt_line import text_behind
 from tailstest.screen.text_line import TextLine, Word
 
 
 def test_key_numbers_are_scan_codes_with_extended_keys_marked():
     assert key_number(30) == 0x1E  # a
     assert key_number(108) == 0xD0  # down
+    assert key_number(89) == 0x73  # beside right shift in Brazil and Japan
+    assert key_number(124) == 0x7D  # yen
     with pytest.raises(InfrastructureError):
         key_number(700)
 
@@ -65,6 +68,16 @@ def test_parameters_are_seen_even_where_a_line_is_wrapped_in_the_middle_of_a_wor
     assert times_written("splash console=ttyS0,115200", reversed(lines)) == 1
     assert times_written("console=ttyS0,115201", lines) == 0
     assert times_written("quiet", [*lines, line("quiet", 120)]) == 2
+
+
+def test_what_stands_behind_the_last_prompt_is_read_without_its_caret():
+    screen = [line("grub> ls", 10), line("(hd0) (cd0)", 30), line("grub> set root=(h", 50)]
+    assert text_behind("grub>", [*screen, line("d0)_", 70)], "set root=(hd0)") == "setrOOt=(hdO)"
+    assert text_behind("grub>", screen, "set root=(hd0)") == "setrOOt=(h"
+    assert text_behind("grub>", [line("grub> _", 10)], "set") == ""
+    assert text_behind("grub>", [line("grub> set_", 10)], "set_x") == "set_"
+    assert text_behind("grub>", [line("grub> setx", 10)], "set") == "setx"
+    assert text_behind("grub>", [line("boot:", 10)], "set") is None
 
 
 @pytest.mark.parametrize("parameters", ["", "  ", "quiet\n", "debug\tquiet", "a\x1bb"])
