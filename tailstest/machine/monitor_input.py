@@ -10,11 +10,15 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tailstest.core.errors import InfrastructureError, TailstestError
+from tailstest.core.deadline import Deadline, poll
+from tailstest.core.errors import InfrastructureError, MachineStopped
 from tailstest.input.sinks import KeyStroke
 
 #: Largest coordinate of QEMU's absolute pointer (INPUT_EVENT_ABS_MAX).
 ABSOLUTE_MAX = 0x7FFF
+
+#: Seconds between QEMU's last answer and libvirt's knowing that the machine is off, at most.
+GOING = 5.0
 
 #: Linux input event codes (linux/input-event-codes.h) of extended keys to QEMU's key numbers:
 #: PC set 1 scan codes, with 0x80 added where the keyboard sends 0xE0 first.
@@ -95,9 +99,13 @@ class MonitorInput:
         only_releases = not any(down for _code, down in strokes)
         try:
             self._send(events)
-        except TailstestError:
+        except MachineStopped:
             # A key may switch the machine off when it goes down; then nothing is left to release.
-            if not (only_releases and self._is_off()):
+            if not only_releases:
+                raise
+        except InfrastructureError:
+            # The same, but libvirt does not know yet why QEMU answers no more.
+            if not (only_releases and poll(lambda: self._is_off() or None, Deadline.after(GOING))):
                 raise
 
     def move_to(self, x: int, y: int) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 #: Seconds, before scaling, in which a BIOS resets the machine once more after a reset: SeaBIOS sees
-#: that it ran before, restores its own memory and starts again (measured: 0.03 to 0.04 s later).
-#: It happens in the first instructions, long before anything else could want a restart.
-ECHO_LIMIT = 1.0
+#: that it ran before, restores its own memory and starts again (measured: 0.03 to 0.04 s later,
+#: and more than 1 s on an overloaded host). It happens in the first instructions; three seconds
+#: are still before anything that was typed could cause a restart.
+ECHO_LIMIT = 3.0
 
 
 class Restarts:

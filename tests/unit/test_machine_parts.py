@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tailstest.core.errors import InfrastructureError, UsageError
+from tailstest.core.errors import InfrastructureError, MachineStopped, UsageError
 from tailstest.core.geometry import Region
 from tailstest.input.sinks import KeyStroke
 from tailstest.machine.boot_menu import (
@@ -37,6 +37,20 @@ def test_releasing_a_key_of_a_machine_that_it_switched_off_is_no_trouble():
 
     sink._send = refuse
     sink.send_keys([KeyStroke(28, False)])
+    still_known = iter([True, True, False])
+    domain.isActive = lambda: next(still_known)
+    sink.send_keys([KeyStroke(28, False)])  # libvirt needs a moment to notice
+
+    def tell(_events):
+        raise MachineStopped("the machine switched itself off")
+
+    domain.isActive = lambda: True
+    sink._send = tell
+    sink.send_keys([KeyStroke(28, False)])  # told by an event, while the domain is still there
+    with pytest.raises(MachineStopped):
+        sink.send_keys([KeyStroke(28, True)])
+    sink._send = refuse
+    domain.isActive = lambda: False
     with pytest.raises(InfrastructureError):
         sink.send_keys([KeyStroke(28, True)])
 
