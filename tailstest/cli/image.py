@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from pathlib import Path
 
 import click
 
-from tailstest.core.errors import TailstestError
+from tailstest.core.errors import TailstestError, UsageError
 from tailstest.core.paths import bundled
-from tailstest.machine.profile import Profile, find_image, load_profiles
+from tailstest.machine.profile import Profile, find_image, live_builder, load_profiles
 from tailstest.media.boot_report import inspect_image
 
 
 @click.group("image")
 def command() -> None:
-    """List images known by name; show what an image can boot from."""
+    """List images known by name, show what one can boot from, build our own."""
 
 
 @command.command("list")
@@ -23,7 +25,8 @@ def list_images() -> None:
     """List the profiles: names that stand for an image."""
     for name, profile in _profiles().items():
         try:
-            place = str(profile.image_path())
+            built = "built when it is needed"
+            place = built if profile.image.recipe else str(profile.image_path())
         except TailstestError as error:
             place = f"not there: {error.message}"
         click.echo(f"{name}\n    {profile.title}: {profile.description}\n    {place}")
@@ -37,6 +40,50 @@ def show_image(image: str, as_json: bool) -> None:
     path, _profile = find_image(image, _profiles(), Path.cwd())
     report = inspect_image(path)
     click.echo(json.dumps(report.to_json(), indent=2) if as_json else report.to_text())
+
+
+@command.command("build")
+@click.argument("name")
+@click.option("--variant", default="", help="Another image over the same base.")
+@click.option("--recipe", type=click.Path(file_okay=False, path_type=Path), help="Its recipe.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Copy it there.")
+def build_image(name: str, variant: str, recipe: Path | None, output: Path | None) -> None:
+    """Build the live image of the profile NAME from Debian packages, if anything changed.
+
+    Prints where it is. The first build needs the network and takes a minute or two; afterwards
+    packages come from a cache.
+    """
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        click.echo(f"{time.monotonic() - started:6.1f} s  {text}", err=True)
+
+    image = live_builder(recipe or _recipe_of(name), say).build(variant)
+    if output is not None:
+        image = _copied(image, output)
+    click.echo(str(image))
+
+
+def _recipe_of(name: str) -> Path:
+    profiles = _profiles()
+    with_recipe = {each: profile for each, profile in profiles.items() if profile.image.recipe}
+    if name not in with_recipe:
+        known = ", ".join(with_recipe)
+        what = "is not built here" if name in profiles else "is not known"
+        raise UsageError(f'the image "{name}" {what}; can be built: {known}')
+    return with_recipe[name].folder / with_recipe[name].image.recipe
+
+
+def _copied(image: Path, output: Path) -> Path:
+    """Copy the image; whoever looks at `output` sees all of it or nothing new."""
+    part = output.with_name(f".{output.name}.part")
+    try:
+        shutil.copyfile(image, part)
+        part.replace(output)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise UsageError(f"cannot write {output}: {error.strerror}") from error
+    return output
 
 
 def _profiles() -> dict[str, Profile]:

@@ -54,12 +54,14 @@ class Bench:
         folder: Path,
         serial_log: Path,
         viewer_socket: Path | None,
+        channels: dict[str, Path],
     ) -> DomainValues:
         """Return what the domain template needs for a machine on this host.
 
         Args:
             name: for people; the domain itself gets a unique one.
             folder: private to the machine; its own copy of UEFI's variables goes there.
+            channels: virtio-serial ports for agents in the guest, name to socket.
 
         Raises:
             SetupError: the firmware asked for is not installed.
@@ -89,6 +91,7 @@ class Bench:
             serial_log=serial_log,
             network=definition.network,
             vnc_socket=viewer_socket,
+            channels=channels,
         )
 
     def keep(self, kind: str, path: Path, title: str, *, truncated: bool = False) -> None:

@@ -19,6 +19,9 @@ class MachineDefinition(Strict):
         cpus: processors.
         medium: what the image is on: a DVD in a drive or a USB stick.
         width, height: resolution that the display announces, in pixels.
+        channel: how commands get inside: "agent" (the image carries ours), "debug-shell" (a root
+            shell that systemd opens on the serial port when the kernel command line asks for it;
+            the agent is installed through it), or "none".
         network: "none" has no network card; "user" has one in a network that leads nowhere.
     """
 
@@ -30,3 +33,4 @@ class MachineDefinition(Strict):
     width: Annotated[int, Field(ge=640, le=3840)] = 1024
     height: Annotated[int, Field(ge=480, le=2160)] = 768
     network: Literal["none", "user"] = "none"
+    channel: Literal["none", "agent", "debug-shell"] = "none"

@@ -10,6 +10,7 @@ from typing import Any
 
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import CheckFailed, InfrastructureError
+from tailstest.guest.channel import GuestChannel
 from tailstest.hypervisor.domain_template import DiskValues
 from tailstest.input.keyboard import Keyboard
 from tailstest.input.layout import Layout
@@ -18,6 +19,7 @@ from tailstest.input.pointer import Pointer
 from tailstest.machine.bench import Bench
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.display import DomainDisplay
+from tailstest.machine.guest_port import GuestPort
 from tailstest.machine.lifecycle import Lifecycle, MachineState
 from tailstest.machine.monitor_input import MonitorInput
 from tailstest.machine.power import Power
@@ -56,6 +58,9 @@ class Machine:
         self.serial = SerialLog(
             bench.evidence.path("logs", f"serial-{name}", ".log"), bench.settings.serial_limit
         )
+        self._port = GuestPort(
+            definition, self._folder, deadline_scale=bench.host.deadline_scale, check=self.check
+        )
         self.xml = bench.domain_values(
             name,
             definition,
@@ -63,6 +68,7 @@ class Machine:
             folder=self._folder,
             serial_log=self.serial.path,
             viewer_socket=self.viewer_socket,
+            channels=self._port.sockets,
         ).render()
         self._domain = self._define()
         self.lifecycle = self._followed()
@@ -118,6 +124,15 @@ class Machine:
     def state(self) -> MachineState:
         """What the machine is doing."""
         return self.lifecycle.state
+
+    @property
+    def guest(self) -> GuestChannel:
+        """The inside: commands and files.
+
+        Raises:
+            UsageError: the image offers no way in.
+        """
+        return self._port.channel
 
     def power_on(self) -> None:
         """Switch the machine on.
@@ -238,6 +253,7 @@ class Machine:
             parts.callback(self.screen.close)
             parts.callback(self._power.discard)
             parts.callback(self.lifecycle.close)
+            parts.callback(self._port.close)
 
     def describe(self) -> dict[str, Any]:
         """Return what the report says about this machine."""

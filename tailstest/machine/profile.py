@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,9 +11,12 @@ from pydantic import Field
 
 from tailstest.core.errors import SetupError, UsageError
 from tailstest.core.settings import Strict, read_toml, validated
+from tailstest.guest.agent import AGENT_FILE
 from tailstest.machine.definition import MachineDefinition
 from tailstest.media.boot_iso import installer_iso
 from tailstest.media.image_file import check_image
+from tailstest.media.live_image.builder import LiveImageBuilder
+from tailstest.media.live_image.recipe import load_recipe
 
 FILE_NAME = "profile.toml"
 
@@ -24,11 +27,13 @@ class ImageSource(Strict):
     Attributes:
         file: absolute, or relative to the profile's folder.
         debian_installer: make an ISO of the Debian installer of this flavour.
+        recipe: folder, relative to the profile's, after which a live image is built.
         package: Debian package that has the file, for the message when it is missing.
     """
 
     file: str = ""
     debian_installer: Literal["", "gtk", "text"] = ""
+    recipe: str = ""
     package: str = ""
 
 
@@ -61,14 +66,21 @@ class Profile(Strict):
         origin = f"{self.folder / FILE_NAME}: machine"
         return validated(MachineDefinition, {**self.machine, **changes}, lambda _key: origin)
 
-    def image_path(self) -> Path:
+    def image_path(self, variant: str = "") -> Path:
         """Return the image, made first if that is needed.
+
+        Args:
+            variant: of an image that is built after a recipe.
 
         Raises:
             UsageError, SetupError: it is missing, or cannot be made.
         """
+        if variant and not self.image.recipe:
+            raise UsageError(f'the image "{self.name}" has no variants, so no "{variant}"')
         if self.image.debian_installer:
             return installer_iso(self.image.debian_installer).build()
+        if self.image.recipe:
+            return live_builder(self.folder / self.image.recipe).build(variant)
         if not self.image.file:
             raise UsageError(
                 f"{self.folder / FILE_NAME}: image: the profile names no file",
@@ -81,6 +93,15 @@ class Profile(Strict):
                 hint=f"run: sudo apt install {self.image.package}",
             )
         return check_image(path)
+
+
+def live_builder(folder: Path, say: Callable[[str], None] = lambda _text: None) -> LiveImageBuilder:
+    """Return what builds the live images of the recipe in `folder`.
+
+    Raises:
+        UsageError: the recipe is wrong; names file and key.
+    """
+    return LiveImageBuilder(load_recipe(folder), AGENT_FILE, say=say)
 
 
 def load_profile(file: Path) -> Profile:
@@ -116,14 +137,15 @@ def find_image(
     """Return the image of a name or file, and its profile if it has one.
 
     Args:
-        wanted: name of a profile, or a file.
+        wanted: name of a profile, or NAME:VARIANT, or a file.
         folder: what relative files are relative to.
 
     Raises:
         UsageError: neither a profile nor a usable file; names similar profiles.
     """
-    if wanted in profiles:
-        return profiles[wanted].image_path(), profiles[wanted]
+    name, _, variant = wanted.partition(":")
+    if name in profiles:
+        return profiles[name].image_path(variant), profiles[name]
     path = folder / wanted
     if "/" not in wanted and "." not in wanted and not path.exists():
         near = difflib.get_close_matches(wanted, profiles, n=3)

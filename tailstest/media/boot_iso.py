@@ -113,7 +113,7 @@ class BootIso:
                     f"grub-mkrescue failed: {done.stderr.strip()[-500:]}",
                     hint="is there free space where the cache is?",
                 )
-            _check_complete(iso)
+            check_complete(iso)
             iso.chmod(0o400)
             iso.rename(finished)
 
@@ -125,7 +125,7 @@ class BootIso:
         return state.hexdigest()[:32]
 
 
-def _check_complete(iso: Path) -> None:
+def check_complete(iso: Path) -> None:
     """Refuse an image that cannot be booted in every way; grub-mkrescue omits what it lacks.
 
     Raises:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tailstest import __version__
-from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
-from tailstest.core.events import Events, FrameKept, Noted
+from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.core.events import Events, Noted
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.core.verdict import Verdict
@@ -21,9 +21,10 @@ from tailstest.input.pointer import Pointer
 from tailstest.machine.bench import Bench
 from tailstest.machine.boot_menu import boot_with_parameters
 from tailstest.machine.definition import MachineDefinition
-from tailstest.machine.lifecycle import MachineState
+from tailstest.machine.inside import Inside
 from tailstest.machine.machine import Machine
 from tailstest.machine.profile import Profile, find_image, load_profiles
+from tailstest.machine.system_state import SystemState
 from tailstest.machine.tester import Tester
 from tailstest.media.boot_report import inspect_image
 from tailstest.media.dvd import Dvd
@@ -32,6 +33,7 @@ from tailstest.media.usb_stick import UsbStick
 from tailstest.screen.library import ReferenceLibrary
 from tailstest.screen.screen import Screen
 from tailstest.suite.film import Film
+from tailstest.suite.frame_keeper import FrameKeeper
 
 
 class Session:
@@ -61,8 +63,9 @@ class Session:
         self.settings = settings
         self._events = events
         self._evidence = evidence
-        self._suite = suite
+        self.suite = suite
         self._images = images
+        self._frames = FrameKeeper(events, evidence)
         self._under_test = image_under_test
         self._keep_viewer = keep_viewer
         self._hypervisor: Hypervisor | None = None
@@ -73,6 +76,7 @@ class Session:
         self._image: tuple[Path, Profile | None] | None = None
         self._changes: dict[str, Any] = {}
         self._machine: Machine | None = None
+        self._inside: Inside | None = None
         self._film: Film | None = None
         self._scenario = ""
         self._machines_made = 0
@@ -119,6 +123,23 @@ class Session:
         """Eyes and hands together: look, then click or press."""
         return self.machine.tester
 
+    @property
+    def inside(self) -> Inside:
+        """The inside of the machine: commands and files."""
+        machine = self.machine
+        if self._inside is None:
+            self._inside = Inside(
+                lambda: machine.guest,
+                deadline_scale=machine.deadline_scale,
+                default_deadline=machine.default_deadline,
+            )
+        return self._inside
+
+    @property
+    def system(self) -> SystemState:
+        """The state of the system inside: units, journal, processes, memory."""
+        return SystemState(self.inside)
+
     def use_image(self, wanted: str | None) -> None:
         """Choose the image to boot.
 
@@ -133,7 +154,7 @@ class Session:
                 "this scenario needs an image under test, and none was given",
                 hint="run it with: tailstest run --image FILE_OR_NAME",
             )
-        self._image = find_image(wanted or self._under_test or "", self.profiles, self._suite)
+        self._image = find_image(wanted or self._under_test or "", self.profiles, self.suite)
 
     def define(self, **changes: Any) -> None:
         """Change parts of the machine that will be started; see `MachineDefinition`.
@@ -193,7 +214,7 @@ class Session:
         machine = Machine(name, definition, disk, bench, viewer=self._keep_viewer)
         self._machine = machine
         machine.keyboard.layout = Layout.named(self._layout)
-        self._events.publish(Noted(text=_sentence(path, machine, self._suite)))
+        self._events.publish(Noted(text=_sentence(path, machine, self.suite)))
         machine.power_on()
         self._film = Film.of(machine, self._scenario, self.settings, self._events, self._evidence)
 
@@ -224,12 +245,13 @@ class Session:
     def after_step(self, verdict: Verdict) -> None:
         """Keep a frame of the running machine."""
         reason = "step" if verdict is Verdict.PASSED else "failure"
-        self._keep_frame(reason)
+        if self._machine is not None:
+            self._frames.keep(self._machine, reason)
 
     def end_scenario(self, verdict: Verdict) -> None:
         """Switch the machine off and keep what belongs to it, whatever happened before."""
         machine, film = self._machine, self._film
-        self._machine = self._film = None
+        self._machine = self._film = self._inside = None
         try:
             if film is not None:
                 film.end(keep=self._wants_video(verdict))
@@ -261,7 +283,7 @@ class Session:
             "settings": self.settings.model_dump(),
         }
         if self._under_test is not None:
-            path, profile = find_image(self._under_test, self.profiles, self._suite)
+            path, profile = find_image(self._under_test, self.profiles, self.suite)
             facts["image"] = {
                 "name": profile.name if profile else path.name,
                 "path": str(path),
@@ -296,31 +318,6 @@ class Session:
     def _wants_video(self, verdict: Verdict) -> bool:
         wish = self.settings.video
         return wish == "always" or (wish == "failure" and verdict is not Verdict.PASSED)
-
-    def _keep_frame(self, reason: str) -> None:
-        machine = self._machine
-        if machine is None:
-            return
-        try:
-            if machine.state in {MachineState.RUNNING, MachineState.PAUSED}:
-                frame = machine.screen.frame()
-            elif machine.screen.last_frame is not None:
-                frame = machine.screen.last_frame
-            else:
-                return
-            path = self._evidence.path("frames", reason, ".png")
-            frame.save(path)
-        except InfrastructureError as error:
-            self._events.publish(Noted(text=f"no frame was kept: {error}", level="warning"))
-            return
-        self._events.publish(
-            FrameKept(
-                path=self._evidence.relative(path),
-                reason=reason,
-                width=frame.width,
-                height=frame.height,
-            )
-        )
 
     def _remove_disks(self) -> None:
         for file in (self._evidence.root / "disks").glob("*.qcow2"):

@@ -12,7 +12,7 @@ LEAST_SCENARIOS = 20
 @pytest.mark.timeout(3600)
 def test_all_bundled_scenarios_pass(tmp_path):
     run = tmp_path / "demo"
-    done = tailstest("run", "features", "--output", run)
+    done = tailstest("run", "features", "--image", "demo", "--output", run)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
     finished = [event for event in events(run) if event["event"] == "ScenarioFinished"]
     assert len(finished) >= LEAST_SCENARIOS

@@ -13,6 +13,7 @@ LEVELS = {
     "screen": 2,
     "input": 2,
     "media": 2,
+    "guest": 2,
     "machine": 3,
     "results": 4,
     "suite": 5,

@@ -1,0 +1,20 @@
+Feature: A live system starts on every kind of computer
+  A person puts in a DVD or a USB stick, waits, sees the welcome screen, and gets to the desktop.
+
+  Scenario Outline: From a <medium> on a <firmware> computer to the desktop
+    Given the image under test
+    And a <firmware> machine
+    When I start the machine from a <medium>
+    Then I see "troubleshooting"
+    When I press "Enter"
+    Then I see "Welcome" within 120 seconds
+    And I see "Administration password"
+    When I click "Start"
+    Then I see "Applications" within 60 seconds
+    And no unit has failed
+
+    Examples:
+      | firmware | medium    |
+      | BIOS     | DVD       |
+      | BIOS     | USB stick |
+      | UEFI     | USB stick |

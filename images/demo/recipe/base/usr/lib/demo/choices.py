@@ -1,0 +1,33 @@
+"""What can be chosen on the welcome screen, and its words in each language."""
+
+from typing import NamedTuple
+
+
+class Language(NamedTuple):
+    name: str
+    locale: str
+    words: dict
+
+
+KEYBOARDS = {"us": "English (US)", "de": "Deutsch", "fr": "Français", "es": "Español"}
+
+LANGUAGES = {
+    "en": Language("English", "en_US.UTF-8", {
+        "welcome": "Welcome", "language": "Language", "keyboard": "Keyboard layout",
+        "password": "Administration password", "repeat": "Repeat the password",
+        "differ": "The two passwords differ", "start": "Start", "off": "Shut down",
+        "hint": "Everything is forgotten when the computer is switched off.",
+    }),
+    "de": Language("Deutsch", "de_DE.UTF-8", {
+        "welcome": "Willkommen", "language": "Sprache", "keyboard": "Tastaturbelegung",
+        "password": "Administrationspasswort", "repeat": "Passwort wiederholen",
+        "differ": "Die Passwörter sind verschieden", "start": "Starten", "off": "Ausschalten",
+        "hint": "Beim Ausschalten des Computers wird alles vergessen.",
+    }),
+    "fr": Language("Français", "fr_FR.UTF-8", {
+        "welcome": "Bienvenue", "language": "Langue", "keyboard": "Disposition du clavier",
+        "password": "Mot de passe d'administration", "repeat": "Répéter le mot de passe",
+        "differ": "Les mots de passe diffèrent", "start": "Démarrer", "off": "Éteindre",
+        "hint": "Tout est oublié quand l'ordinateur est éteint.",
+    }),
+}

@@ -1,0 +1,46 @@
+#!/bin/sh
+# Runs inside the new system, after its packages and the folder base/ are there.
+# $1: version, $2: SOURCE_DATE_EPOCH
+set -e
+version=$1 epoch=$2
+groupadd --system screen
+useradd --system --home-dir /run/demo-welcome --shell /usr/sbin/nologin --groups screen welcome
+useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin netproxy
+useradd --create-home --shell /bin/bash --groups screen,sudo --uid 1000 live
+echo "welcome ALL=(root) NOPASSWD: /usr/bin/systemctl poweroff" >>/etc/sudoers.d/demo
+chmod 0440 /etc/sudoers.d/demo
+passwd --lock root >/dev/null
+
+printf 'en_US.UTF-8 UTF-8\nde_DE.UTF-8 UTF-8\nfr_FR.UTF-8 UTF-8\n' >/etc/locale.gen
+locale-gen >/dev/null
+
+cat >/etc/os-release <<EOF
+PRETTY_NAME="tailstest demo $version"
+NAME="tailstest demo"
+ID=tailstest-demo
+ID_LIKE=debian
+VERSION_ID="$version"
+EOF
+dpkg-query -W -f '${Package} ${Version}\n' >/usr/share/demo-manifest
+echo demo >/etc/hostname
+printf '127.0.0.1 localhost demo\n' >/etc/hosts
+: >/etc/fstab
+rm -f /etc/machine-id /var/lib/dbus/machine-id /etc/resolv.conf
+: >/etc/machine-id
+ln -s /run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
+
+systemctl enable demo-welcome.service demo-settings.path demo-firewall.service \
+  demo-medium-watch.service systemd-networkd.service 2>/dev/null
+systemctl set-default graphical.target 2>/dev/null
+for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
+  fstrim.timer man-db.timer e2scrub_reap.service systemd-networkd-wait-online.service \
+  getty@tty1.service systemd-pstore.service systemd-binfmt.service keyboard-setup.service \
+  console-setup.service systemd-timesyncd.service nftables.service; do
+  systemctl mask "$unit" 2>/dev/null || true
+done
+
+# What differs from build to build, or can be made again.
+rm -rf /usr/share/i18n/locales /usr/share/i18n/charmaps
+rm -rf /var/log/*.log /var/log/apt /var/cache/ldconfig/aux-cache /var/cache/debconf/*-old \
+  /var/lib/dpkg/*-old /var/lib/systemd/random-seed /var/cache/fontconfig
+fc-cache --system-only >/dev/null 2>&1 || true

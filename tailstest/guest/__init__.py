@@ -1,0 +1,1 @@
+"""Commands and files inside a guest, over a virtio-serial port (see PROTOCOL.md)."""

@@ -1,0 +1,216 @@
+"""What a tester does inside the machine: run commands, look at files, compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tailstest.core.deadline import Deadline, poll
+from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.core.text import printable, shortened
+from tailstest.guest.channel import GuestChannel
+from tailstest.guest.errors import GuestPathMissing
+from tailstest.guest.results import Completed
+
+#: Seconds, before scaling, until a machine that was just switched on lets somebody in.
+BOOT_LIMIT = 180.0
+
+#: Seconds, before scaling, between two commands of a wait: each one costs the guest a fork.
+_INTERVAL = 0.3
+
+#: Most bytes of a file that are read for a check, and characters of it that are quoted.
+_LARGEST, _QUOTED = 1 << 20, 1000
+
+
+class Inside:
+    """Commands, files and states of the system in one machine.
+
+    Args:
+        channel: gives the way in; raises when there is none.
+        deadline_scale: factor of the host's slowness on every deadline.
+        default_deadline: seconds a wait may take when the caller does not say, before scaling.
+    """
+
+    def __init__(
+        self,
+        channel: Callable[[], GuestChannel],
+        *,
+        deadline_scale: float,
+        default_deadline: float,
+    ) -> None:
+        self._channel = channel
+        self._scale = deadline_scale
+        self._default = default_deadline
+        self._last: Completed | None = None
+        self._remembered: dict[str, str] = {}
+
+    @property
+    def channel(self) -> GuestChannel:
+        """The channel to a system that answers; waits for it as long as a start may take.
+
+        Raises:
+            UsageError: the image offers no way in.
+            InfrastructureError: nobody answered.
+        """
+        channel = self._channel()
+        channel.wait_ready(Deadline.after(BOOT_LIMIT, scale=self._scale))
+        return channel
+
+    def wait_ready(self) -> None:
+        """Wait until the system answers; see `channel`."""
+        self.channel.ping()
+
+    # Commands
+
+    def run(self, command: str, *, user: str | None = None, session: bool = False) -> Completed:
+        """Run a command of the guest's shell; keep what it did for the checks below.
+
+        Args:
+            user: whose command it is; None is root.
+            session: give it the environment of that user's desktop.
+        """
+        self._last = self.channel.run(command, user=user, session=session, within=self._default)
+        return self._last
+
+    def check_succeeded(self) -> None:
+        """Raise unless the last command ended with status 0."""
+        done = self.last
+        if not done.ok:
+            raise CheckFailed(f"expected the command to succeed. {done.explain()}")
+
+    def check_failed(self) -> None:
+        """Raise unless the last command ended by itself, with another status than 0."""
+        done = self.last
+        if done.status <= 0 or done.timed_out or done.truncated:
+            raise CheckFailed(f"expected the command to fail by itself. {done.explain()}")
+
+    def check_output(self, text: str, *, whole: bool = False, absent: bool = False) -> None:
+        """Raise unless the last command wrote `text`.
+
+        Args:
+            whole: it wrote nothing else, but for space around.
+            absent: it did not write it.
+        """
+        done = self.last
+        found = done.out.strip() == text if whole else text in done.out
+        if found == absent:
+            wish = "not to write" if absent else "to write nothing but" if whole else "to write"
+            raise CheckFailed(f'expected the command {wish} "{text}". {done.explain()}')
+
+    @property
+    def last(self) -> Completed:
+        """What the last command did.
+
+        Raises:
+            UsageError: none was run in this scenario.
+        """
+        if self._last is None:
+            raise UsageError(
+                "no command was run inside the machine yet",
+                hint='put a step before this one, such as: When I run "uname -r" inside',
+            )
+        return self._last
+
+    def remember_output(self, name: str) -> None:
+        """Keep what the last command wrote, under a name.
+
+        Raises:
+            CheckFailed: it failed or wrote nothing, so there is nothing to compare with.
+        """
+        self.check_succeeded()
+        if not self.last.out.strip():
+            raise CheckFailed(f"there is nothing to remember. {self.last.explain()}")
+        self._remembered[name] = self.last.out.strip()
+
+    def check_against(self, name: str, *, same: bool) -> None:
+        """Raise unless the last command wrote the same as, or something else than, remembered.
+
+        Raises:
+            UsageError: nothing was remembered under this name.
+        """
+        if name not in self._remembered:
+            known = ", ".join(self._remembered) or "nothing"
+            raise UsageError(f'nothing was remembered as "{name}"; remembered: {known}')
+        self.check_succeeded()
+        before, now = self._remembered[name], self.last.out.strip()
+        if (before == now) is not same:
+            wish = "the same as before" if same else "something else than before"
+            raise CheckFailed(
+                f"expected {wish}: before “{_quoted(before)}”, now “{_quoted(now)}”. "
+                f"{self.last.explain()}"
+            )
+
+    # Files
+
+    def check_file_contains(self, path: str, text: str) -> None:
+        """Raise unless a file is there and has `text` in it."""
+        content = self.channel.read(path, limit=_LARGEST).decode("utf-8", "replace")
+        if text not in content:
+            raise CheckFailed(
+                f'expected "{text}" in {path}; it reads:\n{_quoted(content) or "(nothing)"}'
+            )
+
+    def wait_file(self, path: str) -> None:
+        """Wait until a file or folder is there."""
+        channel = self.channel
+        if not self._wait(lambda: _exists(channel, path)):
+            raise CheckFailed(f"expected {path} inside the machine, but it did not appear")
+
+    def check_no_file(self, path: str) -> None:
+        """Raise if a file or folder is there."""
+        if _exists(self.channel, path):
+            raise CheckFailed(f"expected no {path} inside the machine, but it is there")
+
+    def put_file(self, source: Path, target: str) -> None:
+        """Copy a file of the suite into the machine; it belongs to root there.
+
+        Raises:
+            UsageError: the suite has no such file.
+        """
+        if not source.is_file():
+            raise UsageError(
+                f"there is no file {source}", hint="is its path relative to the suite?"
+            )
+        self.channel.put(source, target, parents=True)
+
+    # Waiting
+
+    def wait_until_succeeds(
+        self, command: str, expected: str, *, within: float | None = None
+    ) -> Completed:
+        """Run a command again and again until it ends with status 0.
+
+        Args:
+            expected: what that means, for the message.
+            within: seconds before scaling; the default deadline if None.
+
+        Raises:
+            CheckFailed: it did not by the deadline; quotes the last one.
+        """
+        channel = self.channel
+        done: list[Completed] = []
+
+        def look() -> bool:
+            done[:] = [channel.run(command, within=self._default)]
+            return done[0].ok
+
+        if not self._wait(look, within):
+            raise CheckFailed(f"waited in vain for {expected}. {done[0].explain()}")
+        return done[0]
+
+    def _wait(self, look: Callable[[], bool], within: float | None = None) -> bool:
+        seconds = self._default if within is None else within
+        deadline = Deadline.after(seconds, scale=self._scale)
+        return poll(lambda: look() or None, deadline, interval=_INTERVAL) is not None
+
+
+def _exists(channel: GuestChannel, path: str) -> bool:
+    try:
+        channel.stat(path)
+    except GuestPathMissing:
+        return False
+    return True
+
+
+def _quoted(text: str) -> str:
+    return shortened(printable(text.strip()), _QUOTED)

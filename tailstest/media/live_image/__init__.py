@@ -1,0 +1,1 @@
+"""Live images of our own, built from Debian packages after a recipe."""

@@ -1,0 +1,156 @@
+"""Checks inside a machine, against a channel that answers from a script."""
+
+import pytest
+
+from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.guest.errors import GuestPathMissing
+from tailstest.guest.results import Completed
+from tailstest.machine.definition import MachineDefinition
+from tailstest.machine.guest_port import GuestPort
+from tailstest.machine.inside import Inside
+from tailstest.machine.system_state import SystemState
+
+
+class Channel:
+    """Answers commands by the first text that is in them; files from a dictionary."""
+
+    def __init__(self, answers=(), files=None):
+        self.answers = list(answers)
+        self.files = files or {}
+        self.asked = []
+
+    def wait_ready(self, deadline=None):
+        pass
+
+    def run(self, command, **_options):
+        self.asked.append(command)
+        for text, status, out in self.answers:
+            if text in command:
+                return Completed(("/bin/sh", "-c", command), status, out.encode(), b"", 0.1)
+        raise AssertionError(f"not expected: {command}")
+
+    def read(self, path, limit=0, **_options):
+        return self.files[path]
+
+    def stat(self, path):
+        if path not in self.files:
+            raise GuestPathMissing(path)
+        return path
+
+
+def inside(*answers, files=None):
+    channel = Channel(answers, files)
+    return Inside(lambda: channel, deadline_scale=1.0, default_deadline=0.3)
+
+
+def system(*answers):
+    return SystemState(inside(*answers))
+
+
+def test_a_command_s_end_and_words_are_checked():
+    one = inside(("true", 0, ""), ("false", 1, "no\n"), ("kill", -9, ""), ("uname", 0, "Linux 6\n"))
+    with pytest.raises(UsageError, match="no command was run"):
+        one.check_succeeded()
+    one.run("true")
+    one.check_succeeded()
+    with pytest.raises(CheckFailed, match="fail by itself"):
+        one.check_failed()
+    one.run("false")
+    one.check_failed()
+    with pytest.raises(CheckFailed, match="status 1"):
+        one.check_succeeded()
+    one.run("kill")
+    with pytest.raises(CheckFailed, match="SIGKILL"):
+        one.check_failed()
+    one.run("uname")
+    one.check_output("Linux")
+    one.check_output("Linux 6", whole=True)
+    one.check_output("Windows", absent=True)
+    for wrong in ({"whole": True}, {"absent": True}):
+        with pytest.raises(CheckFailed, match="Linux 6"):
+            one.check_output("Linux", **wrong)
+
+
+def test_what_was_written_is_compared_with_what_was_remembered():
+    one = inside(("one", 0, "52:54:00\n"), ("two", 0, "52:54:01\n"), ("empty", 0, " \n"))
+    one.run("one")
+    one.remember_output("address")
+    one.check_against("address", same=True)
+    with pytest.raises(CheckFailed, match="something else"):
+        one.check_against("address", same=False)
+    one.run("two")
+    one.check_against("address", same=False)
+    with pytest.raises(CheckFailed, match=r"52:54:00.*52:54:01"):
+        one.check_against("address", same=True)
+    with pytest.raises(UsageError, match="remembered: address"):
+        one.check_against("adress", same=True)
+    one.run("empty")
+    with pytest.raises(CheckFailed, match="nothing to remember"):
+        one.remember_output("nothing")
+
+
+def test_files_are_waited_for_and_read(tmp_path):
+    one = inside(files={"/etc/hostname": b"demo\n"})
+    one.wait_file("/etc/hostname")
+    one.check_no_file("/etc/x")
+    one.check_file_contains("/etc/hostname", "demo")
+    with pytest.raises(CheckFailed, match="it reads:\ndemo"):
+        one.check_file_contains("/etc/hostname", "tails")
+    with pytest.raises(CheckFailed, match="did not appear"):
+        one.wait_file("/etc/x")
+    with pytest.raises(CheckFailed, match="it is there"):
+        one.check_no_file("/etc/hostname")
+    with pytest.raises(UsageError, match="relative to the suite"):
+        one.put_file(tmp_path / "missing", "/tmp/x")
+
+
+def test_a_failed_unit_is_told_with_its_journal():
+    system(("--failed", 0, "")).check_no_failed_unit()
+    broken = system(("--failed", 0, "x.service loaded failed\n"), ("journalctl", 0, "no such disk"))
+    with pytest.raises(CheckFailed, match=r"(?s)1 failed:.*x\.service.*no such disk"):
+        broken.check_no_failed_unit()
+    with pytest.raises(CheckFailed, match="could not be asked"):
+        system(("--failed", 1, "")).check_no_failed_unit()
+
+
+def test_a_service_that_hangs_is_named(monkeypatch):
+    monkeypatch.setattr("tailstest.machine.system_state.BOOT_LIMIT", 0.2)
+    with pytest.raises(CheckFailed, match=r"(?s)started completely.*demo-hangs\.service"):
+        system(("is-system-running", 1, "7 demo-hangs.service start running")).wait_started()
+
+
+def test_messages_of_the_journal_count_unless_they_are_allowed():
+    told = "[1.0] kernel: floppy error\n[2.0] app: lost the key\n"
+    with pytest.raises(CheckFailed, match=r"there are 1:\n.*lost the key"):
+        system(("journalctl", 0, told)).check_journal("err", ["floppy"])
+    system(("journalctl", 0, told)).check_journal("err", ["floppy", "lost the key"])
+    with pytest.raises(UsageError, match="emerg"):
+        system().check_journal("error", [])
+
+
+def test_memory_in_use_is_total_less_available():
+    told = ("meminfo", 0, "MemTotal: 1048576 kB\nMemFree: 1 kB\nMemAvailable: 524288 kB\n")
+    system(told).check_memory(512)
+    with pytest.raises(CheckFailed, match="it is 512 MiB"):
+        system(told).check_memory(511)
+    with pytest.raises(CheckFailed, match="meminfo"):
+        system(("meminfo", 0, "lies")).check_memory(511)
+
+
+@pytest.mark.parametrize("name", ["a b", "$(reboot)", "", "a;b", "x" * 300])
+def test_names_never_become_shell_words(name):
+    with pytest.raises(UsageError, match="cannot be the name"):
+        system().wait_unit(name)
+    with pytest.raises(UsageError, match="cannot be the name"):
+        system().check_no_process(name)
+
+
+def test_an_image_without_a_way_in_is_told_so(tmp_path):
+    def port(channel):
+        definition = MachineDefinition(channel=channel)
+        return GuestPort(definition, tmp_path, deadline_scale=1.0, check=lambda: None)
+
+    assert port("none").sockets == {}
+    with pytest.raises(UsageError, match="profile"):
+        _ = port("none").channel
+    assert port("agent").sockets == {"org.tailstest.agent.0": tmp_path / "agent"}
