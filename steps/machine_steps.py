@@ -45,6 +45,16 @@ def define_network(context):
     context.test.define(network="user")
 
 
+@given("the inside is reached through a shell on the serial port")
+def use_debug_shell(context):
+    """Get inside an image that carries no agent.
+
+    Boot it with `systemd.debug_shell=ttyS0` on the kernel command line; the agent is installed
+    through the shell that systemd then opens on the serial port, and is gone with the next start.
+    """
+    context.test.define(channel="debug-shell")
+
+
 @given("the machine starts from a {medium:Medium}")
 @when("I start the machine from a {medium:Medium}")
 def start_machine(context, medium):

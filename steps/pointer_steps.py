@@ -5,20 +5,24 @@ from behave import when
 
 @when('I click "{text}"')
 def click_text(context, text):
-    """Wait for this text on the screen and click into its middle."""
-    context.test.tester.click_text(text)
+    """Wait for what bears this name or text, and click it.
+
+    Where the profile of the image names a desktop's users, it is looked for in the accessibility
+    tree first, then as a reference image of that name, then by reading the screen.
+    """
+    context.test.desktop.click(text)
 
 
 @when('I double-click "{text}"')
 def double_click_text(context, text):
     """Wait for this text on the screen and double-click into its middle."""
-    context.test.tester.click_text(text, count=2)
+    context.test.desktop.click(text, count=2)
 
 
 @when('I right-click "{text}"')
 def right_click_text(context, text):
     """Wait for this text on the screen and click it with the right button."""
-    context.test.tester.click_text(text, button="right")
+    context.test.desktop.click(text, button="right")
 
 
 @when('I click the picture "{reference}"')

@@ -25,6 +25,7 @@ COMMANDS = {
     "steps": "steps",
     "host": "host",
     "image": "image",
+    "profile": "profile",
     "init": "init",
 }
 

@@ -21,6 +21,11 @@ from tailstest.suite.launch import RunOptions, plan_run, run
 @click.option("--dry-run", is_flag=True, help="Show what would run, without a machine.")
 @click.option("--keep-going/--stop", default=True, help="After a scenario that does not pass.")
 @click.option("--interactive", is_flag=True, help="Stop at a failed step, machine alive.")
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="Hold the machine of the last scenario, or of the first that fails, until Enter.",
+)
 def command(
     paths: tuple[str, ...],
     image: str | None,
@@ -30,6 +35,7 @@ def command(
     dry_run: bool,
     keep_going: bool,
     interactive: bool,
+    keep: bool,
 ) -> int:
     """Run the scenarios in PATHS: files, folders, or FILE:LINE (default: features)."""
     options = RunOptions(
@@ -40,6 +46,7 @@ def command(
         output=output,
         stop=not keep_going,
         interactive=interactive,
+        keep=keep,
         command=["tailstest", *sys.argv[1:]],
     )
     if dry_run:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from tailstest.core.deadline import Deadline
+from tailstest.core.deadline import Deadline, Watch
 from tailstest.guest.answers import Answer
 from tailstest.guest.errors import GuestUsageError
 from tailstest.guest.exchange import ByteStore, Store
@@ -59,15 +59,20 @@ class RunningCommand:
         """Whether it has not ended yet, as far as we know."""
         return not self._call.exchange.over
 
-    def send(self, data: bytes, *, on_output: OnOutput | None = None) -> None:
+    def send(
+        self, data: bytes, *, on_output: OnOutput | None = None, watches: Sequence[Watch] = ()
+    ) -> None:
         """Write to its standard input; waits while the command does not read.
+
+        Args:
+            watches: called while waiting; one that raises ends the wait.
 
         Raises:
             GuestUnreachable: not all of it was taken before the command's time limit.
         """
         chunks = (data[at : at + CHUNK] for at in range(0, len(data), CHUNK))
-        watches = [lambda: self._deliver(on_output)] if on_output else []
-        if not self._call.exchange.send_stream(chunks, self._hard, watches):
+        all_watches = [*watches, *([lambda: self._deliver(on_output)] if on_output else [])]
+        if not self._call.exchange.send_stream(chunks, self._hard, all_watches):
             self._fail("take its input")
 
     def close_stdin(self) -> None:
@@ -101,6 +106,15 @@ class RunningCommand:
         exchange.wait(has_line, self._line.deadline(timeout))
         with exchange.changed:
             return found if found or not exchange.over else store.take()
+
+    def pump(self, timeout: float, on_output: OnOutput) -> None:
+        """Hand out what it wrote since the last call; wait up to `timeout` seconds for something.
+
+        For a caller that has to look after other things meanwhile; others use `wait`.
+        """
+        stores = self._stores
+        self._call.exchange.wait(lambda: stores.has_undelivered, self._line.deadline(timeout))
+        self._deliver(on_output)
 
     def kill(self) -> None:
         """Kill it with everything it started; `wait` then returns how it ended."""

@@ -68,6 +68,8 @@ class DomainValues:
         width, height: resolution that the display announces (EDID) and the firmware starts with.
         disks: drives in order.
         serial_log: file that gets what the guest writes to its first serial port; None for no port.
+        serial_socket: Unix socket through which the first serial port can be used; None: it only
+            writes the log.
         network: "none", or "user": QEMU's own NAT. `network_restricted` cuts it off the world.
         network_model: card that the guest sees.
         kernel, initrd, cmdline: boot these directly, without firmware's or a medium's loader.
@@ -97,6 +99,7 @@ class DomainValues:
     height: int = 768
     disks: tuple[DiskValues, ...] = ()
     serial_log: Path | None = None
+    serial_socket: Path | None = None
     network: Literal["none", "user"] = "none"
     network_restricted: bool = True
     network_model: Literal["virtio", "e1000"] = "virtio"

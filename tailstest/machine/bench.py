@@ -53,6 +53,7 @@ class Bench:
         *,
         folder: Path,
         serial_log: Path,
+        serial_socket: Path | None,
         viewer_socket: Path | None,
         channels: dict[str, Path],
     ) -> DomainValues:
@@ -61,6 +62,7 @@ class Bench:
         Args:
             name: for people; the domain itself gets a unique one.
             folder: private to the machine; its own copy of UEFI's variables goes there.
+            serial_socket: where the first serial port can be used; None: it only writes the log.
             channels: virtio-serial ports for agents in the guest, name to socket.
 
         Raises:
@@ -89,6 +91,7 @@ class Bench:
             height=definition.height,
             disks=(disk,),
             serial_log=serial_log,
+            serial_socket=serial_socket,
             network=definition.network,
             vnc_socket=viewer_socket,
             channels=channels,

@@ -56,6 +56,11 @@ class Inside:
         channel.wait_ready(Deadline.after(BOOT_LIMIT, scale=self._scale))
         return channel
 
+    @property
+    def last_channel(self) -> GuestChannel:
+        """The channel as it is, without waiting for anybody to answer."""
+        return self._channel()
+
     def wait_ready(self) -> None:
         """Wait until the system answers; see `channel`."""
         self.channel.ping()

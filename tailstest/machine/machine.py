@@ -67,6 +67,7 @@ class Machine:
             disk,
             folder=self._folder,
             serial_log=self.serial.path,
+            serial_socket=self._port.serial_socket,
             viewer_socket=self.viewer_socket,
             channels=self._port.sockets,
         ).render()
@@ -141,6 +142,7 @@ class Machine:
             UsageError: it is on.
             InfrastructureError: QEMU cannot start it; says why.
         """
+        self._port.forget()
         self._power.on()
 
     def power_off(self) -> None:
@@ -153,6 +155,7 @@ class Machine:
 
     def reset(self) -> None:
         """Press the reset button."""
+        self._port.forget()
         self._power.reset()
 
     def pause(self) -> None:
@@ -284,8 +287,12 @@ class Machine:
             self._bench.events,
             self.name,
             echo_limit=echo,
-            on_restart=self.serial.note_restart,
+            on_restart=self._restarted,
         )
+
+    def _restarted(self) -> None:
+        self.serial.note_restart()
+        self._port.forget()
 
     def _wait(
         self, look: Callable[[], bool | None], within: float | None, expected: Callable[[], str]

@@ -37,6 +37,19 @@ class ImageSource(Strict):
     package: str = ""
 
 
+class DesktopFacts(Strict):
+    """Who has a desktop in an image, and how a step finds what it names there.
+
+    Attributes:
+        users: who may have a session on the screen; the later one in a start stands first.
+        find: ways that are tried in this order: the accessibility tree, a reference image of that
+            name, reading the screen.
+    """
+
+    users: tuple[str, ...] = ()
+    find: tuple[Literal["tree", "picture", "text"], ...] = ("tree", "picture", "text")
+
+
 class Profile(Strict):
     """One profile.
 
@@ -46,6 +59,7 @@ class Profile(Strict):
         title, description: for people.
         boot_menu: what shows the boot menu, for adding kernel parameters.
         image: where the image comes from.
+        desktop: who has one, and how to find things there.
         machine: what differs from the usual machine.
     """
 
@@ -55,6 +69,7 @@ class Profile(Strict):
     description: str = ""
     boot_menu: Literal["none", "grub", "isolinux"] = "none"
     image: ImageSource = ImageSource()
+    desktop: DesktopFacts = DesktopFacts()
     machine: dict[str, Any] = Field(default_factory=dict)
 
     def definition(self, **changes: Any) -> MachineDefinition:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import cmd
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
 from tailstest.core.errors import TailstestError
 from tailstest.core.text import printable
+from tailstest.suite.access import MachineAccess
 from tailstest.suite.plan import Plan
 from tailstest.suite.session import Session
 from tailstest.suite.step_loader import load_steps
@@ -23,6 +24,7 @@ class Prompt(cmd.Cmd):
         session: whose machine is looked at.
         plan: whose steps are read again.
         suspended: keeps the progress display away while somebody types.
+        open_access: lets other terminals reach the machine while the prompt waits.
         stdin, stdout: the terminal by default.
     """
 
@@ -34,6 +36,7 @@ class Prompt(cmd.Cmd):
         plan: Plan,
         suspended: Callable[[], AbstractContextManager[None]],
         *,
+        open_access: Callable[[], AbstractContextManager[MachineAccess | None]] = nullcontext,
         stdin: IO[str] | None = None,
         stdout: IO[str] | None = None,
     ) -> None:
@@ -42,6 +45,8 @@ class Prompt(cmd.Cmd):
         self._session = session
         self._plan = plan
         self._suspended = suspended
+        self._open_access = open_access
+        self._access: MachineAccess | None = None
         self._context: Any = None
         self._step: Any = None
         self._is_repaired = False
@@ -60,8 +65,22 @@ class Prompt(cmd.Cmd):
             if socket is not None:
                 self._say(f"The machine is alive. Watch it: remote-viewer vnc+unix://{socket}")
             self._say("retry, next, quit, look, type TEXT, press KEYS, shot FILE, help")
-            self.cmdloop()
+            with self._open_access() if self._session.has_machine else nullcontext() as access:
+                self._access = access
+                if access is not None:
+                    self._say("In another terminal: tailstest vm exec, cp, shot, tree or console")
+                try:
+                    self.cmdloop()
+                finally:
+                    self._access = None
         return self._is_repaired
+
+    def onecmd(self, line: str) -> bool:
+        """Do one command, while no other terminal touches the machine."""
+        if self._access is None:
+            return super().onecmd(line)
+        with self._access.exclusive(lambda: self._say("waiting for another terminal to finish")):
+            return super().onecmd(line)
 
     def do_retry(self, _line: str) -> bool:
         """Read changed steps and reference images again, then run the step again."""

@@ -17,7 +17,9 @@ from tailstest.machine.profile import find_image, load_profiles
 from tailstest.results.recorder import attach
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.terminal import Terminal
+from tailstest.suite.access import open_access
 from tailstest.suite.interactive import Prompt
+from tailstest.suite.keeping import Keeping
 from tailstest.suite.plan import Plan, make_plan
 from tailstest.suite.runner import SuiteRunner
 from tailstest.suite.session import Session
@@ -36,6 +38,8 @@ class RunOptions:
         base: folder of all runs.
         stop: end after the first scenario that does not pass.
         interactive: stop at a failed step with the machine alive.
+        keep: hold the machine of the last scenario, or of the first that does not pass, which
+            then is the last.
         command: as the user gave it, for the report.
     """
 
@@ -47,6 +51,7 @@ class RunOptions:
     base: Path = Path("runs")
     stop: bool = False
     interactive: bool = False
+    keep: bool = False
     command: Sequence[str] = ()
 
 
@@ -82,7 +87,7 @@ def run(options: RunOptions) -> int:
             suite=plan.suite.root,
             images=plan.suite.images_folders,
             image_under_test=image,
-            keep_viewer=options.interactive,
+            keep_viewer=options.interactive or options.keep,
         )
         try:
             return _run(plan, session, events, removed, folder, options, terminal)
@@ -113,9 +118,31 @@ def _run(
                 "--interactive needs a terminal to ask on",
                 hint="leave it out where nobody is there to answer",
             )
-        prompt = Prompt(session, plan, terminal.suspended).after_failed_step
-    runner = SuiteRunner(plan, events, session, stop=options.stop, on_failed_step=prompt)
+        prompt = Prompt(
+            session,
+            plan,
+            terminal.suspended,
+            open_access=lambda: open_access(session, folder.path, "paused", _tell),
+        ).after_failed_step
+    keeping = Keeping(
+        session,
+        terminal.suspended,
+        lambda: open_access(session, folder.path, "kept", _tell),
+    )
+    runner = SuiteRunner(
+        plan,
+        events,
+        session,
+        stop=options.stop or options.keep,
+        on_failed_step=prompt,
+        before_end=keeping.hold if options.keep else None,
+    )
     return runner.run().exit_status
+
+
+def _tell(text: str) -> None:
+    # behave has its own standard output while it runs.
+    print(text, file=sys.__stderr__, flush=True)
 
 
 def _image(plan: Plan, wanted: str | None) -> str | None:

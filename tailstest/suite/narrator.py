@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from behave.model_type import Status
@@ -114,6 +115,20 @@ class Narrator:
             )
         )
         return self._verdict
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of the present scenario so far."""
+        return self._verdict
+
+    @contextlib.contextmanager
+    def not_counting(self) -> Iterator[None]:
+        """Leave the seconds meanwhile out of what the scenario took."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._started += time.monotonic() - began
 
     @property
     def is_telling(self) -> bool:

@@ -38,6 +38,15 @@ def keys(text: str) -> str:
     return text
 
 
+@parse.with_pattern(
+    r"toggle button|radio button|button|check box|combo box|drop-down list|menu item|menu|"
+    r"list item|list|entry|field|label|link|tab|table|heading|dialog"
+)
+def role(text: str) -> str:
+    """Return the kind of thing on a desktop; see `guest.accessibility.roles`."""
+    return text
+
+
 #: The types that every step file may use in its patterns, for example {medium:Medium}.
 PARAMETER_TYPES: dict[str, Callable[[str], Any]] = {
     "Firmware": firmware,
@@ -45,4 +54,5 @@ PARAMETER_TYPES: dict[str, Callable[[str], Any]] = {
     "Chipset": chipset,
     "Direction": direction,
     "Keys": keys,
+    "Role": role,
 }

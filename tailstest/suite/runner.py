@@ -62,6 +62,8 @@ class SuiteRunner:
         stop: end after the first scenario that does not pass.
         on_failed_step: called after a step that did not pass, while the machine is alive; returns
             whether the step has been repeated with success (interactive mode).
+        before_end: called with the verdict so far when the last scenario, or one that did not
+            pass, is over but for its machine.
     """
 
     def __init__(
@@ -72,12 +74,14 @@ class SuiteRunner:
         *,
         stop: bool = False,
         on_failed_step: Callable[[Any, Any], bool] | None = None,
+        before_end: Callable[[Verdict], None] | None = None,
     ) -> None:
         self._plan = plan
         self._events = events
         self._keeper = keeper
         self._stop = stop
         self._on_failed_step = on_failed_step
+        self._before_end = before_end
         self._narrator = Narrator(events, keeper)
         self._user_hooks: dict[str, Any] = {}
         self._obstacles: list[_Obstacle] = []
@@ -158,10 +162,24 @@ class SuiteRunner:
         except Exception as error:  # noqa: BLE001 - of behave itself; the run goes on
             self._narrator.trouble(error)
         finally:
+            self._linger(scenario)
             verdict = self._narrator.end()
-        is_bad = verdict not in {Verdict.PASSED, Verdict.SKIPPED}
+        is_bad = _is_bad(verdict)
         self._is_over = self._is_over or (is_bad and self._stop)
         return is_bad
+
+    def _linger(self, scenario: PlannedScenario) -> None:
+        """Let a person look at the machine of the last scenario, or of one that failed."""
+        verdict = self._narrator.verdict
+        runnable = [each for each in self._plan.scenarios if each.id not in self._plan.undefined]
+        is_last = scenario is runnable[-1]
+        if self._before_end is None or self._interrupted or not (is_last or _is_bad(verdict)):
+            return
+        try:
+            with self._narrator.not_counting():
+                self._before_end(verdict)
+        except Exception as error:  # noqa: BLE001 - looking on must not end the run
+            self._narrator.trouble(error, "keeping the machine")
 
     def _tell_blocked(self) -> None:
         """Give scenarios that a failed hook kept from running that hook's error."""
@@ -293,6 +311,10 @@ class SuiteRunner:
             feature.run_items = _pruned(feature, {id(each.model) for each in scenarios})
             features.append(feature)
         return features
+
+
+def _is_bad(verdict: Verdict) -> bool:
+    return verdict not in {Verdict.PASSED, Verdict.SKIPPED}
 
 
 def _pruned(container: Any, wanted: set[int]) -> list[Any]:

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from pathlib import Path
 from typing import Any, Literal
 
-from tailstest import __version__
 from tailstest.core.errors import CheckFailed, UsageError
 from tailstest.core.events import Events, Noted
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.core.verdict import Verdict
-from tailstest.hypervisor.connection import Hypervisor
-from tailstest.hypervisor.host_report import HostReport, examine_host
+from tailstest.guest.accessibility.tree import AccessibilityTree
 from tailstest.input.keyboard import Keyboard
 from tailstest.input.layout import Layout
 from tailstest.input.pointer import Pointer
-from tailstest.machine.bench import Bench
 from tailstest.machine.boot_menu import boot_with_parameters
 from tailstest.machine.definition import MachineDefinition
+from tailstest.machine.desktop import Desktop
 from tailstest.machine.inside import Inside
+from tailstest.machine.lifecycle import MachineState
 from tailstest.machine.machine import Machine
-from tailstest.machine.profile import Profile, find_image, load_profiles
+from tailstest.machine.profile import DesktopFacts, Profile, find_image, load_profiles
 from tailstest.machine.system_state import SystemState
 from tailstest.machine.tester import Tester
 from tailstest.media.boot_report import inspect_image
@@ -34,6 +32,8 @@ from tailstest.screen.library import ReferenceLibrary
 from tailstest.screen.screen import Screen
 from tailstest.suite.film import Film
 from tailstest.suite.frame_keeper import FrameKeeper
+from tailstest.suite.inside_evidence import InsideEvidence
+from tailstest.suite.run_host import RunHost
 
 
 class Session:
@@ -66,10 +66,10 @@ class Session:
         self.suite = suite
         self._images = images
         self._frames = FrameKeeper(events, evidence)
+        self._inside_evidence = InsideEvidence(events, evidence)
         self._under_test = image_under_test
         self._keep_viewer = keep_viewer
-        self._hypervisor: Hypervisor | None = None
-        self._host: HostReport | None = None
+        self._host = RunHost(settings, events, evidence)
         self.library = ReferenceLibrary.load(images)
         self.profiles = load_profiles(images)
         self._layout = settings.keyboard_layout
@@ -77,6 +77,7 @@ class Session:
         self._changes: dict[str, Any] = {}
         self._machine: Machine | None = None
         self._inside: Inside | None = None
+        self._tree: AccessibilityTree | None = None
         self._film: Film | None = None
         self._scenario = ""
         self._machines_made = 0
@@ -102,6 +103,16 @@ class Session:
     def has_machine(self) -> bool:
         """Whether a machine was started in this scenario."""
         return self._machine is not None
+
+    @property
+    def scenario(self) -> str:
+        """Name of the scenario."""
+        return self._scenario
+
+    @property
+    def image(self) -> Path | None:
+        """File that the machine of this scenario boots; None before one was chosen."""
+        return self._image[0] if self._image else None
 
     @property
     def screen(self) -> Screen:
@@ -139,6 +150,23 @@ class Session:
     def system(self) -> SystemState:
         """The state of the system inside: units, journal, processes, memory."""
         return SystemState(self.inside)
+
+    @property
+    def desktop(self) -> Desktop:
+        """Windows, buttons and fields by their names."""
+        machine = self.machine
+        profile = self._image[1] if self._image else None
+        facts = profile.desktop if profile else DesktopFacts()
+        if facts.users and self._tree is None:
+            self._tree = AccessibilityTree(
+                self.inside.channel,
+                user=facts.users,
+                deadline_scale=machine.deadline_scale,
+                default_deadline=machine.default_deadline,
+                watches=machine.screen.watches,
+            )
+        ways = facts.find if facts.users else ("text",)
+        return Desktop(self._tree, ways, machine=machine, events=self._events)
 
     def use_image(self, wanted: str | None) -> None:
         """Choose the image to boot.
@@ -204,7 +232,7 @@ class Session:
                 hint=f"`tailstest image show {path}` shows all that it can boot from",
             )
         self._machines_made += 1
-        bench = self._bench()
+        bench = self._host.bench(self.library)
         name = f"machine-{self._machines_made}"
         if medium == "usb":
             overlay = self._evidence.path("disks", f"{name}-stick", ".qcow2")
@@ -247,27 +275,32 @@ class Session:
         reason = "step" if verdict is Verdict.PASSED else "failure"
         if self._machine is not None:
             self._frames.keep(self._machine, reason)
+            if verdict is not Verdict.PASSED and self._machine.state is MachineState.RUNNING:
+                self._inside_evidence.keep(self._inside, self._tree)
 
     def end_scenario(self, verdict: Verdict) -> None:
         """Switch the machine off and keep what belongs to it, whatever happened before."""
-        machine, film = self._machine, self._film
-        self._machine = self._film = self._inside = None
+        machine = self._machine
+        self._machine = self._inside = self._tree = None
         try:
-            if film is not None:
-                film.end(keep=self._wants_video(verdict))
+            self.end_film(verdict)
         finally:
             if machine is not None:
                 machine.close()
             self._remove_disks()
+
+    def end_film(self, verdict: Verdict) -> None:
+        """Stop filming before the scenario ends: what comes now is no part of it."""
+        film, self._film = self._film, None
+        if film is not None:
+            film.end(keep=self._wants_video(verdict))
 
     def close(self) -> None:
         """End everything; may be called twice."""
         try:
             self.end_scenario(Verdict.NOT_RUN)
         finally:
-            hypervisor, self._hypervisor = self._hypervisor, None
-            if hypervisor is not None:
-                hypervisor.close()
+            self._host.close()
 
     def environment(self) -> dict[str, Any]:
         """Return what the report says about host, versions and image.
@@ -275,13 +308,7 @@ class Session:
         Raises:
             SetupError, InfrastructureError: the host cannot run machines.
         """
-        host = self._examined()
-        facts: dict[str, Any] = {
-            "hostname": socket.gethostname(),
-            "tailstest": __version__,
-            "host": host.to_json(),
-            "settings": self.settings.model_dump(),
-        }
+        facts = self._host.describe()
         if self._under_test is not None:
             path, profile = find_image(self._under_test, self.profiles, self.suite)
             facts["image"] = {
@@ -296,24 +323,6 @@ class Session:
         self.library = ReferenceLibrary.load(self._images)
         if self._machine is not None:
             self._machine.screen.library = self.library
-
-    def _examined(self) -> HostReport:
-        if self._host is None:
-            self._host = examine_host(self.settings)
-        return self._host
-
-    def _bench(self) -> Bench:
-        host = self._examined()
-        if self._hypervisor is None:
-            self._hypervisor = Hypervisor.open(self.settings, self._evidence.root)
-        return Bench(
-            hypervisor=self._hypervisor,
-            host=host,
-            settings=self.settings,
-            events=self._events,
-            evidence=self._evidence,
-            library=self.library,
-        )
 
     def _wants_video(self, verdict: Verdict) -> bool:
         wish = self.settings.video

@@ -197,6 +197,14 @@ def test_a_session_lends_its_environment(client: AgentClient) -> None:
         ours = set(done.out.split("\n"))
         assert {"WAYLAND_DISPLAY=wl-7", "XDG_SEAT=seat7", "LC_TIME=C", "games"} <= ours
         assert "SECRET" not in done.out
+        # What starts a session has a screen before it has a bus; the bus is what is wanted.
+        bus = {"WAYLAND_DISPLAY": "wl-8", "DBUS_SESSION_BUS_ADDRESS": "unix:path=/bus"}
+        with_bus = subprocess.Popen(["sleep", "600"], env=bus, **options)  # type: ignore[call-overload]
+        try:
+            assert "unix:path=/bus" in client.run("env", user="games", session=True).out
+        finally:
+            with_bus.kill()
+            with_bus.wait()
     finally:
         desktop.kill()
         desktop.wait()

@@ -2,12 +2,14 @@
 
 import pytest
 
-from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
+from tailstest.core.paths import bundled
 from tailstest.guest.errors import GuestPathMissing
 from tailstest.guest.results import Completed
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.guest_port import GuestPort
 from tailstest.machine.inside import Inside
+from tailstest.machine.profile import find_image, load_profiles
 from tailstest.machine.system_state import SystemState
 
 
@@ -154,3 +156,58 @@ def test_an_image_without_a_way_in_is_told_so(tmp_path):
     with pytest.raises(UsageError, match="profile"):
         _ = port("none").channel
     assert port("agent").sockets == {"org.tailstest.agent.0": tmp_path / "agent"}
+
+
+def test_through_a_serial_shell_the_agent_is_installed_once_for_each_start(tmp_path, monkeypatch):
+    done, refuse = [], []
+
+    class Shell:
+        def __init__(self, _connect, **_options):
+            pass
+
+        def wait_ready(self, _deadline):
+            done.append("waited")
+            if refuse:
+                raise InfrastructureError("no shell answers")
+
+        def close(self):
+            done.append("closed")
+
+    monkeypatch.setattr("tailstest.machine.guest_port.SerialShell", Shell)
+    monkeypatch.setattr(
+        "tailstest.machine.guest_port.install_agent",
+        lambda _shell, file, *, port: done.append((file.name, port)),
+    )
+    definition = MachineDefinition(channel="debug-shell")
+    port = GuestPort(definition, tmp_path, deadline_scale=1.0, check=lambda: None)
+    assert port.serial_socket == tmp_path / "serial"
+    once = ["waited", ("tailstest_agent.py", "org.tailstest.agent.0"), "closed"]
+    assert port.channel is port.channel
+    assert done == once
+    port.forget()
+    refuse.append(True)
+    with pytest.raises(InfrastructureError):
+        _ = port.channel
+    refuse.clear()
+    done.clear()
+    _ = port.channel
+    assert done == once  # a failed attempt does not count
+    port.close()
+
+
+def test_a_variant_is_named_behind_the_image_s_name(tmp_path, monkeypatch):
+    built = []
+
+    class Builder:
+        def build(self, variant):
+            built.append(variant)
+            return tmp_path
+
+    monkeypatch.setattr("tailstest.machine.profile.live_builder", lambda _folder: Builder())
+    profiles = load_profiles([bundled("images")])
+    path, profile = find_image("demo:broken-button", profiles, tmp_path)
+    assert (path, profile.name, built) == (tmp_path, "demo", ["broken-button"])
+    find_image("demo", profiles, tmp_path)
+    assert built[1:] == [""]
+    with pytest.raises(UsageError, match="no variants"):
+        find_image("ipxe:small", profiles, tmp_path)

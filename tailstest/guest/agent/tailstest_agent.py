@@ -269,8 +269,12 @@ def find_user(name: str) -> pwd.struct_passwd:
 
 
 def session_environment(user: pwd.struct_passwd) -> dict[str, str]:
-    """Return what the oldest process of the user's graphical session has in its environment."""
-    table = processes()
+    """Return what the oldest process of the user's graphical session has in its environment.
+
+    One that knows the session's bus is better than an older one without: what starts a session
+    (dbus-run-session, a login shell) has a screen before it has a bus.
+    """
+    table, without_bus = processes(), None
     for pid in sorted(table, key=lambda pid: int(table[pid][19])):
         try:
             if os.stat(f"/proc/{pid}").st_uid != user.pw_uid:
@@ -282,11 +286,16 @@ def session_environment(user: pwd.struct_passwd) -> dict[str, str]:
         if MARK in found:  # started by us: says nothing about a session that is there now
             continue
         if found.get("DISPLAY") or found.get("WAYLAND_DISPLAY"):
-            return {
+            session = {
                 name: value
                 for name, value in found.items()
                 if name in SESSION_NAMES or name.startswith(SESSION_PREFIXES)
             }
+            if "DBUS_SESSION_BUS_ADDRESS" in session:
+                return session
+            without_bus = without_bus or session
+    if without_bus is not None:
+        return without_bus
     raise Refused("no_session", f"user {user.pw_name} has no graphical session")
 
 

@@ -1,0 +1,71 @@
+Feature: The system inside
+  What nobody sees on the screen, and everybody relies on.
+
+  Background:
+    Given the image under test
+
+  Scenario: It is the version that it should be, and says what is in it
+    When I start the machine from a DVD
+    And I run "cat /etc/os-release" inside
+    Then the command writes "ID=tailstest-demo"
+    And the command writes "VERSION_ID="1.0""
+    And the file "/run/live/medium/live/version" inside has "1.0" in it
+    When I run "dpkg-query -W -f '${Package} ${Version}\n' | diff - /run/live/medium/live/manifest.txt" inside
+    Then the command succeeds
+
+  Scenario: It starts without a failure, within its means
+    When I start the machine from a DVD
+    Then the system has started completely
+    And no unit has failed
+    And at most 400 MiB of memory are in use
+    And the journal has no message of priority "err" or worse
+      | allowed |
+
+  Scenario: It forgets everything when it is switched off
+    When I start the machine from a DVD
+    And I run "echo secret > /home/live/note && sync" inside
+    Then the command succeeds
+    And there is a file "/home/live/note" inside
+    When I switch the machine off
+    And I switch the machine on
+    Then there is no file "/home/live/note" inside
+
+  Scenario: Its network address cannot be recognised from one start to the next
+    Given the machine has a network card
+    When I start the machine from a DVD
+    And I run "cat /sys/class/net/en*/address" inside
+    And I remember what the command wrote as "the first address"
+    And I switch the machine off
+    And I switch the machine on
+    And I run "cat /sys/class/net/en*/address" inside
+    Then the command writes something else than "the first address"
+
+  Scenario: Nobody but one user gets out through the firewall
+    Given the machine has a network card
+    When I start the machine from a DVD
+    Then the unit "demo-firewall.service" is active
+    When I run "nft list chain inet demo output" inside
+    Then the command writes "policy drop"
+    And the command writes "skuid "netproxy" accept"
+    And the command does not write "dport"
+
+  Scenario: Nobody can log in as root without knowing a password
+    When I start the machine from a DVD
+    And I run "passwd -S root" inside
+    Then the command writes "root L"
+    When I run "su root -c id < /dev/null" inside as "live"
+    Then the command fails
+
+  Scenario: It switches itself off when it is told to
+    When I start the machine from a DVD
+    Then the system has started completely
+    When I run "systemctl poweroff" inside
+    Then the machine switches itself off within 30 seconds
+
+  Scenario: The troubleshooting entry of the menu shows what happens
+    When I start the machine from a DVD
+    Then I see "troubleshooting"
+    When I press "Down"
+    And I press "Enter"
+    Then the serial console shows "Reached target" within 90 seconds
+    And the system has started completely

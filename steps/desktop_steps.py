@@ -1,0 +1,75 @@
+"""Steps about the desktop: windows, buttons and fields by their names."""
+
+from behave import then, when
+
+
+@then('the window "{title}" is open')
+def window_is_open(context, title):
+    """Wait until a window with this title, or this as a part of it, is open."""
+    context.test.desktop.wait_window(title)
+
+
+@then('the window "{title}" is closed')
+def window_is_closed(context, title):
+    """Wait until no window has this title, or this as a part of it."""
+    context.test.desktop.wait_window_gone(title)
+
+
+@then('there is the {role:Role} "{name}"')
+def there_is(context, role, name):
+    """Wait until something of a kind ("button", "entry", "menu item", ...) and name is there."""
+    context.test.desktop.wait_node(role, name)
+
+
+@then('there is no {role:Role} "{name}"')
+def there_is_no(context, role, name):
+    """Wait until nothing of a kind ("button", "entry", "menu item", ...) and name is there."""
+    context.test.desktop.wait_node_gone(role, name)
+
+
+@then('the {role:Role} "{name}" can be used')
+def can_be_used(context, role, name):
+    """Wait until something of a kind and name is there and not greyed out."""
+    context.test.desktop.wait_sensitive(role, name, wanted=True)
+
+
+@then('the {role:Role} "{name}" is greyed out')
+def is_greyed_out(context, role, name):
+    """Wait until something of a kind and name is there but cannot be used."""
+    context.test.desktop.wait_sensitive(role, name, wanted=False)
+
+
+@when('I click the {role:Role} "{name}"')
+def click_node(context, role, name):
+    """Wait until something of a kind ("button", "link", ...) and name can be used; click it."""
+    context.test.desktop.click_node(role, name)
+
+
+@when('I choose "{item}" in "{where}"')
+def choose(context, item, where):
+    """Choose an item of a drop-down list, both by name."""
+    context.test.desktop.choose(item, where)
+
+
+@when('I write "{text}" into "{field}"')
+def write(context, text, field):
+    """Click into a field, type this text, and see that all of it arrived."""
+    context.test.desktop.write(text, field)
+
+
+@when('I write the secret "{text}" into "{field}"')
+def write_secret(context, text, field):
+    """Click into a field and type a text that no report may show."""
+    context.test.desktop.write(text, field, secret=True)
+
+
+@then('the field "{field}" holds "{text}"')
+def field_holds(context, field, text):
+    """Wait until a field holds exactly this text."""
+    context.test.desktop.check_text(field, text)
+
+
+@then('the text on the desktop reads "{text}"')
+def only_text_reads(context, text):
+    """Wait until the first text area of the desktop holds exactly this text."""
+    context.test.desktop.check_text("", text)

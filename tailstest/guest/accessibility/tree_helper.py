@@ -1,0 +1,702 @@
+#!/usr/bin/python3
+"""Looks into the accessibility tree of the session that it runs in, for a host that asks.
+
+A single file that imports nothing of tailstest; needs Python 3.9 and python3-gi in the guest.
+
+One JSON object a line, requests on standard input, answers on standard output. The first line is
+`{"hello": "tailstest-tree", "version": 1, ...}`, or an error. A request holds "id", "op" and
+"within" (seconds); its answer holds the same "id", and "result" or "error" (a code, a message).
+
+It speaks AT-SPI's D-Bus interfaces itself. A bulk request (org.a11y.atspi.Cache.GetItems) returns
+a whole application as it is at this moment, in one round trip; asking for each property of each
+node, as libatspi does outside of its own main loop, takes ten times as long. Nothing is kept from
+one request to the next, so an answer is never about an older tree. What an application leaves out
+of its bulk answer (Qt: everything; GTK 3: the cells of tables) is asked for node by node.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import os
+import re
+import sys
+import time
+from typing import Any
+
+VERSION = 1
+
+#: Limits of what is sent to the host, in characters and nodes.
+MAX_NAME = 1000
+MAX_TEXT = 10_000
+MAX_VISITED = 20_000
+MAX_ACTIONS = 20
+
+#: Names of roles and states by their AT-SPI number, from at-spi2-core 2.46. In use are these and
+#: not what GetRoleName says, because that has changed between versions ("push button").
+ROLES = tuple(
+    """invalid,accelerator label,alert,animation,arrow,calendar,canvas,check box,check menu item,
+color chooser,column header,combo box,date editor,desktop icon,desktop frame,dial,dialog,
+directory pane,drawing area,file chooser,filler,focus traversable,font chooser,frame,glass pane,
+html container,icon,image,internal frame,label,layered pane,list,list item,menu,menu bar,menu item,
+option pane,page tab,page tab list,panel,password text,popup menu,progress bar,push button,
+radio button,radio menu item,root pane,row header,scroll bar,scroll pane,separator,slider,
+spin button,split pane,status bar,table,table cell,table column header,table row header,
+tearoff menu item,terminal,text,toggle button,tool bar,tool tip,tree,tree table,unknown,viewport,
+window,extended,header,footer,paragraph,ruler,application,autocomplete,editbar,embedded,entry,
+chart,caption,document frame,heading,page,section,redundant object,form,link,input method window,
+table row,tree item,document spreadsheet,document presentation,document text,document web,
+document email,comment,list box,grouping,image map,notification,info bar,level bar,title bar,
+block quote,audio,video,definition,article,landmark,log,marquee,math,rating,timer,static,
+math fraction,math root,subscript,superscript,description list,description term,description value,
+footnote,content deletion,content insertion,mark,suggestion,push button menu""".replace(
+        "\n", ""
+    ).split(",")
+)
+STATES = tuple(
+    """invalid,active,armed,busy,checked,collapsed,defunct,editable,enabled,expandable,expanded,
+focusable,focused,has tooltip,horizontal,iconified,modal,multi line,multiselectable,opaque,pressed,
+resizable,selectable,selected,sensitive,showing,single line,stale,transient,vertical,visible,
+manages descendants,indeterminate,required,truncated,animated,invalid entry,
+supports autocompletion,selectable text,is default,visited,checkable,has popup,
+read only""".replace("\n", "").split(",")
+)
+APPLICATION = ROLES.index("application")
+LABEL_FOR, LABELLED_BY = 1, 2
+
+ATSPI = "org.a11y.atspi."
+ACCESSIBLE = f"{ATSPI}Accessible"
+PROPERTIES = "org.freedesktop.DBus.Properties"
+ROOT = "/org/a11y/atspi/accessible/root"
+NOTHING = "/org/a11y/atspi/null"
+
+_TEXT = r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+#: One node of a bulk answer as GVariant prints it; unpacking it by PyGObject takes twice as long.
+_ITEM = re.compile(
+    r"\(\('([^']*)', '([^']*)'\), \('[^']*', '[^']*'\), \('([^']*)', '([^']*)'\), "
+    rf"(-?\d+), (-?\d+), \[([^\]]*)\], {_TEXT}, (\d+), {_TEXT}, \[(\d+), (\d+)\]\)",
+    re.DOTALL,
+)
+
+Ref = tuple[str, str]  # name on the bus, object path
+Items = list[Any]
+Map = dict[Any, Any]
+
+
+class Trouble(Exception):
+    """Something to tell the host: a code and a message."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Node:
+    """What one look saw of a node."""
+
+    __slots__ = ("count", "description", "index", "interfaces", "name", "ref", "role", "states")
+
+    def __init__(
+        self,
+        ref: Ref,
+        index: int,
+        count: int,
+        name: str,
+        role: int,
+        description: str,
+        states: int,
+        interfaces: str = "",
+    ) -> None:
+        self.ref, self.index, self.count = ref, index, count
+        self.name, self.role, self.description, self.states = name, role, description, states
+        self.interfaces = interfaces
+
+    def has(self, state: str) -> bool:
+        """Whether it is in a state."""
+        return bool(self.states >> STATES.index(state) & 1)
+
+
+class Bus:
+    """The accessibility bus of this session."""
+
+    def __init__(self, gio: Any, glib: Any) -> None:
+        self.gio, self.glib = gio, glib
+        flags = gio.DBusConnectionFlags
+        self.connection = gio.DBusConnection.new_for_address_sync(
+            self._address(), flags.AUTHENTICATION_CLIENT | flags.MESSAGE_BUS_CONNECTION, None, None
+        )
+        self.until = time.monotonic()
+        #: Milliseconds that one call may take; less for an application that was silent before.
+        self.patience = 1000
+        self.silent: set[str] = set()
+        self.greeted: set[str] = set()
+
+    def give(self, seconds: float) -> None:
+        """Set the time for one request of the host; one silent program must not use up all."""
+        self.until = time.monotonic() + seconds
+        self.patience = int(seconds * 250)
+
+    def is_silence(self, error: Any, name: str) -> bool:
+        """Whether an error means that a program did not answer in time; remember that."""
+        if not error.matches(self.gio.io_error_quark(), self.gio.IOErrorEnum.TIMED_OUT):
+            return False
+        self.silent.add(name)
+        return True
+
+    def _address(self) -> str:
+        session = self.gio.bus_get_sync(self.gio.BusType.SESSION, None)
+        self._switch_on(session)
+        given = os.environ.get("AT_SPI_BUS_ADDRESS")
+        if given:
+            return given
+        where = ("org.a11y.Bus", "/org/a11y/bus", "org.a11y.Bus", "GetAddress")
+        answer = session.call_sync(*where, None, None, self.gio.DBusCallFlags.NONE, 25_000, None)
+        return str(answer.unpack()[0])
+
+    def _switch_on(self, session: Any) -> None:
+        """Tell the session's programs to offer their trees, by every way that this one has."""
+        source = self.gio.SettingsSchemaSource.get_default()
+        schema = source and source.lookup("org.gnome.desktop.interface", True)
+        if schema and schema.has_key("toolkit-accessibility"):
+            settings = self.gio.Settings.new_full(schema, None, None)
+            if not settings.get_boolean("toolkit-accessibility"):
+                settings.set_boolean("toolkit-accessibility", True)
+                self.gio.Settings.sync()
+        value = self.glib.Variant(
+            "(ssv)", ("org.a11y.Status", "IsEnabled", self.glib.Variant("b", True))
+        )
+        where = ("org.a11y.Bus", "/org/a11y/bus", PROPERTIES, "Set")
+        try:
+            session.call_sync(*where, value, None, self.gio.DBusCallFlags.NONE, 25_000, None)
+        except self.glib.Error as error:
+            if "ServiceUnknown" in error.message:
+                raise
+            # Others: an old launcher that has no such property; its bus is always on.
+
+    def gather(self, calls: Items) -> Items:
+        """Make many calls at once; return what each returned, or its GLib.Error."""
+        results: Items = [None] * len(calls)
+        context = self.glib.MainContext.default()
+        for first in range(0, len(calls), 500):
+            waiting = len(calls[first : first + 500])
+
+            def took(connection: Any, result: Any, number: int) -> None:
+                nonlocal waiting
+                waiting -= 1
+                try:
+                    results[number] = connection.call_finish(result).unpack()
+                except self.glib.Error as error:
+                    results[number] = error
+
+            for number in range(first, first + waiting):
+                ref, interface, method, *arguments = calls[number]
+                self._call(self.connection.call, ref, interface, method, arguments, took, number)
+            while waiting:
+                context.iteration(True)
+        return results
+
+    def _call(
+        self, how: Any, ref: Ref, interface: str, method: str, arguments: Items, *more: Any
+    ) -> Any:
+        """Call a method; arguments are a signature and values."""
+        left = int((self.until - time.monotonic()) * 1000)
+        if left <= 0:
+            raise Trouble("slow", "the programs of the session answer too slowly")
+        left = min(left, self.patience if ref[0] not in self.silent else self.patience // 10) or 1
+        value = self.glib.Variant(f"({arguments[0]})", tuple(arguments[1:])) if arguments else None
+        none = self.gio.DBusCallFlags.NONE
+        return how(ref[0], ref[1], interface, method, value, None, none, left, None, *more)
+
+    def call(self, ref: Ref, interface: str, method: str, *arguments: Any) -> Any:
+        """Make one call and return its first value; raises GLib.Error."""
+        answer = self._call(self.connection.call_sync, ref, interface, method, list(arguments))
+        return (answer.unpack() or (None,))[0]
+
+    def bulk(self, application: Ref) -> Map:
+        """Return the nodes that an application tells at once, by their parent."""
+        by_parent: Map = {}
+        place = (application[0], "/org/a11y/atspi/cache")
+        if application[0] not in self.greeted:
+            # GTK 3 keeps its list of nodes only once somebody has asked for this address.
+            self.gather([(application, f"{ATSPI}Application", "GetApplicationBusAddress")])
+            self.greeted.add(application[0])
+        try:
+            answer = self._call(self.connection.call_sync, place, f"{ATSPI}Cache", "GetItems", [])
+        except self.glib.Error as error:
+            if self.is_silence(error, application[0]):
+                raise Trouble("silent", "") from None
+            return by_parent  # it does not know the bulk request
+        self.silent.discard(application[0])
+        for found in _ITEM.findall(answer.print_(False)):
+            bus, path, above_bus, above, index, count, kinds, name, role, about, low, high = found
+            node = Node(
+                (bus, path),
+                int(index),
+                int(count),
+                unquoted(name),
+                int(role),
+                unquoted(about),
+                int(low) | int(high) << 32,
+                kinds,
+            )
+            by_parent.setdefault((above_bus, above), []).append(node)
+        return by_parent
+
+    def one_by_one(self, refs: Items) -> Items:
+        """Return nodes by asking for each property; what is gone meanwhile is left out."""
+        calls = []
+        for ref in refs:
+            calls += [
+                (ref, PROPERTIES, "Get", "ss", ACCESSIBLE, "Name"),
+                (ref, PROPERTIES, "Get", "ss", ACCESSIBLE, "Description"),
+                (ref, PROPERTIES, "Get", "ss", ACCESSIBLE, "ChildCount"),
+                (ref, ACCESSIBLE, "GetRole"),
+                (ref, ACCESSIBLE, "GetState"),
+                (ref, ACCESSIBLE, "GetInterfaces"),
+            ]
+        answers = self.gather(calls)
+        nodes = []
+        for number, ref in enumerate(refs):
+            values = answers[number * 6 : number * 6 + 6]
+            if not ok(values[4]) or not ok(values[3]):
+                continue
+            name, description = (v[0] if isinstance(v, tuple) else "" for v in values[:2])
+            count = values[2][0] if ok(values[2]) else -1
+            states = sum(part << 32 * place for place, part in enumerate(values[4][0]))
+            kinds = repr(values[5][0]) if ok(values[5]) else ""
+            nodes.append(Node(ref, number, count, name, values[3][0], description, states, kinds))
+        return nodes
+
+
+def unquoted(text: str) -> str:
+    """Return the string that GVariant printed in quotes."""
+    return str(ast.literal_eval(text)) if "\\" in text else text[1:-1]
+
+
+class Look:
+    """One walk through the trees of some applications, as they are now.
+
+    Attributes:
+        nodes: (depth, node) in the order of the tree.
+        cut: whether there was more than the limit.
+        problems: which applications did not answer.
+    """
+
+    def __init__(self, bus: Bus, application: str | None, *, hidden: bool) -> None:
+        self.bus, self.hidden = bus, hidden
+        self.nodes: Items = []
+        self.cut = False
+        self.problems: Items = []
+        self._visited = 0
+        for node in applications(bus):
+            if application is None or node.name == application:
+                try:
+                    self._add(node)
+                except Trouble as trouble:
+                    if trouble.code != "silent":
+                        raise
+                    self.problems.append(node.name[:MAX_NAME])
+
+    def _add(self, application: Node) -> None:
+        by_parent, children, seen = self.bus.bulk(application.ref), {}, {application.ref}
+        level = [application]
+        while level:
+            missing, refs = [], []
+            for node in level:
+                told = sorted(by_parent.get(node.ref, ()), key=lambda child: child.index)
+                complete = len(told) == node.count and (not told or told[-1].index < len(told))
+                # The count of the application itself is old news: it was asked before.
+                if complete and node is not application:
+                    children[node.ref] = told
+                elif node.count != 0 or told:
+                    missing.append(node)
+            asked = self.bus.gather([(node.ref, ACCESSIBLE, "GetChildren") for node in missing])
+            known = {}
+            if missing:
+                known = {child.ref: child for told in by_parent.values() for child in told}
+            order = []
+            for node, answer in zip(missing, asked):  # noqa: B905
+                listed = answer[0] if ok(answer) else []
+                listed = [ref for ref in listed if ref[1] != NOTHING]
+                order.append((node, listed))
+                refs += [ref for ref in listed if ref not in known and ref not in seen]
+            self.cut = self.cut or self._visited + len(refs) > MAX_VISITED
+            refs = refs[: max(0, MAX_VISITED - self._visited)]
+            fresh = {child.ref: child for child in self.bus.one_by_one(refs)}
+            for node, listed in order:
+                both = (known.get(ref) or fresh.get(ref) for ref in listed)
+                children[node.ref] = [child for child in both if child is not None]
+            level = self._next_level(level, children, seen)
+        self._flatten(application, children)
+
+    def _next_level(self, level: Items, children: Map, seen: set[Ref]) -> Items:
+        """Return the children to go into; drops what was seen already (a tree without end)."""
+        below = []
+        for node in level:
+            kept = []
+            for child in children.get(node.ref, ()):
+                showing = child.has("showing")
+                if child.ref in seen or not (showing or self.hidden):
+                    continue
+                if self._visited >= MAX_VISITED:
+                    self.cut = True
+                    break
+                seen.add(child.ref)
+                self._visited += 1
+                kept.append(child)
+            children[node.ref] = kept
+            below += kept
+        return below
+
+    def _flatten(self, application: Node, children: Map) -> None:
+        stack = [(0, application)]
+        while stack:
+            depth, node = stack.pop()
+            self.nodes.append((depth, node))
+            stack += [(depth + 1, child) for child in reversed(children.get(node.ref, ()))]
+
+
+def applications(bus: Bus) -> Items:
+    """Return the applications of the session that answer."""
+    registry = ("org.a11y.atspi.Registry", ROOT)
+    refs = [tuple(ref) for ref in bus.call(registry, ACCESSIBLE, "GetChildren")]
+    names = bus.gather([(ref, PROPERTIES, "Get", "ss", ACCESSIBLE, "Name") for ref in refs])
+    nodes = []
+    for ref, name in zip(refs, names):  # noqa: B905
+        if ok(name):
+            nodes.append(Node(ref, 0, -1, name[0], APPLICATION, "", 0))
+        else:
+            bus.is_silence(name, ref[0])
+    return nodes
+
+
+class Wanted:
+    """The description of the nodes to look for; see `Query` on the host."""
+
+    def __init__(self, asked: Map) -> None:
+        self.names = asked["names"] and frozenset(asked["names"])
+        self.regex = re.compile(asked["name_regex"]) if asked["name_regex"] is not None else None
+        self.roles = asked["roles"] and frozenset(asked["roles"])
+        self.description = asked["description"]
+        self.label = asked["label"]
+        self.application = asked["app"]
+        self.showing_only = asked["showing_only"]
+
+    def role_fits(self, node: Node) -> bool:
+        """Whether a node has one of the roles."""
+        return not self.roles or role_name(node.role) in self.roles
+
+    def find(self, bus: Bus, nodes: Items) -> Items:
+        """Return the nodes that fit, in the order of the tree."""
+        found = [node for node in nodes if self._fits(node)]
+        if self.label is None or not found:
+            return found
+        wanted = bare(self.label)
+        labels = [node.ref for node in nodes if bare(node.name) == wanted]
+        targets = {ref for ref in labels for ref in related(bus, [ref], LABEL_FOR)[0]}
+        labelled = [node for node in found if node.ref in targets]
+        if labelled or not labels:
+            return labelled
+        # Toolkits that know only the way from the field to its label.
+        ways = related(bus, [node.ref for node in found[:500]], LABELLED_BY)
+        return [node for node, way in zip(found, ways) if way & set(labels)]  # noqa: B905
+
+    def _fits(self, node: Node) -> bool:
+        return (
+            (not self.names or node.name in self.names)
+            and self.role_fits(node)
+            and (self.regex is None or bool(self.regex.search(node.name)))
+            and (self.description is None or node.description == self.description)
+        )
+
+
+def bare(label: str) -> str:
+    """Return the text of a label as people name it."""
+    return label.strip().rstrip(":：").rstrip()
+
+
+def related(bus: Bus, refs: Items, kind: int) -> Items:
+    """Return the set of targets of one kind of relation, for each node."""
+    answers = bus.gather([(ref, ACCESSIBLE, "GetRelationSet") for ref in refs])
+    sets = []
+    for answer in answers:
+        relations = answer[0] if ok(answer) else ()
+        sets.append({tuple(ref) for number, refs in relations if number == kind for ref in refs})
+    return sets
+
+
+def role_name(number: int) -> str:
+    """Return the name of a role."""
+    return ROLES[number] if 0 <= number < len(ROLES) else f"role {number}"
+
+
+def state_names(states: int) -> Items:
+    """Return the names of the states that are set."""
+    return [name for number, name in enumerate(STATES) if states >> number & 1]
+
+
+class Tree:
+    """What the host may ask for; each method is one "op" and takes the request."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+
+    def op_ping(self, request: Map) -> Any:
+        """Answer."""
+        return True
+
+    def op_applications(self, request: Map) -> Any:
+        """Return the names of the applications."""
+        return [node.name[:MAX_NAME] for node in applications(self.bus)[:1000]]
+
+    def op_find(self, request: Map) -> Any:
+        """Return the nodes that a query is about, with their details."""
+        wanted = Wanted(request["query"])
+        look = Look(self.bus, wanted.application, hidden=not wanted.showing_only)
+        found = wanted.find(self.bus, [node for _, node in look.nodes])
+        nodes = found[request["skip"] : request["skip"] + request["limit"]]
+        return {
+            "nodes": self._details(nodes),
+            "cut": look.cut,
+            "problems": look.problems[:20],
+        }
+
+    def op_near(self, request: Map) -> Any:
+        """Return what a query that found nothing could have meant."""
+        wanted = Wanted(request["query"])
+        look = Look(self.bus, wanted.application, hidden=True)
+        nodes = [node for _, node in look.nodes]
+        hidden = wanted.find(self.bus, nodes)
+        of_role = [
+            node for node in nodes if wanted.role_fits(node) and node.name and node.has("showing")
+        ]
+        return {
+            "hidden": self._details(hidden[:1]),
+            "names": [[role_name(node.role), node.name[:MAX_NAME]] for node in of_role[:1000]],
+            "applications": [node.name[:MAX_NAME] for node in applications(self.bus)[:1000]],
+        }
+
+    def op_dump(self, request: Map) -> Any:
+        """Return depth, role, name, description and states of many nodes."""
+        look = Look(self.bus, request["app"], hidden=True)
+        limit = request["limit"]
+        lines = [
+            [
+                depth,
+                role_name(node.role),
+                node.name[:MAX_NAME],
+                node.description[:MAX_NAME],
+                state_names(node.states),
+            ]
+            for depth, node in look.nodes[:limit]
+        ]
+        return {
+            "lines": lines,
+            "cut": look.cut or len(look.nodes) > limit,
+            "problems": look.problems[:20],
+        }
+
+    def op_node(self, request: Map) -> Any:
+        """Return the details of a node as it is now."""
+        return self._details([self._node(request)])[0]
+
+    def op_act(self, request: Map) -> Any:
+        """Do an action of a node, by its name."""
+        node = self._usable(request)
+        wanted = request["action"]
+        names = self._actions([node])[0]
+        usual = ("click", "press", "activate", "jump", "toggle", "") if wanted == "click" else ()
+        name = next((name for name in (wanted, *usual) if name in names), None)
+        if name is None and wanted == "click" and len(names) == 1:
+            name = names[0]
+        if name is None:
+            raise Trouble("no_action", f"it has these actions: {', '.join(names)[:MAX_NAME]}")
+        return self._do(node, "Action", "DoAction", "i", names.index(name))
+
+    def op_text(self, request: Map) -> Any:
+        """Return the text of a node."""
+        return self._do(self._node(request), "Text", "GetText", "ii", 0, MAX_TEXT)[:MAX_TEXT]
+
+    def op_set_text(self, request: Map) -> Any:
+        """Replace the text of a node."""
+        node = self._usable(request)
+        return self._do(node, "EditableText", "SetTextContents", "s", request["text"])
+
+    def op_focus(self, request: Map) -> Any:
+        """Give a node the keyboard focus."""
+        return self._do(self._usable(request), "Component", "GrabFocus")
+
+    def op_value(self, request: Map) -> Any:
+        """Return value, minimum and maximum of a slider, a bar or a number."""
+        node = self._node(request)
+        if not offers(node, "Value"):
+            raise Trouble("unable", "it offers no Value interface")
+        names = ("CurrentValue", "MinimumValue", "MaximumValue")
+        return [self._get(node, PROPERTIES, "Get", "ss", f"{ATSPI}Value", name) for name in names]
+
+    def op_select(self, request: Map) -> Any:
+        """Select a child of a node by its name."""
+        node = self._usable(request)
+        level, depth = [node], 0
+        while level and depth < 6:
+            below = []
+            for parent in level:
+                asked = self._get(parent, ACCESSIBLE, "GetChildren")[:MAX_VISITED]
+                children = self.bus.one_by_one([tuple(ref) for ref in asked])
+                for child in children:
+                    if child.name == request["child"]:
+                        return self._select(node, parent, child)
+                below += children
+            level, depth = below[:MAX_VISITED], depth + 1
+        raise Trouble("no_child", "")
+
+    def _select(self, node: Node, parent: Node, child: Node) -> Any:
+        combined = role_name(node.role) == "combo box"
+        for holder in (node, parent) if combined else (parent,):
+            if offers(holder, "Selection"):
+                done = self._do(holder, "Selection", "SelectChild", "i", child.index)
+                return bool(done)
+        return self._do(child, "Action", "DoAction", "i", 0)
+
+    def _node(self, request: Map) -> Node:
+        bus, _, path = request["handle"].partition("/")
+        found = self.bus.one_by_one([(bus, "/" + path)])
+        if not found or found[0].has("defunct"):
+            raise Trouble("stale", "it is gone")
+        node: Node = found[0]
+        return node
+
+    def _usable(self, request: Map) -> Node:
+        node = self._node(request)
+        if not node.has("showing"):
+            raise Trouble("not_showing", "")
+        if not node.has("sensitive"):
+            raise Trouble("not_sensitive", "")
+        return node
+
+    def _do(self, node: Node, interface: str, method: str, *arguments: Any) -> Any:
+        if not offers(node, interface):
+            raise Trouble("unable", f"it offers no {interface} interface")
+        return self._get(node, f"{ATSPI}{interface}", method, *arguments)
+
+    def _get(self, node: Node, interface: str, method: str, *arguments: Any) -> Any:
+        try:
+            return self.bus.call(node.ref, interface, method, *arguments)
+        except self.bus.glib.Error as error:
+            if self.bus.one_by_one([node.ref]):
+                raise Trouble("unable", error.message[:MAX_NAME]) from None
+            raise Trouble("stale", "it is gone") from None
+
+    def _actions(self, nodes: Items) -> Items:
+        """Return the names of each node's actions, not translated."""
+        able = [node for node in nodes if offers(node, "Action")]
+        answers = self.bus.gather([(n.ref, f"{ATSPI}Action", "GetActions") for n in able])
+        counts = [min(len(told[0]), MAX_ACTIONS) if ok(told) else 0 for told in answers]
+        calls = [
+            (node.ref, f"{ATSPI}Action", "GetName", "i", number)
+            for node, count in zip(able, counts)  # noqa: B905
+            for number in range(count)
+        ]
+        names = iter(self.bus.gather(calls))
+        of_node: Map = {}
+        for node, told, count in zip(able, answers, counts):  # noqa: B905
+            both = [(next(names), told[0][number][0]) for number in range(count)]
+            of_node[node.ref] = [name[0] if ok(name) else shown for name, shown in both]
+        return [of_node.get(node.ref, []) for node in nodes]
+
+    def _details(self, nodes: Items) -> Items:
+        writers = [node for node in nodes if offers(node, "Text")]
+        drawn = [node for node in nodes if offers(node, "Component")]
+        calls: Items = [(n.ref, f"{ATSPI}Text", "GetText", "ii", 0, MAX_TEXT) for n in writers]
+        calls += [(n.ref, f"{ATSPI}Component", "GetExtents", "u", 0) for n in drawn]
+        answers = [answer[0] if ok(answer) else None for answer in self.bus.gather(calls)]
+        texts = {n.ref: text for n, text in zip(writers, answers)}  # noqa: B905
+        places = {n.ref: place for n, place in zip(drawn, answers[len(writers) :])}  # noqa: B905
+        told = []
+        for node, actions in zip(nodes, self._actions(nodes)):  # noqa: B905
+            text = texts.get(node.ref)
+            told.append(
+                {
+                    "handle": "".join(node.ref),
+                    "role": role_name(node.role),
+                    "name": node.name[:MAX_NAME],
+                    "description": node.description[:MAX_NAME],
+                    "text": None if text is None else text[:MAX_TEXT],
+                    "states": state_names(node.states),
+                    "place": place_of(node, places.get(node.ref)),
+                    "actions": [name[:100] for name in actions],
+                }
+            )
+        return told
+
+
+def ok(answer: Any) -> bool:
+    """Whether a call of many returned something."""
+    return isinstance(answer, tuple)
+
+
+def offers(node: Node, interface: str) -> bool:
+    """Whether a node has an interface; asking for what it has not makes GTK programs complain."""
+    return f"'{ATSPI}{interface}'" in node.interfaces
+
+
+def place_of(node: Node, extents: Any) -> Any:
+    """Return left, top, width and height on the screen, or None where nobody knows them."""
+    if extents is None or not node.has("showing") or extents[2] <= 0 or extents[3] <= 0:
+        return None
+    if os.environ.get("WAYLAND_DISPLAY"):
+        return None  # programs do not know there where their windows are
+    return list(extents)
+
+
+def say(output: Any, message: Map) -> None:
+    """Write one line to the host."""
+    output.write(json.dumps(message).encode("ascii") + b"\n")
+    output.flush()
+
+
+def answer(tree: Tree, request: Map) -> Map:
+    """Return the answer to one request."""
+    try:
+        tree.bus.give(request["within"])
+        return {"result": getattr(tree, f"op_{request['op']}")(request)}
+    except Trouble as trouble:
+        return {"error": {"code": trouble.code, "message": str(trouble)}}
+    except tree.bus.glib.Error as error:
+        closed = tree.bus.connection.is_closed()
+        return {"error": {"code": "bus" if closed else "program", "message": error.message[:1000]}}
+    except Exception as error:  # noqa: BLE001 - the host must hear of it, whatever it is
+        return {"error": {"code": "internal", "message": f"{error!r}"[:1000]}}
+
+
+def main() -> int:
+    """Serve the host until it closes our input or the session ends."""
+    # Libraries may print; only our answers may go to the host.
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    try:
+        gio = importlib.import_module("gi.repository.Gio")
+        glib = importlib.import_module("gi.repository.GLib")
+    except (ImportError, ValueError) as error:
+        say(output, {"error": {"code": "no_gi", "message": f"{error}"[:1000]}})
+        return 1
+    try:
+        tree = Tree(Bus(gio, glib))
+    except glib.Error as error:
+        say(output, {"error": {"code": "no_bus", "message": error.message[:1000]}})
+        return 1
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    say(output, {"hello": "tailstest-tree", "version": VERSION, "pid": os.getpid()})
+    for line in sys.stdin.buffer:
+        request = json.loads(line)
+        say(output, {"id": request["id"], **answer(tree, request)})
+        if tree.bus.connection.is_closed():
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

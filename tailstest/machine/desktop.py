@@ -1,0 +1,283 @@
+"""The desktop as a tester uses it: windows, buttons and fields by their names.
+
+Names are looked for in the accessibility tree first: it knows what a thing is, whether it can be
+pressed and where it stands, in any theme and font. Where it does not help, the screen is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Literal
+
+from tailstest.core.deadline import Deadline, poll
+from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.core.events import Events, Noted
+from tailstest.core.geometry import Point
+from tailstest.core.text import printable, shortened
+from tailstest.guest.accessibility.errors import NodeGone, NodeMissing, TreeUnavailable
+from tailstest.guest.accessibility.node import Node
+from tailstest.guest.accessibility.query import Query
+from tailstest.guest.accessibility.tree import AccessibilityTree
+from tailstest.guest.errors import GuestRefused
+from tailstest.machine.inside import BOOT_LIMIT
+from tailstest.machine.machine import Machine
+
+#: Ways of finding what a step names.
+Way = Literal["tree", "picture", "text"]
+
+#: Kinds of nodes that a person clicks, the likeliest first; anything else comes after them.
+_CLICKED = (
+    *("push button", "toggle button", "menu item", "check menu item", "radio menu item", "menu"),
+    *("check box", "radio button", "page tab", "link", "combo box", "list item", "table cell"),
+    *("icon", "entry", "text", "password text"),
+)
+
+#: Seconds for which a field may take what was typed into it, before scaling.
+_ARRIVAL = 10.0
+
+
+class Desktop:
+    """Finds and uses what stands on the desktop of one machine.
+
+    Args:
+        tree: of whoever has a session; None if the image has no desktop that is known.
+        ways: how to find a name, in this order.
+        machine: whose desktop it is.
+    """
+
+    def __init__(
+        self,
+        tree: AccessibilityTree | None,
+        ways: Sequence[Way],
+        *,
+        machine: Machine,
+        events: Events,
+    ) -> None:
+        self._the_tree = tree
+        self._ways = ways
+        self._screen = machine.screen
+        self._keyboard = machine.keyboard
+        self._pointer = machine.pointer
+        self._tester = machine.tester
+        self._events = events
+        self._scale = machine.deadline_scale
+        self._default = machine.default_deadline
+
+    def click(self, name: str, *, button: str = "left", count: int = 1) -> None:
+        """Wait for a name, click what bears it, park the pointer.
+
+        It is looked for in each way of the profile in turn; the report says which one found it.
+
+        Raises:
+            CheckFailed: no way found it; lists what each one saw instead.
+        """
+        if list(self._ways) == ["text"]:
+            self._tester.click_text(name, button=button, count=count)
+            return
+        deadline = Deadline.after(self._default, scale=self._scale)
+        found = poll(lambda: self._find(name), deadline, watches=self._screen.watches, interval=0.1)
+        if found is None:
+            raise CheckFailed(self._explain(name, deadline))
+        way, point = found
+        self._events.publish(Noted(text=f"found “{shortened(name, 80)}” by {way}"))
+        self._pointer.click(point, button=button, count=count)
+        self._pointer.park()
+
+    def wait_window(self, title: str) -> None:
+        """Wait until a window with this title, or a part of it, is open.
+
+        Raises:
+            CheckFailed: it is not; lists the windows that are.
+        """
+        self._wait(self._window(title), "showing")
+
+    def wait_window_gone(self, title: str) -> None:
+        """Wait until no window has this title, or a part of it."""
+        self._wait(self._window(title), "gone")
+
+    def wait_node(self, role: str, name: str) -> Node:
+        """Wait until something of a kind and name is on the desktop.
+
+        Args:
+            role: "button", "entry", "menu item", ..., or AT-SPI's own names.
+
+        Raises:
+            UsageError: there is no such kind.
+            CheckFailed: it is not there; lists what is.
+        """
+        return self._wait(_query(role, name), "showing")
+
+    def wait_node_gone(self, role: str, name: str) -> None:
+        """Wait until nothing of a kind and name is on the desktop."""
+        self._wait(_query(role, name), "gone")
+
+    def wait_sensitive(self, role: str, name: str, *, wanted: bool) -> None:
+        """Wait until something can be used, or is greyed out.
+
+        Raises:
+            CheckFailed: it is not so; says how it is.
+        """
+        self._wait(_query(role, name), "sensitive" if wanted else "insensitive")
+
+    def click_node(self, role: str, name: str) -> None:
+        """Wait until something of a kind and name can be used, click it, park the pointer."""
+        node = self._wait(_query(role, name), "sensitive")
+        self._pointer.click(_middle(node))
+        self._pointer.park()
+
+    def choose(self, item: str, where: str) -> None:
+        """Choose an item of a drop-down list or a list, by name.
+
+        Raises:
+            CheckFailed: there is no such list or item; lists what is there.
+        """
+        node = self._wait(_query("combo box", where), "sensitive")
+        self._tree.select(node, item)
+
+    def write(self, text: str, field: str, *, secret: bool = False) -> None:
+        """Click into a field, type, and see that all of it arrived.
+
+        Args:
+            field: name of the field, or the label beside it.
+            secret: what is typed appears in no report, and is not read back.
+
+        Raises:
+            CheckFailed: there is no such field, or it holds something else afterwards.
+        """
+        node = self._wait(_query("field", field), "sensitive")
+        self._pointer.click(_middle(node))
+        self._pointer.park()
+        tree = self._tree
+        tree.wait_for(_query("field", field), "focused", _ARRIVAL)
+        self._keyboard.type(text, secret=secret)
+        if not secret and node.role != "password text":
+            self.check_text(field, text)
+
+    def check_text(self, field: str, text: str) -> None:
+        """Wait until a field holds exactly this text.
+
+        Raises:
+            CheckFailed: it holds something else; quotes it.
+        """
+        query = _query("text", field) if field else Query(role="text")
+        tree = self._tree
+        seen: list[str] = []
+
+        def look() -> bool | None:
+            with suppress(NodeMissing, NodeGone):
+                seen[:] = [tree.text(tree.find(query))]
+                return True if seen[0] == text else None
+            return None
+
+        deadline = Deadline.after(_ARRIVAL, scale=self._scale)
+        if poll(look, deadline, watches=self._screen.watches, interval=0.1) is None:
+            shown = f"“{shortened(printable(seen[0]), 500)}”" if seen else "no such field"
+            raise CheckFailed(f"expected “{text}” in {query}, seen: {shown}")
+
+    def dump(self, app: str | None = None) -> str:
+        """Return the tree of the present session as text, for people.
+
+        Args:
+            app: only this application.
+        """
+        return self._tree.dump(app)
+
+    def _wait(self, query: Query, state: str) -> Node:
+        # The system may still be starting; afterwards there is a session to look into.
+        tree = self._tree
+        deadline = Deadline.after(BOOT_LIMIT, scale=self._scale)
+        poll(lambda: _has_session(tree), deadline, interval=0.3, watches=self._screen.watches)
+        node = tree.wait_for(query, state, self._default)
+        return node if node is not None else _NOTHING
+
+    @property
+    def _tree(self) -> AccessibilityTree:
+        if self._the_tree is None:
+            raise UsageError(
+                "nobody knows who has a desktop in this image",
+                hint='name the users in its profile: [desktop] users = ["..."]',
+            )
+        return self._the_tree
+
+    @staticmethod
+    def _window(title: str) -> Query:
+        return Query(role="window", name_regex=re.escape(title))
+
+    def _find(self, name: str) -> tuple[str, Point] | None:
+        for way in self._ways:
+            point = self._seekers[way](name)
+            if point is not None:
+                return _WAY_NAMES[way], point
+        return None
+
+    @property
+    def _seekers(self) -> dict[Way, Callable[[str], Point | None]]:
+        return {"tree": self._in_tree, "picture": self._in_pictures, "text": self._in_text}
+
+    def _in_tree(self, name: str) -> Point | None:
+        with suppress(GuestRefused, TreeUnavailable):
+            nodes = self._tree.find_all(Query(name=name))
+            usable = [node for node in nodes if node.sensitive and node.place]
+            if usable:
+                return _middle(min(usable, key=_rank))
+        return None
+
+    def _in_pictures(self, name: str) -> Point | None:
+        if name not in self._screen.library.names:
+            return None
+        look = self._screen.look(name)
+        return look.click_points.get("") if look.found else None
+
+    def _in_text(self, name: str) -> Point | None:
+        look = self._screen.look_text(name, patient=False)
+        return look.place.centre if look.found and look.place else None
+
+    def _explain(self, name: str, deadline: Deadline) -> str:
+        lines = [f"waited {deadline.elapsed:.0f} s for “{name}”, to click it:"]
+        if "tree" in self._ways:
+            try:
+                node = self._tree.find(Query(name=name))
+                lines.append(f"  in the accessibility tree {node} is there, but greyed out")
+            except CheckFailed as error:
+                lines.append(f"  by the accessibility tree: {error.message}")
+        if "text" in self._ways:
+            look = self._screen.look_text(name)
+            lines.append(f"  by reading the screen: {look.explain()}")
+        return "\n".join(lines)
+
+
+_WAY_NAMES: dict[Way, str] = {
+    "tree": "the accessibility tree",
+    "picture": "its reference image",
+    "text": "reading the screen",
+}
+
+#: What a wait for something to be gone returns; nobody looks at it.
+_NOTHING = Node("", "nothing", "", "", None, frozenset(), None, ())
+
+
+def _has_session(tree: AccessibilityTree) -> bool | None:
+    try:
+        tree.applications()
+    except (GuestRefused, TreeUnavailable):
+        return None
+    return True
+
+
+def _query(role: str, name: str) -> Query:
+    return Query(role=role, name=name)
+
+
+def _rank(node: Node) -> int:
+    return _CLICKED.index(node.role) if node.role in _CLICKED else len(_CLICKED)
+
+
+def _middle(node: Node) -> Point:
+    if node.place is None:
+        raise CheckFailed(
+            f"{node} is in the accessibility tree, but its place on the screen is unknown",
+            hint="on Wayland programs do not know it; click it by its text or picture instead",
+        )
+    return node.place.centre

@@ -1,0 +1,74 @@
+"""The host of one run: examined once, connected to when the first machine is needed."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from tailstest import __version__
+from tailstest.core.events import Events
+from tailstest.core.evidence import EvidenceFolder
+from tailstest.core.settings import Settings
+from tailstest.hypervisor.connection import Hypervisor
+from tailstest.hypervisor.host_report import HostReport, examine_host
+from tailstest.machine.bench import Bench
+from tailstest.screen.library import ReferenceLibrary
+
+
+class RunHost:
+    """What all machines of a run stand on.
+
+    Args:
+        settings: of the run.
+        events: told about everything.
+        evidence: file names in the run's folder.
+    """
+
+    def __init__(self, settings: Settings, events: Events, evidence: EvidenceFolder) -> None:
+        self._settings = settings
+        self._events = events
+        self._evidence = evidence
+        self._report: HostReport | None = None
+        self._hypervisor: Hypervisor | None = None
+
+    def bench(self, library: ReferenceLibrary) -> Bench:
+        """Return what the next machine needs.
+
+        Raises:
+            SetupError, InfrastructureError: the host cannot run machines.
+        """
+        report = self._examined()
+        if self._hypervisor is None:
+            self._hypervisor = Hypervisor.open(self._settings, self._evidence.root)
+        return Bench(
+            hypervisor=self._hypervisor,
+            host=report,
+            settings=self._settings,
+            events=self._events,
+            evidence=self._evidence,
+            library=library,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the report says about the host and its versions.
+
+        Raises:
+            SetupError, InfrastructureError: the host cannot run machines.
+        """
+        return {
+            "hostname": socket.gethostname(),
+            "tailstest": __version__,
+            "host": self._examined().to_json(),
+            "settings": self._settings.model_dump(),
+        }
+
+    def close(self) -> None:
+        """Close the connection; may be called twice."""
+        hypervisor, self._hypervisor = self._hypervisor, None
+        if hypervisor is not None:
+            hypervisor.close()
+
+    def _examined(self) -> HostReport:
+        if self._report is None:
+            self._report = examine_host(self._settings)
+        return self._report

@@ -1,0 +1,138 @@
+"""Finding things on a desktop: which way is asked first, and what is said when none helps."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.core.events import Events, Noted
+from tailstest.core.geometry import Point, Region
+from tailstest.guest.accessibility.errors import NodeMissing, TreeUnavailable
+from tailstest.guest.accessibility.node import Node
+from tailstest.machine.desktop import Desktop
+
+
+def node(role, name, place=(10, 20, 30, 40), *, sensitive=True):
+    states = frozenset({"showing", "sensitive"} if sensitive else {"showing"})
+    return Node("1", role, name, "", None, states, Region(*place) if place else None, ())
+
+
+class Tree:
+    """A tree with some nodes; `trouble` is raised instead."""
+
+    def __init__(self, *nodes, trouble=None):
+        self.nodes, self.trouble = nodes, trouble
+
+    def applications(self):
+        if self.trouble:
+            raise self.trouble
+        return []
+
+    def find_all(self, query):
+        self.applications()
+        return [each for each in self.nodes if each.name == query.name]
+
+    def find(self, query):
+        found = self.find_all(query)
+        if not found:
+            raise NodeMissing(f"no node {query.name}; there is: Stop")
+        return found[0]
+
+    def wait_for(self, _query, state, _within):
+        self.applications()
+        return None if state == "gone" else self.nodes[0]
+
+
+class Screen:
+    """A screen that shows texts and pictures at places."""
+
+    watches = ()
+
+    def __init__(self, texts=None, pictures=None):
+        self.texts, self.pictures = texts or {}, pictures or {}
+        self.library = SimpleNamespace(names=list(self.pictures))
+
+    def look_text(self, text, *, patient=True):
+        place = self.texts.get(text)
+        return SimpleNamespace(found=bool(place), place=place, explain=lambda: "“Halt” was read")
+
+    def look(self, name):
+        return SimpleNamespace(found=True, click_points={"": self.pictures[name]})
+
+
+def desktop(tree, screen=None, ways=("tree", "picture", "text")):
+    clicked, notes = [], []
+    events = Events()
+    events.subscribe(lambda event: notes.append(event.text) if isinstance(event, Noted) else None)
+    machine = SimpleNamespace(
+        screen=screen or Screen(),
+        keyboard=None,
+        pointer=SimpleNamespace(
+            click=lambda point, **_how: clicked.append(point), park=lambda: None
+        ),
+        tester=SimpleNamespace(click_text=lambda text, **_how: clicked.append(text)),
+        deadline_scale=1.0,
+        default_deadline=0.2,
+    )
+    return Desktop(tree, ways, machine=machine, events=events), clicked, notes
+
+
+def test_the_tree_is_asked_first_and_the_report_says_so():
+    screen = Screen(texts={"Start": Region(0, 0, 10, 10)}, pictures={"Start": Point(1, 1)})
+    one, clicked, notes = desktop(Tree(node("push button", "Start")), screen)
+    one.click("Start")
+    assert clicked == [Point(25, 40)]
+    assert notes == ["found “Start” by the accessibility tree"]
+    one, clicked, notes = desktop(Tree(), screen)
+    one.click("Start")
+    assert clicked == [Point(1, 1)]
+    one, clicked, notes = desktop(Tree(), screen, ways=("text", "tree"))
+    one.click("Start")
+    assert clicked == [Point(5, 5)]
+    assert notes == ["found “Start” by reading the screen"]
+
+
+def test_a_button_is_clicked_rather_than_a_label_of_the_same_name():
+    label, button = node("label", "Save", (0, 0, 2, 2)), node("push button", "Save", (8, 8, 2, 2))
+    one, clicked, _notes = desktop(Tree(label, button))
+    one.click("Save")
+    assert clicked == [Point(9, 9)]
+
+
+def test_what_is_greyed_out_or_nowhere_is_not_clicked():
+    for tree in (
+        Tree(node("push button", "Start", sensitive=False)),
+        Tree(node("push button", "Start", place=None)),
+    ):
+        one, clicked, _notes = desktop(tree, ways=("tree",))
+        with pytest.raises(CheckFailed):
+            one.click("Start")
+        assert clicked == []
+
+
+def test_when_nothing_helps_each_way_says_what_it_saw():
+    one, _clicked, _notes = desktop(Tree())
+    with pytest.raises(CheckFailed, match=r"(?s)there is: Stop.*“Halt” was read"):
+        one.click("Start")
+
+
+def test_a_session_without_accessibility_leaves_the_screen():
+    tree = Tree(trouble=TreeUnavailable("no bus"))
+    one, clicked, _notes = desktop(tree, Screen(texts={"Start": Region(0, 0, 10, 10)}))
+    one.click("Start")
+    assert clicked == [Point(5, 5)]
+
+
+def test_an_image_without_a_known_desktop_is_read_only():
+    one, clicked, _notes = desktop(None, ways=("text",))
+    one.click("Start")
+    assert clicked == ["Start"]
+    with pytest.raises(UsageError, match="users"):
+        one.wait_window("Welcome")
+
+
+def test_a_node_whose_place_is_unknown_cannot_be_clicked_by_role():
+    one, clicked, _notes = desktop(Tree(node("push button", "Start", place=None)))
+    with pytest.raises(CheckFailed, match="Wayland"):
+        one.click_node("button", "Start")
+    assert clicked == []
