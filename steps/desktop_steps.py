@@ -69,7 +69,7 @@ def field_holds(context, field, text):
     context.test.desktop.check_text(field, text)
 
 
-@then('the text on the desktop reads "{text}"')
-def only_text_reads(context, text):
-    """Wait until the first text area of the desktop holds exactly this text."""
-    context.test.desktop.check_text("", text)
+@then('the text in the application "{application}" reads "{text}"')
+def text_of_application_reads(context, application, text):
+    """Wait until the first text area of an application holds exactly this text."""
+    context.test.desktop.check_text_of(application, text)

@@ -105,6 +105,12 @@ def system_has_started(context):
     context.test.system.wait_started()
 
 
+@then("the system has started completely within {seconds:g} seconds")
+def system_has_started_within(context, seconds):
+    """Wait at most this long until everything that starts by itself has started or failed."""
+    context.test.system.wait_started(within=seconds)
+
+
 @then("no unit has failed")
 def no_unit_has_failed(context):
     """Check that no service or other unit of systemd failed."""

@@ -92,6 +92,12 @@ def reset_machine(context):
     context.test.machine.reset()
 
 
+@when("I pull out the USB stick")
+def pull_stick(context):
+    """Pull out the USB stick that the machine was started from, without a word to the system."""
+    context.test.machine.pull_stick()
+
+
 @then("the machine switches itself off")
 def switches_off(context):
     """Wait until the machine is off, because what runs in it said so."""

@@ -29,7 +29,7 @@ Feature: The desktop
     And I click the menu item "Mousepad"
     Then the window "Mousepad" is open
     When I type "Dear diary, 6 > 5 & so on!"
-    Then the text on the desktop reads "Dear diary, 6 > 5 & so on!"
+    Then the text in the application "mousepad" reads "Dear diary, 6 > 5 & so on!"
     When I press "Ctrl+S"
     Then the window "Save As" is open
     When I press "Ctrl+A"
@@ -47,10 +47,10 @@ Feature: The desktop
     And I press "Ctrl+C"
     And I press "Ctrl+A"
     And I press "Delete"
-    Then the text on the desktop reads ""
+    Then the text in the application "mousepad" reads ""
     When I press "Ctrl+V"
     And I press "Ctrl+V"
-    Then the text on the desktop reads "carry me overcarry me over"
+    Then the text in the application "mousepad" reads "carry me overcarry me over"
 
   Scenario: The panel's menu switches the computer off
     When I click "System"

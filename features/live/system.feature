@@ -15,7 +15,7 @@ Feature: The system inside
 
   Scenario: It starts without a failure, within its means
     When I start the machine from a DVD
-    Then the system has started completely
+    Then the system has started completely within 60 seconds
     And no unit has failed
     And at most 400 MiB of memory are in use
     And the journal has no message of priority "err" or worse
@@ -44,23 +44,17 @@ Feature: The system inside
     Given the machine has a network card
     When I start the machine from a DVD
     Then the unit "demo-firewall.service" is active
-    When I run "nft list chain inet demo output" inside
+    When I run "nft -u list chain inet demo output" inside
     Then the command writes "policy drop"
     And the command writes "skuid "netproxy" accept"
     And the command does not write "dport"
 
-  Scenario: Nobody can log in as root without knowing a password
-    When I start the machine from a DVD
-    And I run "passwd -S root" inside
-    Then the command writes "root L"
-    When I run "su root -c id < /dev/null" inside as "live"
-    Then the command fails
-
-  Scenario: It switches itself off when it is told to
-    When I start the machine from a DVD
-    Then the system has started completely
-    When I run "systemctl poweroff" inside
-    Then the machine switches itself off within 30 seconds
+  Scenario: It switches itself off at once when the stick is pulled out
+    When I start the machine from a USB stick
+    Then the unit "demo-medium-watch.service" is active
+    And the system has started completely
+    When I pull out the USB stick
+    Then the machine switches itself off within 15 seconds
 
   Scenario: The troubleshooting entry of the menu shows what happens
     When I start the machine from a DVD

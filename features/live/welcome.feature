@@ -16,15 +16,20 @@ Feature: The welcome screen
     And the button "Shut down" can be used
     And the button "Start" can be used
 
-  Scenario: A German speaker gets German words, a German keyboard and a German system
-    When I choose "Deutsch" in "Language"
-    Then there is the button "Starten"
-    And I see "Tastaturbelegung"
-    When I click "Starten"
+  Scenario Outline: Who chooses <language> gets its words, its keyboard and its system
+    When I choose "<language>" in "Language"
+    Then there is the button "<start>"
+    And I see "<words>"
+    When I click "<start>"
     Then the window "Panel" is open
     When I run "printenv LANG; setxkbmap -query" in the session of "live"
-    Then the command writes "de_DE.UTF-8"
-    And the command writes "layout:     de"
+    Then the command writes "<locale>"
+    And the command writes "layout:     <keyboard>"
+
+    Examples:
+      | language | start    | words                  | locale      | keyboard |
+      | Deutsch  | Starten  | Tastaturbelegung       | de_DE.UTF-8 | de       |
+      | Français | Démarrer | Disposition du clavier | fr_FR.UTF-8 | fr       |
 
   Scenario: Two passwords that differ are refused
     When I write the secret "first" into "Administration password"
@@ -48,6 +53,10 @@ Feature: The welcome screen
     Then the window "Panel" is open
     When I run "echo | sudo -k -S id -u" inside as "live"
     Then the command fails
+    When I run "su root -c id < /dev/null" inside as "live"
+    Then the command fails
+    When I run "passwd -S root" inside
+    Then the command writes "root L"
 
   Scenario: The computer can be switched off instead
     When I click "Shut down"

@@ -18,6 +18,7 @@ from tailstest.core.paths import state_folder
 COMMANDS = {
     "run": "run",
     "boot": "boot",
+    "vm": "vm",
     "match": "match",
     "review": "review",
     "report": "report",
@@ -79,14 +80,14 @@ def _status() -> int:
         click.echo(f"tailstest: {error}", err=True)
         return error.exit_status
     except BrokenPipeError:
-        # The reader (`| head`) has left; there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _unread()
     except OSError as error:
         click.echo(f"tailstest: {error.filename or 'the host'}: {error.strerror}", err=True)
         return INFRASTRUCTURE
-    except (Exception, SystemExit):  # noqa: BLE001 - the last resort: a mistake of ours or of a
-        # suite's file that ends the interpreter (status 0 of `sys.exit()` would count as passed)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the last resort: a mistake of ours or
+        # of a suite's file that ends the interpreter (`sys.exit()`, status 0, is no success)
+        if isinstance(error.__context__, BrokenPipeError):  # click ends with sys.exit(1) then
+            return _unread()
         file = state_folder() / "last-crash.txt"
         file.write_text(traceback.format_exc(), encoding="utf-8")
         click.echo(
@@ -96,3 +97,9 @@ def _status() -> int:
         )
         return INFRASTRUCTURE
     return status if isinstance(status, int) else 0
+
+
+def _unread() -> int:
+    """Say nothing more: the reader of what we print (`| head`) has left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

@@ -21,7 +21,11 @@ class MachineDefinition(Strict):
         width, height: resolution that the display announces, in pixels.
         channel: how commands get inside: "agent" (the image carries ours), "debug-shell" (a root
             shell that systemd opens on the serial port when the kernel command line asks for it;
-            the agent is installed through it), or "none".
+            the agent is installed through it), "serial-login" (a login prompt on the serial port;
+            the agent is installed through the shell behind it), "qemu-agent" (the image carries
+            QEMU's guest agent; ours is installed through it), or "none".
+        login_user, login_password: for "serial-login"; the user must be root by number, because the
+            agent is. The password may be empty.
         network: "none" has no network card; "user" has one in a network that leads nowhere.
     """
 
@@ -33,4 +37,6 @@ class MachineDefinition(Strict):
     width: Annotated[int, Field(ge=640, le=3840)] = 1024
     height: Annotated[int, Field(ge=480, le=2160)] = 768
     network: Literal["none", "user"] = "none"
-    channel: Literal["none", "agent", "debug-shell"] = "none"
+    channel: Literal["none", "agent", "debug-shell", "serial-login", "qemu-agent"] = "none"
+    login_user: Annotated[str, Field(min_length=1, max_length=256)] = "root"
+    login_password: Annotated[str, Field(max_length=1024, repr=False)] = ""

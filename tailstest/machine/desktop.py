@@ -161,7 +161,17 @@ class Desktop:
         Raises:
             CheckFailed: it holds something else; quotes it.
         """
-        query = _query("text", field) if field else Query(role="text")
+        self._check_text(_query("text", field), text)
+
+    def check_text_of(self, application: str, text: str) -> None:
+        """Wait until the first text area of an application holds exactly this text.
+
+        Raises:
+            CheckFailed: it holds something else; quotes it.
+        """
+        self._check_text(Query(role="entry", app=application), text)
+
+    def _check_text(self, query: Query, text: str) -> None:
         tree = self._tree
         seen: list[str] = []
 

@@ -12,15 +12,23 @@ from tailstest.core.errors import UsageError
 from tailstest.guest.agent import AGENT_FILE
 from tailstest.guest.agent_client import AgentClient
 from tailstest.guest.channel import GuestChannel
+from tailstest.guest.qemu_agent import QemuAgent
+from tailstest.guest.qemu_install import install_through_qemu_agent
+from tailstest.guest.qemu_line import QEMU_AGENT_PORT
 from tailstest.guest.serial_install import install_agent
+from tailstest.guest.serial_login import log_in
 from tailstest.guest.serial_shell import SerialShell
 from tailstest.machine.definition import MachineDefinition
 
 #: Name of the port inside the guest: /dev/virtio-ports/NAME.
 PORT = "org.tailstest.agent.0"
 
-#: Seconds, before scaling, until a machine that was just switched on shows a shell.
+#: Seconds, before scaling, until a machine that was just switched on shows a shell, or lets
+#: QEMU's guest agent answer.
 SHELL_LIMIT = 180.0
+
+#: Channels for which the first serial port has a socket.
+_SERIAL = ("debug-shell", "serial-login")
 
 
 class GuestPort:
@@ -42,6 +50,8 @@ class GuestPort:
         check: Callable[[], None],
     ) -> None:
         self._kind = definition.channel
+        self._login = (definition.login_user, definition.login_password)
+        self._is_logged_in = False
         self._folder = folder
         self._scale = deadline_scale
         self._check = check
@@ -51,20 +61,25 @@ class GuestPort:
     @property
     def serial_socket(self) -> Path | None:
         """Socket of the first serial port, if there may be a shell on it."""
-        return self._folder / "serial" if self._kind == "debug-shell" else None
+        return self._folder / "serial" if self._kind in _SERIAL else None
 
     @property
     def sockets(self) -> dict[str, Path]:
         """Ports that the domain gets: name to socket."""
-        return {} if self._kind == "none" else {PORT: self._folder / "agent"}
+        if self._kind == "none":
+            return {}
+        ports = {PORT: self._folder / "agent"}
+        if self._kind == "qemu-agent":
+            ports[QEMU_AGENT_PORT] = self._folder / "qemu-agent"
+        return ports
 
     @property
     def channel(self) -> GuestChannel:
-        """The channel; where there is only a serial shell, our agent is installed through it first.
+        """The channel; where our agent is not in the image, it is installed first.
 
         Raises:
             UsageError: the image offers none.
-            InfrastructureError, SetupError: no shell answers, or the image lacks what the agent
+            InfrastructureError, SetupError: nobody answers, or the image lacks what the agent
                 needs.
         """
         if self._kind == "none":
@@ -72,7 +87,7 @@ class GuestPort:
                 "nobody knows a way into this image",
                 hint="say in its profile which channel it has: [machine] channel = ...",
             )
-        if self._kind == "debug-shell" and not self._installed.is_set():
+        if self._kind != "agent" and not self._installed.is_set():
             self._installed.set()
             try:
                 self._install()
@@ -88,16 +103,38 @@ class GuestPort:
     def forget(self) -> None:
         """Note that the system starts anew: what was installed in it is gone."""
         self._installed.clear()
+        self._is_logged_in = False
 
     def _install(self) -> None:
+        deadline = Deadline.after(SHELL_LIMIT, scale=self._scale)
+        if self._kind == "qemu-agent":
+            self._install_through_qemu_agent(deadline)
+        else:
+            self._install_through_shell(deadline)
+
+    def _install_through_shell(self, deadline: Deadline) -> None:
         shell = SerialShell(
             lambda: self._connect("serial"), deadline_scale=self._scale, watches=[self._check]
         )
         try:
-            shell.wait_ready(Deadline.after(SHELL_LIMIT, scale=self._scale))
+            if self._kind == "serial-login" and not self._is_logged_in:
+                log_in(shell, *self._login, deadline=deadline)
+                self._is_logged_in = True  # a second attempt finds the shell, not the prompt
+            else:
+                shell.wait_ready(deadline)
             install_agent(shell, AGENT_FILE, port=PORT)
         finally:
             shell.close()
+
+    def _install_through_qemu_agent(self, deadline: Deadline) -> None:
+        agent = QemuAgent(
+            lambda: self._connect("qemu-agent"), deadline_scale=self._scale, watches=[self._check]
+        )
+        try:
+            agent.wait_ready(deadline)
+            install_through_qemu_agent(agent, AGENT_FILE, port=PORT)
+        finally:
+            agent.close()
 
     def close(self) -> None:
         """Close the line; may be called twice."""

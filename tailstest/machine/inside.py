@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.core.events import Events, Noted
 from tailstest.core.text import printable, shortened
 from tailstest.guest.channel import GuestChannel
 from tailstest.guest.errors import GuestPathMissing
@@ -29,6 +30,7 @@ class Inside:
         channel: gives the way in; raises when there is none.
         deadline_scale: factor of the host's slowness on every deadline.
         default_deadline: seconds a wait may take when the caller does not say, before scaling.
+        events: told what commands wrote.
     """
 
     def __init__(
@@ -37,10 +39,12 @@ class Inside:
         *,
         deadline_scale: float,
         default_deadline: float,
+        events: Events,
     ) -> None:
         self._channel = channel
         self._scale = deadline_scale
         self._default = default_deadline
+        self._events = events
         self._last: Completed | None = None
         self._remembered: dict[str, str] = {}
 
@@ -75,6 +79,8 @@ class Inside:
             session: give it the environment of that user's desktop.
         """
         self._last = self.channel.run(command, user=user, session=session, within=self._default)
+        written = _quoted(self._last.out + self._last.err) or "nothing"
+        self._events.publish(Noted(text=f"it ended with {self._last.status} and wrote: {written}"))
         return self._last
 
     def check_succeeded(self) -> None:

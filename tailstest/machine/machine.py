@@ -21,6 +21,7 @@ from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.display import DomainDisplay
 from tailstest.machine.guest_port import GuestPort
 from tailstest.machine.lifecycle import Lifecycle, MachineState
+from tailstest.machine.media_bay import MediaBay
 from tailstest.machine.monitor_input import MonitorInput
 from tailstest.machine.power import Power
 from tailstest.machine.restarts import ECHO_LIMIT
@@ -157,6 +158,14 @@ class Machine:
         """Press the reset button."""
         self._port.forget()
         self._power.reset()
+
+    def pull_stick(self) -> None:
+        """Pull out the USB stick it booted from, without a word to the system.
+
+        Raises:
+            UsageError: no USB stick is plugged in.
+        """
+        MediaBay(self._libvirt, self._domain).pull_stick()
 
     def pause(self) -> None:
         """Stop the processors; the screen keeps its picture."""

@@ -30,8 +30,11 @@ class SystemState:
     def __init__(self, inside: Inside) -> None:
         self._inside = inside
 
-    def wait_started(self) -> None:
+    def wait_started(self, within: float | None = None) -> None:
         """Wait until everything that starts by itself has started or failed.
+
+        Args:
+            within: seconds before scaling; as long as a start may take if None.
 
         Raises:
             CheckFailed: something is still starting at the deadline; says what.
@@ -39,7 +42,9 @@ class SystemState:
         command = "case $(systemctl is-system-running) in running|degraded) ;; *) "
         command += "systemctl list-jobs --no-legend --no-pager; false;; esac"
         self._inside.wait_until_succeeds(
-            command, "the system to have started completely", within=BOOT_LIMIT
+            command,
+            "the system to have started completely; still starting",
+            within=BOOT_LIMIT if within is None else within,
         )
 
     def check_no_failed_unit(self) -> None:

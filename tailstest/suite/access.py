@@ -60,8 +60,8 @@ class MachineAccess:
         """
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            listener.bind(str(self.run.socket))
-            self.run.socket.chmod(0o600)
+            listener.bind(str(self.run.address))
+            self.run.address.chmod(0o600)
             listener.listen(_LINE)
             listener.settimeout(_LOOK)
             # Last: who finds the note finds somebody who answers.
@@ -70,7 +70,7 @@ class MachineAccess:
             listener.close()
             self.run.remove()
             raise InfrastructureError(
-                f"cannot listen for other terminals at {self.run.socket}: {error.strerror}"
+                f"cannot listen for other terminals at {self.run.address}: {error.strerror}"
             ) from error
         self._listener = listener
         self._thread = threading.Thread(

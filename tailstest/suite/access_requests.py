@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -230,7 +231,9 @@ def _show_console(
 ) -> dict[str, Any]:
     lines = int(request.number("lines", MAX_LINES))
     end = session.machine.serial.text()[-CONSOLE_LIMIT:].rstrip()
-    wire.send_bytes("bytes", "\n".join(end.split("\n")[-lines:]).encode("utf-8", "replace"))
+    # Boot loaders end a line with both, in either order.
+    found = re.split(r"\r*\n\r*", end)[-lines:]
+    wire.send_bytes("bytes", "\n".join(found).encode("utf-8", "replace"))
     return {"file": str(session.machine.serial.path)}
 
 

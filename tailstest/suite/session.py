@@ -143,6 +143,7 @@ class Session:
                 lambda: machine.guest,
                 deadline_scale=machine.deadline_scale,
                 default_deadline=machine.default_deadline,
+                events=self._events,
             )
         return self._inside
 

@@ -33,7 +33,8 @@ _CLOCK_TOLERANCE = 2.0
 #: Characters of a field that are shown.
 _SHOWN = 300
 
-_HINT = (
+#: What to do when there is no such run.
+NO_RUN = (
     "start one that waits: `tailstest run --keep` holds the last machine, "
     "`tailstest run --interactive` stops at a failed step"
 )
@@ -83,15 +84,15 @@ class WaitingRun:
             started=psutil.Process().create_time(),
             note=waiting_folder() / name,
         )
-        if len(os.fsencode(run.socket)) > MAX_ADDRESS:
+        if len(os.fsencode(run.address)) > MAX_ADDRESS:
             raise UsageError(
-                f"the path {run.socket} is too long for a socket",
+                f"the path {run.address} is too long for a socket",
                 hint="set XDG_RUNTIME_DIR to a folder of your own with a short path",
             )
         return run
 
     @property
-    def socket(self) -> Path:
+    def address(self) -> Path:
         """Where to ask the run for something."""
         return self.note.with_suffix(".sock")
 
@@ -121,7 +122,7 @@ class WaitingRun:
         """
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            connection.connect(str(self.socket))
+            connection.connect(str(self.address))
         except OSError:
             connection.close()
             raise
@@ -179,7 +180,7 @@ def choose_run(wanted: str | None) -> WaitingRun:
     if len(fitting) == 1:
         return fitting[0]
     if not runs:
-        raise UsageError("no run waits with a machine to look at", hint=_HINT)
+        raise UsageError("no run waits with a machine to look at", hint=NO_RUN)
     listed = "".join(f"\n  {run.describe()}" for run in fitting or runs)
     if not fitting:
         shown = printable(shortened(wanted or "", _SHOWN))

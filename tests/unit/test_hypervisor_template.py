@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -96,6 +97,28 @@ def test_a_restricted_network_never_becomes_an_open_one() -> None:
     assert "<interface" not in restricted
     assert "<interface" in values(network="user", network_restricted=False).render()
     assert "netdev" not in values(network="none").render()
+
+
+def test_the_port_of_qemu_s_agent_is_kept_from_libvirt_which_would_take_its_socket() -> None:
+    ports = {"org.example.agent": Path("/a"), "org.qemu.guest_agent.0": Path("/b,c")}
+    domain = rendered(channels=ports)
+    assert [each.get("name") for each in domain.iterfind("./devices/channel/target")] == [
+        "org.example.agent"
+    ]
+    space = "{http://libvirt.org/schemas/domain/qemu/1.0}"
+    given = [each.get("value") or "" for each in domain.iter(f"{space}arg")]
+    assert "socket,id=qemu-agent,path=/b,,c,server=on,wait=off" in given
+    (device,) = [json.loads(each) for each in given if each.startswith("{")]
+    assert device["name"] == "org.qemu.guest_agent.0"
+    assert "commandline" not in values(channels={"org.example.agent": Path("/a")}).render()
+
+
+def test_the_serial_port_writes_its_log_with_and_without_a_socket() -> None:
+    for socket, kind in ((None, "file"), (Path("/serial"), "unix")):
+        serial = rendered(serial_socket=socket).find("./devices/serial")
+        assert serial is not None
+        assert serial.get("type") == kind
+        assert "/serial.log" in ElementTree.tostring(serial, encoding="unicode")
 
 
 def test_all_values_that_the_template_documents_exist_and_the_other_way_round() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
+from tailstest.core.events import Events
 from tailstest.core.paths import bundled
 from tailstest.guest.errors import GuestPathMissing
 from tailstest.guest.results import Completed
@@ -42,7 +43,7 @@ class Channel:
 
 def inside(*answers, files=None):
     channel = Channel(answers, files)
-    return Inside(lambda: channel, deadline_scale=1.0, default_deadline=0.3)
+    return Inside(lambda: channel, deadline_scale=1.0, default_deadline=0.3, events=Events())
 
 
 def system(*answers):
@@ -117,7 +118,7 @@ def test_a_failed_unit_is_told_with_its_journal():
 
 def test_a_service_that_hangs_is_named(monkeypatch):
     monkeypatch.setattr("tailstest.machine.system_state.BOOT_LIMIT", 0.2)
-    with pytest.raises(CheckFailed, match=r"(?s)started completely.*demo-hangs\.service"):
+    with pytest.raises(CheckFailed, match=r"(?s)still starting.*demo-hangs\.service"):
         system(("is-system-running", 1, "7 demo-hangs.service start running")).wait_started()
 
 
@@ -192,6 +193,81 @@ def test_through_a_serial_shell_the_agent_is_installed_once_for_each_start(tmp_p
     done.clear()
     _ = port.channel
     assert done == once  # a failed attempt does not count
+    port.close()
+
+
+def test_through_qemu_s_agent_it_is_installed_once_for_each_start(tmp_path, monkeypatch):
+    done = []
+
+    class Agent:
+        def __init__(self, _connect, **_options):
+            pass
+
+        def wait_ready(self, _deadline):
+            done.append("waited")
+
+        def close(self):
+            done.append("closed")
+
+    monkeypatch.setattr("tailstest.machine.guest_port.QemuAgent", Agent)
+    monkeypatch.setattr(
+        "tailstest.machine.guest_port.install_through_qemu_agent",
+        lambda _agent, file, *, port: done.append((file.name, port)),
+    )
+    definition = MachineDefinition(channel="qemu-agent")
+    port = GuestPort(definition, tmp_path, deadline_scale=1.0, check=lambda: None)
+    assert port.serial_socket is None
+    assert port.sockets == {
+        "org.tailstest.agent.0": tmp_path / "agent",
+        "org.qemu.guest_agent.0": tmp_path / "qemu-agent",
+    }
+    once = ["waited", ("tailstest_agent.py", "org.tailstest.agent.0"), "closed"]
+    assert port.channel is port.channel
+    assert done == once
+    port.forget()
+    _ = port.channel
+    assert done == once * 2
+    port.close()
+
+
+def test_behind_a_login_prompt_it_is_installed_by_the_user_of_the_profile(tmp_path, monkeypatch):
+    done, refuse = [], [True]
+
+    class Shell:
+        def __init__(self, _connect, **_options):
+            pass
+
+        def wait_ready(self, _deadline):
+            done.append("waited")
+
+        def close(self):
+            pass
+
+    def install(_shell, _file, *, port):
+        if refuse:
+            raise InfrastructureError("no room")
+        done.append(port)
+
+    monkeypatch.setattr("tailstest.machine.guest_port.SerialShell", Shell)
+    monkeypatch.setattr("tailstest.machine.guest_port.install_agent", install)
+    monkeypatch.setattr(
+        "tailstest.machine.guest_port.log_in",
+        lambda _shell, user, password, *, deadline: done.append((user, password)),
+    )
+    definition = MachineDefinition(channel="serial-login", login_password="live")
+    assert "live" not in repr(definition)
+    port = GuestPort(definition, tmp_path, deadline_scale=1.0, check=lambda: None)
+    assert port.serial_socket == tmp_path / "serial"
+    with pytest.raises(InfrastructureError):
+        _ = port.channel
+    refuse.clear()
+    _ = port.channel
+    # The first attempt had logged in already.
+    assert done == [("root", "live"), "waited", "org.tailstest.agent.0"]
+    done.clear()
+    port.forget()
+    _ = port.channel
+    assert done == [("root", "live"), "org.tailstest.agent.0"]
     port.close()
 
 

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 
 class Language(NamedTuple):
+    """A language: its own name, the locale, and the words of the welcome screen."""
+
     name: str
     locale: str
     words: dict
