@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import socket
 from collections.abc import Callable, Sequence
@@ -10,9 +9,7 @@ from collections.abc import Callable, Sequence
 from tailstest.core.deadline import Deadline, Watch, pause, poll
 from tailstest.core.text import printable
 from tailstest.guest.errors import GuestUnreachable
-
-#: Seconds between two looks at the port: a request and its answer take a few of them.
-LOOK_INTERVAL = 0.02
+from tailstest.guest.port_socket import LOOK_INTERVAL, PortSocket
 
 #: Bytes of what came that are kept for searching; a longer answer is never asked for.
 KEPT = 256 * 1024
@@ -25,14 +22,11 @@ FIFO = 16
 FIFO_PAUSE = 0.002
 
 
-class SerialLine:
-    """The serial port of one guest, as a stream socket of the host; for one thread.
+class SerialLine(PortSocket):
+    """The serial port of one guest; for one thread. See `PortSocket` for the other arguments.
 
     Args:
-        connect: opens the socket; called again after the line was cut. An OSError means that the
-            port is not there yet.
-        scale: how much slower than usual this host is (>= 1); stretches every limit.
-        watches: called in every wait; one that raises ends it (the machine has stopped).
+        connect: opens the socket.
     """
 
     def __init__(
@@ -42,48 +36,14 @@ class SerialLine:
         scale: float = 1.0,
         watches: Sequence[Watch] = (),
     ) -> None:
-        self.scale = scale
-        self.watches = tuple(watches)
-        self._connect = connect
-        self._socket: socket.socket | None = None
-        self._buffer = bytearray()
+        super().__init__(connect, scale=scale, watches=watches)
         self._tail = b""  # the end of all that ever came, to show
         self._secrets: list[str] = []
-
-    def deadline(self, seconds: float) -> Deadline:
-        """Return a deadline `seconds` from now, stretched."""
-        return Deadline.after(seconds, scale=self.scale)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the port was open when it was last used."""
-        return self._socket is not None
 
     @property
     def pending(self) -> bytes:
         """What came and was not taken by `expect` or `discard`; the end of it if it is a lot."""
         return bytes(self._buffer)
-
-    def open(self, deadline: Deadline) -> None:
-        """Open the port if it is not; wait until that is possible.
-
-        Raises:
-            GuestUnreachable: it could not be opened before the deadline.
-        """
-        if poll(self._try_to_open, deadline, interval=0.1, watches=self.watches) is None:
-            raise GuestUnreachable(
-                f"the guest's serial port cannot be opened, in {deadline.seconds:.0f} seconds",
-                hint="Is the machine running, and does it have a serial port?",
-            )
-
-    def _try_to_open(self) -> bool | None:
-        if self._socket is None:
-            try:
-                self._socket = self._connect()
-            except OSError:
-                return None
-            self._socket.setblocking(False)
-        return True
 
     def send(self, data: bytes, deadline: Deadline, *, gently: bool = False) -> None:
         """Send bytes; what the port does not take before the deadline is dropped.
@@ -102,13 +62,10 @@ class SerialLine:
             nonlocal rest
             while rest:
                 self.read()  # a port whose output nobody takes may stop taking input
-                slice_ = rest[:FIFO] if gently else rest
-                try:
-                    rest = rest[self._opened().send(slice_, socket.MSG_NOSIGNAL) :]
-                except BlockingIOError:
+                taken = self._send_some(rest[:FIFO] if gently else rest)
+                if taken is None:
                     return None
-                except OSError:
-                    raise self._lost() from None
+                rest = rest[taken:]
                 if gently:
                     pause(FIFO_PAUSE)
             return True
@@ -121,14 +78,9 @@ class SerialLine:
         Raises:
             GuestUnreachable: the port was closed.
         """
-        try:
-            data = self._opened().recv(KEPT)
-        except BlockingIOError:
+        data = self._receive_some(KEPT)
+        if data is None:
             return False
-        except OSError:
-            raise self._lost() from None
-        if not data:
-            raise self._lost()
         self._buffer += data
         del self._buffer[:-KEPT]
         self._tail = (self._tail + data)[-4 * SHOWN :]
@@ -175,20 +127,15 @@ class SerialLine:
         seen = self.seen()
         return f"what was seen on the serial port: {seen}" if seen else "nothing came from it"
 
-    def close(self) -> None:
-        """Close the port; it is opened again when somebody waits for it."""
-        port, self._socket = self._socket, None
-        if port is not None:
-            with contextlib.suppress(OSError):
-                port.close()
+    def never_opened(self, seconds: float) -> GuestUnreachable:
+        """Return the error for a port that could not be opened within some seconds."""
+        return GuestUnreachable(
+            f"the guest's serial port cannot be opened, in {seconds:.0f} seconds",
+            hint="Is the machine running, and does it have a serial port?",
+        )
 
-    def _opened(self) -> socket.socket:
-        if self._socket is None:
-            raise self._lost()
-        return self._socket
-
-    def _lost(self) -> GuestUnreachable:
-        self.close()
+    def was_closed(self) -> GuestUnreachable:
+        """Return the error for a port that was closed at the other end."""
         return GuestUnreachable(
             f"the guest's serial port was closed; {self.describe_seen()}",
             hint="The machine was stopped or crashed; look at the last picture.",

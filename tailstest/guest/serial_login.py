@@ -10,7 +10,8 @@ from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import SetupError
 from tailstest.core.text import printable
 from tailstest.guest.errors import GuestUnreachable, GuestUsageError
-from tailstest.guest.serial_line import LOOK_INTERVAL, SerialLine
+from tailstest.guest.port_socket import LOOK_INTERVAL
+from tailstest.guest.serial_line import SerialLine
 from tailstest.guest.serial_shell import READY_WITHIN, SerialShell
 
 T = TypeVar("T")

@@ -53,6 +53,7 @@ HELLO, REQUEST, DATA, END, KILL = 1, 2, 3, 4, 5
 HELLO_ANSWER, STARTED, RESULT, ERROR, STDOUT, STDERR, CONTENT, CREDIT = range(16, 24)
 
 CHUNK = 32_768  # bytes that one pipe or file may send in one turn
+PORT_READS = 16  # reads of the port in one turn
 OUT_LIMIT = 1 << 20  # queued bytes above which pipes and files are not read any more
 WINDOW = 256 * 1024  # bytes that the host may send to one request before it gets credit
 MAX_JOBS = 64
@@ -967,17 +968,25 @@ class Agent:
             self._write_port()
 
     def _read_port(self) -> None:
-        try:
-            data = os.read(self.port.reading, 2 * CHUNK)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._lost(error)
-            return
-        if not data:
-            self._lost(None)
-            return
-        for kind, epoch, request, payload in self._reader.feed(data):
+        # A virtio port gives one page in each read, however much is waiting.
+        parts: list[bytes] = []
+        while len(parts) < PORT_READS:
+            try:
+                data = os.read(self.port.reading, 2 * CHUNK)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if parts:
+                    break  # what came before counts; the loss will be seen again
+                self._lost(error)
+                return
+            if not data:
+                if parts:
+                    break
+                self._lost(None)
+                return
+            parts.append(data)
+        for kind, epoch, request, payload in self._reader.feed(b"".join(parts)):
             self._take(kind, epoch, request, payload)
 
     def _lost(self, error: OSError | None) -> None:

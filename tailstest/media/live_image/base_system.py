@@ -68,9 +68,12 @@ def build_base(
         '--customize-hook=rm -rf "$1"/boot/* "$1"/vmlinuz* "$1"/initrd.img* "$1"/tmp/*',
     ]
 
+    told: list[str] = []
+
     def report(line: str) -> None:
         for beginning, stage in _STAGES.items():
-            if line.startswith(beginning):
+            if line.startswith(beginning) and stage not in told:
+                told.append(stage)
                 say(stage)
 
     run_tool(
