@@ -27,6 +27,9 @@ ANSWER_WITHIN = 20.0
 #: Seconds in which a line that was greeted before must answer; else it is greeted anew.
 STILL_THERE_WITHIN = 5.0
 
+#: Seconds, before stretching, after which a socket on which no greeting is answered is opened anew.
+REOPEN_AFTER = 15.0
+
 
 @dataclass(frozen=True)
 class Call:
@@ -87,16 +90,25 @@ class Line:
             connection = self._opened()
             try:
                 if connection is not None:
-                    self._info = connection.greet(deadline, self.watches)
+                    soon = min(REOPEN_AFTER * self.scale, deadline.remaining)
+                    self._info = connection.greet(Deadline.after(soon), self.watches)
                     self._generation += 1
                     return self._info
                 for watch in self.watches:
                     watch()
             except GuestProtocolError:
                 raise
-            except GuestUnreachable:
-                if deadline.expired or connection is None or not connection.lost:
+            except GuestUnreachable as error:
+                if deadline.expired and connection is not None and not connection.lost:
+                    raise GuestUnreachable(
+                        f"the agent in the guest did not answer in {deadline.seconds:.0f} seconds",
+                        hint=error.hint,
+                    ) from None
+                if deadline.expired or connection is None:
                     raise
+                # What was sent before there was an agent may be lost for good on this socket.
+                connection.close()
+                self._connection = None
             if deadline.expired:
                 raise GuestUnreachable(
                     f"the port of the guest's agent cannot be opened, in {deadline.seconds:.0f} "

@@ -116,6 +116,47 @@ def result(**values: object) -> Reply:
     return (Kind.RESULT, as_json({**RAN, **values}))
 
 
+def test_c41_a_socket_that_swallows_greetings_is_opened_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(line, "REOPEN_AFTER", 0.3)
+    swallowing, nobody = socket.socketpair()
+    liar = Liar(lambda _body: [])
+    sockets = [swallowing, liar.host]
+    opened = []
+
+    def connect() -> socket.socket:
+        opened.append(sockets[len(opened)])
+        return opened[-1]
+
+    client = AgentClient(connect)
+    try:
+        assert client.wait_ready(Deadline.after(30)).version == 1
+        assert opened == sockets
+    finally:
+        client.close()
+        liar.close()
+        nobody.close()
+
+
+def test_c41_nobody_who_answers_is_one_error_with_the_whole_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(line, "REOPEN_AFTER", 0.2)
+    pairs = [socket.socketpair() for _ in range(40)]
+    left = iter(pairs)
+    client = AgentClient(lambda: next(left)[0])
+    try:
+        with pytest.raises(GuestUnreachable, match="did not answer in 1 seconds") as caught:
+            client.wait_ready(Deadline.after(1.0))
+        assert "Look at the screen" in str(caught.value)
+    finally:
+        client.close()
+        for pair in pairs:
+            for one in pair:
+                one.close()
+
+
 def test_the_liar_can_be_honest(lying: Callable[..., AgentClient]) -> None:
     done = lying(STARTED, (Kind.STDOUT, b"hi"), result()).run("x")
     assert (done.out, done.ok) == ("hi", True)
