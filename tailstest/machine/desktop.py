@@ -72,6 +72,7 @@ class Desktop:
 
         Raises:
             CheckFailed: no way found it; lists what each one saw instead.
+            UsageError: several things of this name are there; lists them.
         """
         if list(self._ways) == ["text"]:
             self._tester.click_text(name, button=button, count=count)
@@ -231,7 +232,7 @@ class Desktop:
             nodes = self._tree.find_all(Query(name=name))
             usable = [node for node in nodes if node.sensitive and node.place]
             if usable:
-                return _middle(min(usable, key=_rank))
+                return _middle(_likeliest(name, usable))
         return None
 
     def _in_pictures(self, name: str) -> Point | None:
@@ -278,6 +279,23 @@ def _has_session(tree: AccessibilityTree) -> bool | None:
 
 def _query(role: str, name: str) -> Query:
     return Query(role=role, name=name)
+
+
+def _likeliest(name: str, nodes: Sequence[Node]) -> Node:
+    """Return the node that a person would click.
+
+    Raises:
+        UsageError: several are just as likely, at different places; lists them.
+    """
+    best = min(map(_rank, nodes))
+    likely = {node.place: node for node in nodes if _rank(node) == best}
+    if len(likely) > 1:
+        places = ", ".join(f"a {node.role} at {place}" for place, node in likely.items())
+        raise UsageError(
+            f"“{name}” is on the desktop {len(likely)} times: {places}",
+            hint="close what is not meant, or name it by something that only it has",
+        )
+    return next(iter(likely.values()))
 
 
 def _rank(node: Node) -> int:

@@ -99,6 +99,17 @@ def test_a_button_is_clicked_rather_than_a_label_of_the_same_name():
     assert clicked == [Point(9, 9)]
 
 
+def test_c45_two_of_the_same_name_are_told_apart_by_the_author_not_by_chance():
+    twins = node("push button", "Close", (0, 0, 4, 4)), node("push button", "Close", (90, 0, 4, 4))
+    one, clicked, _notes = desktop(Tree(*twins))
+    with pytest.raises(UsageError, match=r"2 times: a push button at .*90"):
+        one.click("Close")
+    assert clicked == []
+    one, clicked, _notes = desktop(Tree(twins[0], node("push button", "Close", sensitive=False)))
+    one.click("Close")
+    assert clicked == [Point(2, 2)]
+
+
 def test_what_is_greyed_out_or_nowhere_is_not_clicked():
     for tree in (
         Tree(node("push button", "Start", sensitive=False)),
