@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -33,6 +35,9 @@ COMMANDS = {
 #: Exit status when something other than the test or the product went wrong.
 INFRASTRUCTURE = 3
 
+#: Exit status when nobody reads the output any more, as of a shell; never that of success.
+UNREAD = 128 + signal.SIGPIPE
+
 
 class Commands(click.Group):
     """The group of all commands, each loaded on first use."""
@@ -48,6 +53,18 @@ class Commands(click.Group):
         module = import_module(f"tailstest.cli.{COMMANDS[cmd_name]}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; end quietly when the reader of what it prints (`| head`) has left.
+
+        Click would end the program itself, in a way that looks like a mistake of ours.
+        """
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # What was said last cannot be flushed, and there is nobody to tell.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return UNREAD
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,15 +96,11 @@ def _status() -> int:
     except TailstestError as error:
         click.echo(f"tailstest: {error}", err=True)
         return error.exit_status
-    except BrokenPipeError:
-        return _unread()
     except OSError as error:
         click.echo(f"tailstest: {error.filename or 'the host'}: {error.strerror}", err=True)
         return INFRASTRUCTURE
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the last resort: a mistake of ours or
+    except (Exception, SystemExit):  # noqa: BLE001 - the last resort: a mistake of ours or
         # of a suite's file that ends the interpreter (`sys.exit()`, status 0, is no success)
-        if isinstance(error.__context__, BrokenPipeError):  # click ends with sys.exit(1) then
-            return _unread()
         file = state_folder() / "last-crash.txt"
         file.write_text(traceback.format_exc(), encoding="utf-8")
         click.echo(
@@ -97,9 +110,3 @@ def _status() -> int:
         )
         return INFRASTRUCTURE
     return status if isinstance(status, int) else 0
-
-
-def _unread() -> int:
-    """Say nothing more: the reader of what we print (`| head`) has left."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,6 @@ from tailstest.suite.waiting_runs import NO_RUN, choose_run, waiting_runs
 
 #: Exit status of `vm exec` when the command was killed at its time limit, as of timeout(1).
 TIMED_OUT = 124
-
-#: Exit status of `vm exec` when nobody reads the output any more, as of a shell.
-UNREAD = 128 + signal.SIGPIPE
 
 #: How a path inside the machine begins.
 INSIDE = "vm:"
@@ -80,12 +76,7 @@ def execute(
             streams[kind].write(data)
             streams[kind].flush()
 
-    try:
-        done = ask(choose_run(run), asked, take, stdin=given_stdin())
-    except BrokenPipeError:
-        # The reader of the output (`| head`) has left; what was said last cannot be flushed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return UNREAD
+    done = ask(choose_run(run), asked, take, stdin=given_stdin())
     if done.get("timed_out"):
         warn(f"the command was killed at its time limit of {timeout:g} s")
         return TIMED_OUT

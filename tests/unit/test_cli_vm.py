@@ -219,6 +219,13 @@ def test_output_arrives_as_it_is_written_and_input_may_stay_open(access):
         assert process.stderr.read() == b""
 
 
+def test_a_reader_that_leaves_ends_any_command_quietly_and_is_no_success():
+    with tailstest("steps") as process:
+        process.stdout.close()
+        assert process.wait(60) == 141
+        assert process.stderr.read() == b""
+
+
 def test_a_reader_that_leaves_ends_the_command_quietly(access):
     with tailstest("vm", "exec", "--", "yes", stdin=subprocess.DEVNULL) as process:
         assert process.stdout.readline() == b"y\n"
