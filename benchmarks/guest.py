@@ -12,23 +12,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.bench import opened_bench
 from tailstest.core.deadline import Deadline
-from tailstest.core.events import Events
-from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.paths import bundled, cache_folder
 from tailstest.core.settings import Settings
 from tailstest.guest.accessibility.query import Query
 from tailstest.guest.accessibility.tree import AccessibilityTree
 from tailstest.guest.agent import AGENT_FILE
-from tailstest.hypervisor.connection import Hypervisor
-from tailstest.hypervisor.host_report import examine_host
-from tailstest.machine.bench import Bench
 from tailstest.machine.machine import Machine
 from tailstest.machine.profile import live_builder, load_profiles
 from tailstest.media.dvd import Dvd
 from tailstest.media.live_image.builder import LiveImageBuilder
 from tailstest.media.live_image.recipe import load_recipe
-from tailstest.screen.library import ReferenceLibrary
 
 RECIPE = bundled("images") / "demo" / "recipe"
 MEGABYTES = 100
@@ -123,18 +118,7 @@ def main() -> int:
     rows: dict[str, float] = {}
     building(rows)
     settings = Settings(default_deadline=120)
-    with (
-        tempfile.TemporaryDirectory(prefix="tailstest-guest-") as folder,
-        Hypervisor.open(settings, Path(folder)) as hypervisor,
-    ):
-        bench = Bench(
-            hypervisor=hypervisor,
-            host=examine_host(settings),
-            settings=settings,
-            events=Events(),
-            evidence=EvidenceFolder(Path(folder)),
-            library=ReferenceLibrary([]),
-        )
+    with opened_bench(settings) as bench:
         profile = load_profiles([bundled("images")])["demo"]
         image = Dvd(profile.image_path()).disk()
         machine = Machine("guest", profile.definition(), image, bench)

@@ -5,25 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 import time
 from difflib import SequenceMatcher
 from pathlib import Path
 
+from benchmarks.bench import opened_bench
 from tailstest.core.deadline import Deadline, poll
-from tailstest.core.events import Events
-from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.paths import bundled
 from tailstest.core.settings import Settings
-from tailstest.hypervisor.connection import Hypervisor
-from tailstest.hypervisor.host_report import examine_host
 from tailstest.input.pace import Pace
 from tailstest.input.typing_check import compare_typed
 from tailstest.machine.bench import Bench
 from tailstest.machine.machine import Machine
 from tailstest.machine.profile import find_image, load_profiles
 from tailstest.media.dvd import Dvd
-from tailstest.screen.library import ReferenceLibrary
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+:,/=%@"
 LINES = [(LETTERS[n:] + LETTERS[:n])[:50] for n in range(20)]
@@ -78,18 +73,7 @@ def main() -> int:
     options = parser.parse_args()
     settings = Settings(default_deadline=60)
     rows = []
-    with (
-        tempfile.TemporaryDirectory(prefix="tailstest-typing-") as folder,
-        Hypervisor.open(settings, Path(folder)) as hypervisor,
-    ):
-        bench = Bench(
-            hypervisor=hypervisor,
-            host=examine_host(settings),
-            settings=settings,
-            events=Events(),
-            evidence=EvidenceFolder(Path(folder)),
-            library=ReferenceLibrary([]),
-        )
+    with opened_bench(settings) as bench:
         machine = rescue_shell(bench)
         for hold, gap in PACES:
             lost, extra, seconds = typed(machine, Pace.from_milliseconds(hold, gap))

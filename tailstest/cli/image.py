@@ -10,8 +10,7 @@ from pathlib import Path
 import click
 
 from tailstest.core.errors import TailstestError, UsageError
-from tailstest.core.paths import bundled
-from tailstest.machine.profile import Profile, find_image, live_builder, load_profiles
+from tailstest.machine.profile import find_image, live_builder, profiles_here
 from tailstest.media.boot_report import inspect_image
 
 
@@ -23,7 +22,7 @@ def command() -> None:
 @command.command("list")
 def list_images() -> None:
     """List the profiles: names that stand for an image."""
-    for name, profile in _profiles().items():
+    for name, profile in profiles_here().items():
         try:
             built = "built when it is needed"
             place = built if profile.image.recipe else str(profile.image_path())
@@ -37,7 +36,7 @@ def list_images() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show_image(image: str, as_json: bool) -> None:
     """Show what IMAGE (a file or a name) can boot from, without starting it."""
-    path, _profile = find_image(image, _profiles(), Path.cwd())
+    path, _profile = find_image(image, profiles_here(), Path.cwd())
     report = inspect_image(path)
     click.echo(json.dumps(report.to_json(), indent=2) if as_json else report.to_text())
 
@@ -65,7 +64,7 @@ def build_image(name: str, variant: str, recipe: Path | None, output: Path | Non
 
 
 def _recipe_of(name: str) -> Path:
-    profiles = _profiles()
+    profiles = profiles_here()
     with_recipe = {each: profile for each, profile in profiles.items() if profile.image.recipe}
     if name not in with_recipe:
         known = ", ".join(with_recipe)
@@ -84,8 +83,3 @@ def _copied(image: Path, output: Path) -> Path:
         part.unlink(missing_ok=True)
         raise UsageError(f"cannot write {output}: {error.strerror}") from error
     return output
-
-
-def _profiles() -> dict[str, Profile]:
-    own = Path("images")
-    return load_profiles([bundled("images"), *([own] if own.is_dir() else [])])

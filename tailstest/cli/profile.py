@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from tailstest.core.errors import TailstestError, UsageError
-from tailstest.core.paths import bundled
-from tailstest.machine.profile import FILE_NAME, load_profile, load_profiles
+from tailstest.machine.profile import FILE_NAME, load_profile, profiles_here
 
 
 @click.group("profile")
@@ -21,8 +20,7 @@ def command() -> None:
 @click.argument("name")
 def show(name: str) -> None:
     """Print the profile NAME as JSON, with all defaults, and the machine that it gives."""
-    own = Path("images")
-    profiles = load_profiles([bundled("images"), *([own] if own.is_dir() else [])])
+    profiles = profiles_here()
     if name not in profiles:
         raise UsageError(
             f'there is no profile "{name}"; there are: {", ".join(profiles)}',

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tailstest.core.errors import SetupError, UsageError
+from tailstest.core.paths import bundled
 from tailstest.core.settings import Strict, read_toml, validated
 from tailstest.guest.agent import AGENT_FILE
 from tailstest.machine.definition import MachineDefinition
@@ -144,6 +145,12 @@ def load_profiles(folders: Sequence[Path]) -> dict[str, Profile]:
             profile = load_profile(file)
             profiles[profile.name] = profile
     return profiles
+
+
+def profiles_here() -> dict[str, Profile]:
+    """Read the bundled profiles and those of the suite in the present folder."""
+    own = Path("images")
+    return load_profiles([bundled("images"), *([own] if own.is_dir() else [])])
 
 
 def find_image(

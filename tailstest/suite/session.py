@@ -74,6 +74,7 @@ class Session:
         self.profiles = load_profiles(images)
         self._layout = settings.keyboard_layout
         self._image: tuple[Path, Profile | None] | None = None
+        self._built: dict[str, tuple[Path, Profile]] = {}
         self._changes: dict[str, Any] = {}
         self._machine: Machine | None = None
         self._inside: Inside | None = None
@@ -183,7 +184,7 @@ class Session:
                 "this scenario needs an image under test, and none was given",
                 hint="run it with: tailstest run --image FILE_OR_NAME",
             )
-        self._image = find_image(wanted or self._under_test or "", self.profiles, self.suite)
+        self._image = self._find_image(wanted or self._under_test or "")
 
     def define(self, **changes: Any) -> None:
         """Change parts of the machine that will be started; see `MachineDefinition`.
@@ -311,13 +312,25 @@ class Session:
         """
         facts = self._host.describe()
         if self._under_test is not None:
-            path, profile = find_image(self._under_test, self.profiles, self.suite)
+            path, profile = self._find_image(self._under_test)
             facts["image"] = {
                 "name": profile.name if profile else path.name,
                 "path": str(path),
                 "sha256": digest_of(path),
             }
         return facts
+
+    def _find_image(self, wanted: str) -> tuple[Path, Profile | None]:
+        """Return an image; one that is built here is asked for once in a run.
+
+        Each time would ask the mirrors for newer packages, and could change the image in between.
+        """
+        if wanted not in self._built:
+            path, profile = find_image(wanted, self.profiles, self.suite)
+            if profile is None or not profile.image.recipe:
+                return path, profile
+            self._built[wanted] = path, profile
+        return self._built[wanted]
 
     def reload_references(self) -> None:
         """Read the reference images again, for interactive mode."""
