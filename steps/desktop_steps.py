@@ -15,6 +15,12 @@ def window_is_closed(context, title):
     context.test.desktop.wait_window_gone(title)
 
 
+@then('the window "{title}" has the keyboard')
+def window_has_keyboard(context, title):
+    """Wait until a window with this title, or this as a part of it, gets what is typed."""
+    context.test.desktop.wait_window_active(title)
+
+
 @then('there is the {role:Role} "{name}"')
 def there_is(context, role, name):
     """Wait until something of a kind ("button", "entry", "menu item", ...) and name is there."""

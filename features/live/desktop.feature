@@ -12,7 +12,7 @@ Feature: The desktop
   Scenario Outline: <application> starts, shows its window, and closes
     When I click "Applications"
     And I click the menu item "<application>"
-    Then the window "<title>" is open
+    Then the window "<title>" has the keyboard
     And a process "<process>" runs
     When I press "Alt+F4"
     Then the window "<title>" is closed
@@ -27,13 +27,14 @@ Feature: The desktop
   Scenario: What is typed in the editor is saved, and can be read back
     When I click "Applications"
     And I click the menu item "Mousepad"
-    Then the window "Mousepad" is open
+    Then the window "Mousepad" has the keyboard
     When I type "Dear diary, 6 > 5 & so on!"
     Then the text in the application "mousepad" reads "Dear diary, 6 > 5 & so on!"
     When I press "Ctrl+S"
-    Then the window "Save As" is open
+    Then the window "Save As" has the keyboard
     When I press "Ctrl+A"
-    And I enter "/home/live/diary"
+    And I type "/home/live/diary"
+    And I click the button "Save"
     Then the window "Save As" is closed
     And there is a file "/home/live/diary" inside
     And the file "/home/live/diary" inside has "Dear diary, 6 > 5 & so on!" in it
@@ -41,7 +42,7 @@ Feature: The desktop
   Scenario: What is copied in one window can be pasted in another
     When I click "Applications"
     And I click the menu item "Mousepad"
-    Then the window "Mousepad" is open
+    Then the window "Mousepad" has the keyboard
     When I type "carry me over"
     And I press "Ctrl+A"
     And I press "Ctrl+C"

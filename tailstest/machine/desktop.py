@@ -94,6 +94,17 @@ class Desktop:
         """
         self._wait(self._window(title), "showing")
 
+    def wait_window_active(self, title: str) -> None:
+        """Wait until a window with this title, or a part of it, gets what is typed.
+
+        A window is on the screen before the window manager gives it the keyboard; what is typed
+        in between goes to another window.
+
+        Raises:
+            CheckFailed: there is no such window, or another one has the keyboard; says which.
+        """
+        self._wait(self._window(title), "active")
+
     def wait_window_gone(self, title: str) -> None:
         """Wait until no window has this title, or a part of it."""
         self._wait(self._window(title), "gone")

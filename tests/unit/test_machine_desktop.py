@@ -40,6 +40,7 @@ class Tree:
 
     def wait_for(self, _query, state, _within):
         self.applications()
+        self.waited_for = state
         return None if state == "gone" else self.nodes[0]
 
 
@@ -147,3 +148,12 @@ def test_a_node_whose_place_is_unknown_cannot_be_clicked_by_role():
     with pytest.raises(CheckFailed, match="Wayland"):
         one.click_node("button", "Start")
     assert clicked == []
+
+
+def test_a_window_that_is_to_get_what_is_typed_must_be_the_active_one():
+    tree = Tree(node("dialog", "Save As"))
+    one, _clicked, _notes = desktop(tree)
+    one.wait_window("Save As")
+    assert tree.waited_for == "showing"
+    one.wait_window_active("Save As")
+    assert tree.waited_for == "active"
