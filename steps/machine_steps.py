@@ -2,14 +2,18 @@
 
 from behave import given, then, when
 
+from tailstest.suite.fitting import chooses_image
+
 
 @given('the image "{image}"')
+@chooses_image
 def use_image(context, image):
     """Choose what to boot: a file, or the name of a profile such as "grub-rescue"."""
     context.test.use_image(image)
 
 
 @given("the image under test")
+@chooses_image
 def use_image_under_test(context):
     """Choose the image that was given with `tailstest run --image`."""
     context.test.use_image(None)

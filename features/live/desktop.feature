@@ -6,7 +6,8 @@ Feature: The desktop
     When I start the machine from a DVD
     Then I see "troubleshooting"
     When I press "Enter"
-    And I click "Start"
+    Then the window "Welcome" is open
+    When I click "Start"
     Then the window "Panel" is open
 
   Scenario Outline: <application> starts, shows its window, and closes

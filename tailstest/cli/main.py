@@ -29,6 +29,7 @@ COMMANDS = {
     "host": "host",
     "image": "image",
     "profile": "profile",
+    "checkpoints": "checkpoints",
     "init": "init",
 }
 

@@ -26,6 +26,28 @@ from tailstest.suite.launch import RunOptions, plan_run, run
     is_flag=True,
     help="Hold the machine of the last scenario, or of the first that fails, until Enter.",
 )
+@click.option(
+    "--checkpoints/--no-checkpoints",
+    default=True,
+    help="Let scenarios go on from where others with the same beginning got.",
+)
+@click.option(
+    "--late-patch",
+    multiple=True,
+    metavar="SOURCE=GUESTPATH",
+    help="Put a changed file or folder into the guest at each start, to try a fix. Repeatable.",
+)
+@click.option(
+    "--late-patch-git",
+    metavar="RANGE",
+    help="The same with all files that changed in A..B, or since A in the working tree.",
+)
+@click.option(
+    "--late-patch-tree",
+    multiple=True,
+    metavar="FOLDER=GUESTPATH",
+    help="For --late-patch-git: which folder of a repository stands for which of the guest.",
+)
 def command(
     paths: tuple[str, ...],
     image: str | None,
@@ -36,6 +58,10 @@ def command(
     keep_going: bool,
     interactive: bool,
     keep: bool,
+    checkpoints: bool,
+    late_patch: tuple[str, ...],
+    late_patch_git: str | None,
+    late_patch_tree: tuple[str, ...],
 ) -> int:
     """Run the scenarios in PATHS: files, folders, or FILE:LINE (default: features)."""
     options = RunOptions(
@@ -47,6 +73,10 @@ def command(
         stop=not keep_going,
         interactive=interactive,
         keep=keep,
+        checkpoints=checkpoints,
+        late_patch=late_patch,
+        late_patch_git=late_patch_git,
+        late_patch_trees=late_patch_tree,
         command=["tailstest", *sys.argv[1:]],
     )
     if dry_run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -45,6 +45,8 @@ class Settings(Strict):
     serial_limit: Annotated[int, Field(ge=4096)] = 16 * 1024 * 1024
     #: Bytes of captured text in one test case of the JUnit file (GitLab refuses 30 MB files).
     junit_output_limit: Annotated[int, Field(ge=1024)] = 64 * 1024
+    #: Bytes of checkpoints that are kept for later runs.
+    checkpoints_limit: Annotated[int, Field(ge=0)] = 4 * 1024 * 1024 * 1024
     #: Bytes that must be free where a run is written before it starts.
     free_space_needed: Annotated[int, Field(ge=0)] = 512 * 1024 * 1024
 
@@ -110,9 +112,20 @@ def validated(model: type[M], values: Mapping[str, Any], origin: Any) -> M:
             path = ".".join(str(part) for part in problem["loc"])
             what = problem["msg"]
             if problem["type"] == "extra_forbidden":
-                known = ", ".join(sorted(model.model_fields))
+                known = ", ".join(sorted(_model_at(model, problem["loc"][:-1]).model_fields))
                 what = f"unknown key; the known ones here are: {known}"
             lines.append(
                 f"{origin(str(problem['loc'][0]) if problem['loc'] else '')}: {path}: {what}"
             )
         raise UsageError("\n".join(lines)) from error
+
+
+def _model_at(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
+    """Return the model of a table inside of a table; the last one that is known."""
+    for part in path:
+        field = model.model_fields.get(str(part))
+        if field is None or not isinstance(field.annotation, type):
+            return model
+        if issubclass(field.annotation, BaseModel):
+            model = field.annotation
+    return model

@@ -45,6 +45,8 @@ class Desktop:
         tree: of whoever has a session; None if the image has no desktop that is known.
         ways: how to find a name, in this order.
         machine: whose desktop it is.
+        events: told which way found what.
+        start_limit: seconds until somebody has a session, before scaling.
     """
 
     def __init__(
@@ -54,8 +56,10 @@ class Desktop:
         *,
         machine: Machine,
         events: Events,
+        start_limit: float = BOOT_LIMIT,
     ) -> None:
         self._the_tree = tree
+        self._start_limit = start_limit
         self._ways = ways
         self._screen = machine.screen
         self._keyboard = machine.keyboard
@@ -209,7 +213,7 @@ class Desktop:
     def _wait(self, query: Query, state: str) -> Node:
         # The system may still be starting; afterwards there is a session to look into.
         tree = self._tree
-        deadline = Deadline.after(BOOT_LIMIT, scale=self._scale)
+        deadline = Deadline.after(self._start_limit, scale=self._scale)
         poll(lambda: _has_session(tree), deadline, interval=0.3, watches=self._screen.watches)
         node = tree.wait_for(query, state, self._default)
         return node if node is not None else _NOTHING

@@ -57,6 +57,8 @@ class GuestPort:
         self._check = check
         self._channel: AgentClient | None = None
         self._installed = threading.Event()
+        #: Seconds, before scaling, until somebody answers after a start.
+        self.boot_limit = SHELL_LIMIT
 
     @property
     def serial_socket(self) -> Path | None:
@@ -100,13 +102,29 @@ class GuestPort:
             )
         return self._channel
 
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody has used the channel since the last start."""
+        return self._channel is not None
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether our agent was installed since the system started."""
+        return self._installed.is_set()
+
+    def resume(self, *, is_installed: bool) -> None:
+        """Take up what was known of a saved machine."""
+        if is_installed:
+            self._installed.set()
+            self._is_logged_in = True
+
     def forget(self) -> None:
         """Note that the system starts anew: what was installed in it is gone."""
         self._installed.clear()
         self._is_logged_in = False
 
     def _install(self) -> None:
-        deadline = Deadline.after(SHELL_LIMIT, scale=self._scale)
+        deadline = Deadline.after(self.boot_limit, scale=self._scale)
         if self._kind == "qemu-agent":
             self._install_through_qemu_agent(deadline)
         else:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import CheckFailed, UsageError
 from tailstest.core.events import Events, Noted
 from tailstest.core.text import printable, shortened
+from tailstest.guest.answers import AgentInfo
 from tailstest.guest.channel import GuestChannel
 from tailstest.guest.errors import GuestPathMissing
 from tailstest.guest.results import Completed
@@ -31,6 +33,8 @@ class Inside:
         deadline_scale: factor of the host's slowness on every deadline.
         default_deadline: seconds a wait may take when the caller does not say, before scaling.
         events: told what commands wrote.
+        boot_limit: seconds until somebody answers after a start, before scaling.
+        on_ready: called with the channel and who answers, before anybody uses it.
     """
 
     def __init__(
@@ -40,8 +44,12 @@ class Inside:
         deadline_scale: float,
         default_deadline: float,
         events: Events,
+        boot_limit: float = BOOT_LIMIT,
+        on_ready: Callable[[GuestChannel, AgentInfo], None] = lambda _channel, _info: None,
     ) -> None:
         self._channel = channel
+        self.boot_limit = boot_limit
+        self._on_ready = on_ready
         self._scale = deadline_scale
         self._default = default_deadline
         self._events = events
@@ -57,8 +65,19 @@ class Inside:
             InfrastructureError: nobody answered.
         """
         channel = self._channel()
-        channel.wait_ready(Deadline.after(BOOT_LIMIT, scale=self._scale))
+        info = channel.wait_ready(Deadline.after(self.boot_limit, scale=self._scale))
+        self._on_ready(channel, info)
         return channel
+
+    @property
+    def remembered(self) -> dict[str, str] | None:
+        """What steps remembered; None while the output of a command may still be asked for."""
+        return None if self._last is not None else dict(self._remembered)
+
+    def resume(self, remembered: Mapping[str, str]) -> None:
+        """Take up what was remembered before the machine was saved; set its clock."""
+        self._remembered = dict(remembered)
+        self.channel.set_clock(time.time())
 
     @property
     def last_channel(self) -> GuestChannel:

@@ -67,6 +67,7 @@ class Lifecycle:
         self._restart_expected = False
         self._restarts = Restarts(echo_limit)
         self._watchdog_fired = False
+        self._is_saving = False
         register = self._connection.domainEventRegisterAny
         self._callbacks = [
             register(domain, event, callback, None)
@@ -94,13 +95,13 @@ class Lifecycle:
         with self._lock:
             return self._detail
 
-    def started(self) -> None:
-        """Note that we started the machine."""
+    def started(self, how: str = "started") -> None:
+        """Note that we started the machine, or let a saved one run on."""
         with self._lock:
             self._stopped.clear()
             self._watchdog_fired = False
             self._restarts.take()
-        self._change(MachineState.RUNNING, "started")
+        self._change(MachineState.RUNNING, how)
 
     def switched_off(self) -> None:
         """Note that we cut the power."""
@@ -134,6 +135,17 @@ class Lifecycle:
         finally:
             with self._lock:
                 self._restart_expected = False
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Meanwhile libvirt stops the machine and ends QEMU because it saves its memory."""
+        with self._lock:
+            self._is_saving = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._is_saving = False
 
     def take_restart(self) -> bool:
         """Tell whether the guest restarted the machine since the last call."""
@@ -232,8 +244,12 @@ class Lifecycle:
         self, _connection: Any, _domain: Any, event: int, detail: int, _opaque: Any
     ) -> None:
         virt = self._libvirt
+        with self._lock:
+            is_saving = self._is_saving
         if event == virt.VIR_DOMAIN_EVENT_STOPPED:
             self._on_stopped(detail)
+        elif is_saving:
+            return
         elif event == virt.VIR_DOMAIN_EVENT_SHUTDOWN:
             if detail != virt.VIR_DOMAIN_EVENT_SHUTDOWN_HOST:
                 self._change(MachineState.SHUT_DOWN, "by the guest")
@@ -254,6 +270,8 @@ class Lifecycle:
                 self._change(MachineState.SHUT_DOWN, "by the guest")
             elif detail == virt.VIR_DOMAIN_EVENT_STOPPED_CRASHED:
                 self._change(MachineState.CRASHED, "kernel panic reported by the guest")
+            elif detail == virt.VIR_DOMAIN_EVENT_STOPPED_SAVED:
+                self._change(MachineState.OFF, "saved")
             elif detail != virt.VIR_DOMAIN_EVENT_STOPPED_DESTROYED:
                 self._change(MachineState.GONE, "QEMU ended without being asked to")
             elif not expected:

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from tailstest.core.deadline import Deadline, poll
@@ -25,6 +26,14 @@ from tailstest.machine.media_bay import MediaBay
 from tailstest.machine.monitor_input import MonitorInput
 from tailstest.machine.power import Power
 from tailstest.machine.restarts import ECHO_LIMIT
+from tailstest.machine.saved_machine import (
+    MEMORY,
+    VARIABLES,
+    MachineAtRest,
+    SavedMachine,
+    copy_private,
+    writable_disks,
+)
 from tailstest.machine.serial_log import SerialLog
 from tailstest.machine.tester import Tester
 from tailstest.screen.screen import Screen
@@ -36,19 +45,22 @@ class Machine:
     Args:
         name: for people; unique within the run.
         definition: its parts.
-        disk: the medium it boots from.
+        disk: the medium it boots from; None for a saved machine, which has its own.
         bench: what all machines of the run share.
         viewer: give it a VNC socket, so that a person can watch and help.
+        rest: a saved machine that this one is to be, instead of a new one with `disk`; let it run
+            on with `wake`.
     """
 
     def __init__(
         self,
         name: str,
         definition: MachineDefinition,
-        disk: DiskValues,
+        disk: DiskValues | None,
         bench: Bench,
         *,
         viewer: bool = False,
+        rest: MachineAtRest | None = None,
     ) -> None:
         self.name = name
         self.definition = definition
@@ -62,16 +74,20 @@ class Machine:
         self._port = GuestPort(
             definition, self._folder, deadline_scale=bench.host.deadline_scale, check=self.check
         )
-        self.xml = bench.domain_values(
-            name,
-            definition,
-            disk,
-            folder=self._folder,
-            serial_log=self.serial.path,
-            serial_socket=self._port.serial_socket,
-            viewer_socket=self.viewer_socket,
-            channels=self._port.sockets,
-        ).render()
+        self.xml = (
+            bench.domain_values(
+                name,
+                definition,
+                disk,
+                folder=self._folder,
+                serial_log=self.serial.path,
+                serial_socket=self._port.serial_socket,
+                viewer_socket=self.viewer_socket,
+                channels=self._port.sockets,
+            ).render()
+            if rest is None
+            else self._xml_of(rest)
+        )
         self._domain = self._define()
         self.lifecycle = self._followed()
         self._power = Power(
@@ -136,6 +152,10 @@ class Machine:
         """
         return self._port.channel
 
+    def allow_boot(self, seconds: float) -> None:
+        """Give each start these seconds, before scaling, until somebody inside answers."""
+        self._port.boot_limit = seconds
+
     def power_on(self) -> None:
         """Switch the machine on.
 
@@ -145,6 +165,53 @@ class Machine:
         """
         self._port.forget()
         self._power.on()
+
+    def save(self, folder: Path) -> SavedMachine:
+        """Stop the machine and write all of it into a folder, so that it can run on later.
+
+        Afterwards it is off, and good for nothing but `close`. One that cannot be saved runs on.
+
+        Args:
+            folder: empty; gets the memory, what was written to media, UEFI's variables.
+
+        Raises:
+            CheckFailed, MachineStopped: it does not run.
+            InfrastructureError: no space, or a device that cannot be saved.
+        """
+        self.check_running()
+        has_agent, is_installed = self._port.is_open, self._port.is_installed
+        self._port.close()
+        self._power.save(folder / MEMORY)
+        xml = self._bench.hypervisor.connection.saveImageGetXMLDesc(str(folder / MEMORY), 0)
+        names = {}
+        for number, source in enumerate(writable_disks(xml)):
+            names[source] = f"disk-{number}.qcow2"
+            copy_private(Path(source), folder / names[source])
+        if (self._folder / VARIABLES).exists():
+            copy_private(self._folder / VARIABLES, folder / VARIABLES)
+        return SavedMachine(
+            definition=self.definition,
+            xml=xml,
+            folder=str(self._folder),
+            serial_log=str(self.serial.path),
+            disks=names,
+            serial_text=self.serial.text(),
+            serial_begin=self.serial.begin,
+            failure_texts=self.serial.failure_texts,
+            has_agent=has_agent,
+            is_installed=is_installed,
+        )
+
+    def wake(self, memory: Path) -> None:
+        """Let a machine that was at rest run on.
+
+        Args:
+            memory: the file with its memory.
+
+        Raises:
+            InfrastructureError: the file is damaged, or of another QEMU.
+        """
+        self._power.wake(memory, self.xml)
 
     def power_off(self) -> None:
         """Cut the power, as pulling the plug would; nothing happens when it is off already."""
@@ -251,17 +318,20 @@ class Machine:
             ),
         )
 
-    def close(self) -> None:
+    def close(self, *, keep_serial: bool = True) -> None:
         """Switch the machine off and remove it; keeps its evidence. May be called twice.
 
         Trouble with one part does not keep the others from being ended.
+
+        Args:
+            keep_serial: whether the console is evidence; not if a saved machine goes on with it.
         """
         if self._is_closed:
             return
         self._is_closed = True
         with ExitStack() as parts:  # done from last to first, whatever is raised between
             parts.callback(shutil.rmtree, self._folder, ignore_errors=True)
-            parts.callback(self._keep_serial)
+            parts.callback(self._keep_serial if keep_serial else self.serial.discard)
             parts.callback(self.screen.close)
             parts.callback(self._power.discard)
             parts.callback(self.lifecycle.close)
@@ -274,6 +344,24 @@ class Machine:
             "accelerator": self._bench.host.accelerator,
             "cpu_model": self._bench.host.cpu_model,
         }
+
+    def _xml_of(self, rest: MachineAtRest) -> str:
+        """Take up what a machine at rest had: its media, its variables, its console."""
+        facts, disks = rest.facts, {}
+        for then, name in facts.disks.items():
+            disks[then] = self._bench.evidence.path("disks", self.name, ".qcow2")
+            copy_private(rest.folder / name, disks[then])
+        if (rest.folder / VARIABLES).exists():
+            copy_private(rest.folder / VARIABLES, self._folder / VARIABLES)
+        self.serial.resume(facts.serial_text, facts.serial_begin)
+        self.serial.failure_texts = list(facts.failure_texts)
+        self._port.resume(is_installed=facts.is_installed)
+        return facts.xml_at(
+            folder=self._folder,
+            serial_log=self.serial.path,
+            disks=disks,
+            run=self._bench.hypervisor.run_id,
+        )
 
     def _define(self) -> Any:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tailstest.core.errors import InfrastructureError, UsageError
@@ -65,6 +66,30 @@ class Power:
                 hint="is there enough memory on the host? `tailstest host` shows what is free",
             ) from error
         self._lifecycle.started()
+
+    def save(self, memory: Path) -> None:
+        """Stop the machine and write its memory into a file; if that fails, it runs on.
+
+        Raises:
+            InfrastructureError: no space, or a device that cannot be saved; says which.
+        """
+        with self._lifecycle.saving():
+            self._do("saved", lambda: self._domain.save(str(memory)))
+            self._wait_stopped()
+
+    def wake(self, memory: Path, xml: str) -> None:
+        """Let a machine whose memory was saved run on.
+
+        Raises:
+            InfrastructureError: the file is damaged, or of another QEMU.
+        """
+        try:
+            self._domain.connect().restoreFlags(str(memory), xml, 0)
+        except self._libvirt.libvirtError as error:
+            raise InfrastructureError(
+                f"the saved machine {self._name} cannot run on: {error.get_error_message()}"
+            ) from error
+        self._lifecycle.started("runs on from a checkpoint")
 
     def off(self) -> None:
         """Cut the power; see `Machine.power_off`."""

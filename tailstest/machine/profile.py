@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from tailstest.core.errors import SetupError, UsageError
 from tailstest.core.paths import bundled
 from tailstest.core.settings import Strict, read_toml, validated
 from tailstest.guest.agent import AGENT_FILE
 from tailstest.machine.definition import MachineDefinition
+from tailstest.machine.inside import BOOT_LIMIT
 from tailstest.media.boot_iso import installer_iso
 from tailstest.media.image_file import check_image
 from tailstest.media.live_image.builder import LiveImageBuilder
 from tailstest.media.live_image.recipe import load_recipe
 
 FILE_NAME = "profile.toml"
+
+BootMenu = Literal["none", "grub", "isolinux"]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+#: A language as glibc names it: "de", "pt_BR", "sr@latin".
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?(@[a-z]+)?$")]
+
+#: A tag as it stands in a feature, and why it does not fit.
+Tag = Annotated[str, StringConstraints(pattern=r"^@[^\s@]+$")]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
 
 
 class ImageSource(Strict):
@@ -51,6 +62,35 @@ class DesktopFacts(Strict):
     find: tuple[Literal["tree", "picture", "text"], ...] = ("tree", "picture", "text")
 
 
+class Times(Strict):
+    """How long things may take on a normal host, in seconds; a slow host stretches them.
+
+    Attributes:
+        boot: from switching on until somebody inside answers, and until all of it has started.
+        desktop: from then on until somebody has a session on the screen.
+    """
+
+    boot: Seconds = BOOT_LIMIT
+    desktop: Seconds = BOOT_LIMIT
+
+
+class Features(Strict):
+    """Which scenarios fit a family of images.
+
+    Attributes:
+        skip_tags: tag of scenarios that do not fit, to the reason.
+    """
+
+    skip_tags: dict[Tag, Reason] = Field(default_factory=dict)
+
+
+class BootMenus(Strict):
+    """The boot menus of an image that shows another one on each firmware."""
+
+    bios: BootMenu = "none"
+    uefi: BootMenu = "none"
+
+
 class Profile(Strict):
     """One profile.
 
@@ -58,7 +98,11 @@ class Profile(Strict):
         name: of its folder.
         folder: with the reference images.
         title, description: for people.
-        boot_menu: what shows the boot menu, for adding kernel parameters.
+        boot_menu: what shows the boot menu, for adding kernel parameters; one for each firmware if
+            they differ.
+        languages: that a person can choose; for people and for a suite's own steps.
+        times: how long things may take.
+        features: which scenarios fit.
         image: where the image comes from.
         desktop: who has one, and how to find things there.
         machine: what differs from the usual machine.
@@ -68,7 +112,10 @@ class Profile(Strict):
     folder: Path
     title: str
     description: str = ""
-    boot_menu: Literal["none", "grub", "isolinux"] = "none"
+    boot_menu: BootMenu | BootMenus = "none"
+    languages: tuple[Language, ...] = ()
+    times: Times = Times()
+    features: Features = Features()
     image: ImageSource = ImageSource()
     desktop: DesktopFacts = DesktopFacts()
     machine: dict[str, Any] = Field(default_factory=dict)
@@ -81,6 +128,23 @@ class Profile(Strict):
         """
         origin = f"{self.folder / FILE_NAME}: machine"
         return validated(MachineDefinition, {**self.machine, **changes}, lambda _key: origin)
+
+    def boot_menu_on(self, firmware: Literal["bios", "uefi"]) -> BootMenu:
+        """Return what shows the boot menu on a firmware."""
+        if isinstance(self.boot_menu, BootMenus):
+            return self.boot_menu.bios if firmware == "bios" else self.boot_menu.uefi
+        return self.boot_menu
+
+    def reason_against(self, tags: Iterable[str]) -> str:
+        """Return why a scenario with these tags does not fit this family; "" if it does.
+
+        Args:
+            tags: without the at sign.
+        """
+        own = {f"@{tag}" for tag in tags}
+        return "; ".join(
+            f"{tag}: {reason}" for tag, reason in self.features.skip_tags.items() if tag in own
+        )
 
     def image_path(self, variant: str = "") -> Path:
         """Return the image, made first if that is needed.

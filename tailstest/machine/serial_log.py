@@ -66,10 +66,41 @@ class SerialLog:
                 f"cannot write the serial log {path}: {error.strerror}"
             ) from error
 
+    @property
+    def begin(self) -> int:
+        """Bytes of the kept text that were printed before the last start or reset."""
+        with self._lock:
+            return max(0, self._begin - self.dropped)
+
+    def resume(self, text: str, begin: int) -> None:
+        """Go on after what a saved machine had printed; call it before anything is read.
+
+        Args:
+            text: printed until it was saved.
+            begin: see `begin`.
+
+        Raises:
+            InfrastructureError: the file cannot be written.
+        """
+        try:
+            self.path.write_text(text, encoding="utf-8", newline="")
+        except OSError as error:
+            raise InfrastructureError(
+                f"cannot write the serial log {self.path}: {error.strerror}"
+            ) from error
+        with self._lock:
+            self.read_new()
+            self._begin = begin
+
     def follow(self) -> None:
         """Keep the file bounded from now on, even while nobody looks at it; end with `close`."""
         self._follower = threading.Thread(target=self._follow, name="serial", daemon=True)
         self._follower.start()
+
+    def discard(self) -> None:
+        """Stop following and remove the file: another log goes on with its text."""
+        self._end_following()
+        self.path.unlink(missing_ok=True)
 
     def close(self) -> bool:
         """Stop following and leave a file with what is kept; tell whether there is one.
@@ -77,9 +108,7 @@ class SerialLog:
         Raises:
             InfrastructureError: the file cannot be read or written.
         """
-        self._stop.set()
-        if self._follower is not None:
-            self._follower.join()
+        self._end_following()
         text = self.text()
         try:
             if not text:
@@ -186,6 +215,11 @@ class SerialLog:
             head = self._limit // 4
             del self._kept[head : head + surplus]
             self.dropped += surplus
+
+    def _end_following(self) -> None:
+        self._stop.set()
+        if self._follower is not None:
+            self._follower.join()
 
     def _follow(self) -> None:
         while not self._stop.wait(FOLLOW_INTERVAL):

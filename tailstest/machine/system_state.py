@@ -8,7 +8,7 @@ import shlex
 from tailstest.core.errors import CheckFailed, UsageError
 from tailstest.core.text import printable, shortened
 from tailstest.guest.results import Completed
-from tailstest.machine.inside import BOOT_LIMIT, Inside
+from tailstest.machine.inside import Inside
 
 #: Lines of the journal that a message quotes, of each failed unit and in all.
 _UNIT_LINES, _JOURNAL_LINES = 8, 20
@@ -44,7 +44,7 @@ class SystemState:
         self._inside.wait_until_succeeds(
             command,
             "the system to have started completely; still starting",
-            within=BOOT_LIMIT if within is None else within,
+            within=self._inside.boot_limit if within is None else within,
         )
 
     def check_no_failed_unit(self) -> None:

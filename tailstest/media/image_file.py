@@ -67,6 +67,25 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+class Digests:
+    """Remembers the digests of files for as long as these do not change."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int, int, int], str] = {}
+
+    def of(self, path: Path) -> str:
+        """Return the SHA-256 of a file in hexadecimal.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        told = path.stat()
+        signature = str(path), told.st_size, told.st_mtime_ns, told.st_ino
+        if signature not in self._known:
+            self._known[signature] = digest_of(path)
+        return self._known[signature]
+
+
 def _size_of_volume(head: bytes) -> int | None:
     """Return the bytes that the primary volume descriptor promises; None without one."""
     descriptor = head[DESCRIPTOR : DESCRIPTOR + SECTOR]

@@ -58,6 +58,10 @@ class Film:
             return None
         return cls(machine, recorder, 1.0 / settings.video_fps, events, evidence)
 
+    def follow(self, machine: Machine) -> None:
+        """Film another machine from now on: the same one, running on from a checkpoint."""
+        self._machine = machine
+
     def end(self, *, keep: bool) -> None:
         """Stop filming; keep the video or throw it away."""
         self._stop.set()

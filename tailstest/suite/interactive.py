@@ -83,7 +83,7 @@ class Prompt(cmd.Cmd):
             return super().onecmd(line)
 
     def do_retry(self, _line: str) -> bool:
-        """Read changed steps and reference images again, then run the step again."""
+        """Read changed steps, reference images and profiles again, then run the step again."""
         try:
             self._session.reload_references()
             self._plan.registry = load_steps(self._plan.suite.step_folders)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import tailstest
 from tailstest.core.errors import UsageError
 from tailstest.core.events import Events, Noted, RunStarted
 from tailstest.core.evidence import EvidenceFolder
+from tailstest.core.paths import bundled
 from tailstest.core.settings import load_settings
 from tailstest.hypervisor.leftovers import remove_leftovers
 from tailstest.machine.profile import find_image, load_profiles
@@ -18,8 +20,14 @@ from tailstest.results.recorder import attach
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.terminal import Terminal
 from tailstest.suite.access import open_access
+from tailstest.suite.checkpoints.checkpoints import Checkpoints, work_folder
+from tailstest.suite.checkpoints.keys import base_of
+from tailstest.suite.checkpoints.store import CheckpointStore, checkpoints_folder
+from tailstest.suite.fitting import leave_out_what_does_not_fit
 from tailstest.suite.interactive import Prompt
 from tailstest.suite.keeping import Keeping
+from tailstest.suite.late_patch import LatePatch
+from tailstest.suite.patch_sources import read_patches
 from tailstest.suite.plan import Plan, make_plan
 from tailstest.suite.runner import SuiteRunner
 from tailstest.suite.session import Session
@@ -41,6 +49,10 @@ class RunOptions:
         keep: hold the machine of the last scenario, or of the first that does not pass, which
             then is the last.
         command: as the user gave it, for the report.
+        checkpoints: whether scenarios may go on from the beginning of others.
+        late_patch: texts SOURCE=GUESTPATH: what is changed in each guest.
+        late_patch_git: range of commits; what changed in it is changed in each guest.
+        late_patch_trees: texts FOLDER=GUESTPATH: folders of repositories for that range.
     """
 
     paths: Sequence[str]
@@ -53,11 +65,17 @@ class RunOptions:
     interactive: bool = False
     keep: bool = False
     command: Sequence[str] = ()
+    checkpoints: bool = True
+    late_patch: Sequence[str] = ()
+    late_patch_git: str | None = None
+    late_patch_trees: Sequence[str] = ()
 
 
 def plan_run(options: RunOptions) -> Plan:
     """Return what a run would do; see `make_plan`."""
-    return make_plan(options.paths, tags=options.tags, name=options.name)
+    plan = make_plan(options.paths, tags=options.tags, name=options.name)
+    leave_out_what_does_not_fit(plan, load_profiles(plan.suite.images_folders), options.image)
+    return plan
 
 
 def run(options: RunOptions) -> int:
@@ -73,12 +91,14 @@ def run(options: RunOptions) -> int:
     plan = plan_run(options)
     settings = load_settings(plan.suite.root)
     image = _image(plan, options.image)
+    patches = read_patches(options.late_patch, options.late_patch_git, options.late_patch_trees)
     removed = remove_leftovers()
     folder = RunFolder.create(
         options.base, output=options.output, free_space_needed=settings.free_space_needed
     )
     events = Events()
     terminal = Terminal(folder, stream=sys.stdout)
+    late_patch = LatePatch(patches, events)
     with attach(events, folder, settings, terminal=terminal, project=Path.cwd()):
         session = Session(
             settings=settings,
@@ -88,9 +108,10 @@ def run(options: RunOptions) -> int:
             images=plan.suite.images_folders,
             image_under_test=image,
             keep_viewer=options.interactive or options.keep,
+            late_patch=late_patch,
         )
         try:
-            return _run(plan, session, events, removed, folder, options, terminal)
+            return _run(plan, session, events, removed, folder, options, terminal, late_patch)
         finally:
             session.close()
 
@@ -103,14 +124,18 @@ def _run(
     folder: RunFolder,
     options: RunOptions,
     terminal: Terminal,
+    late_patch: LatePatch,
 ) -> int:
     environment = session.environment()
+    if late_patch:
+        environment["changed by --late-patch"] = late_patch.facts()
     events.publish(
         RunStarted(run_id=folder.path.name, command=list(options.command), environment=environment)
     )
     for text in removed:
         events.publish(Noted(text=f"left over from an earlier run, removed: {text}"))
     events.publish(plan.event())
+    late_patch.announce()
     prompt: Callable[[Any, Any], bool] | None = None
     if options.interactive:
         if not sys.stdin.isatty():
@@ -129,6 +154,7 @@ def _run(
         terminal.suspended,
         lambda: open_access(session, folder.path, "kept", _tell),
     )
+    checkpoints = _checkpoints(plan, session, events, folder.path, environment, options)
     runner = SuiteRunner(
         plan,
         events,
@@ -136,8 +162,60 @@ def _run(
         stop=options.stop or options.keep,
         on_failed_step=prompt,
         before_end=keeping.hold if options.keep else None,
+        checkpoints=checkpoints,
     )
-    return runner.run().exit_status
+    try:
+        return runner.run().exit_status
+    finally:
+        if checkpoints is not None:
+            checkpoints.close()
+
+
+def _checkpoints(
+    plan: Plan,
+    session: Session,
+    events: Events,
+    folder: Path,
+    environment: Mapping[str, Any],
+    options: RunOptions,
+) -> Checkpoints | None:
+    """Return what lets scenarios share their beginnings; None where that is not wanted."""
+    if not options.checkpoints or options.late_patch or options.late_patch_git is not None:
+        # A machine saved before the patch is not one with the patch; each start gets it anew.
+        return None
+    settings = session.settings
+    try:
+        store = CheckpointStore(checkpoints_folder(), settings.checkpoints_limit)
+    except UsageError as error:
+        events.publish(Noted(text=f"no checkpoints: {error.message}", level="warning"))
+        return None
+    host = environment["host"]
+    facts = {
+        "host": {
+            **{name: host[name] for name in ("accelerator", "cpu_model", "emulator")},
+            **{name: host["capabilities"][name] for name in ("qemu_version", "libvirt_version")},
+        },
+        "settings": settings.model_dump(),
+        "image": environment.get("image"),
+        "has viewer": options.interactive or options.keep,
+    }
+    suite = plan.suite
+    code = [
+        Path(tailstest.__file__).parent,
+        bundled("vm-templates"),
+        *suite.step_folders,
+        *suite.images_folders,
+        *([suite.environment_file] if suite.environment_file else []),
+    ]
+    return Checkpoints(
+        plan,
+        session,
+        store,
+        events,
+        base=base_of(facts, code),
+        slowness=session.slowness,
+        work=work_folder(folder),
+    )
 
 
 def _tell(text: str) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Protocol
 
 from behave.model_type import Status
@@ -21,6 +22,7 @@ from tailstest.core.events import (
 )
 from tailstest.core.text import printable, shortened
 from tailstest.core.verdict import Verdict, verdict_of
+from tailstest.suite.checkpoints.checkpoints import Checkpoints
 from tailstest.suite.feature_reader import PlannedScenario
 
 #: Characters of an error message or of a step's own output that an event keeps.
@@ -52,10 +54,14 @@ class Narrator:
 
     name = "tailstest"
 
-    def __init__(self, events: Events, keeper: ScenarioKeeper) -> None:
+    def __init__(
+        self, events: Events, keeper: ScenarioKeeper, checkpoints: Checkpoints | None = None
+    ) -> None:
         self.verdicts: dict[str, Verdict] = {}
         self._events = events
         self._keeper = keeper
+        self._checkpoints = checkpoints
+        self._context: Any = None
         self._scenario: PlannedScenario | None = None
         self._index = 0
         self._verdict = Verdict.PASSED
@@ -81,6 +87,8 @@ class Narrator:
             )
         )
         self._guarded(lambda: self._keeper.begin_scenario(scenario.id, scenario.name))
+        if self._checkpoints is not None:
+            self._checkpoints.begin(scenario)
 
     def end(self) -> Verdict:
         """Tell that the scenario ended, after all of its hooks and clean-ups.
@@ -212,8 +220,11 @@ class Narrator:
         if scenario is not None and self._index < len(steps):
             self._tell_start(scenario, steps[self._index])
         run = match.run
+        if self._checkpoints is not None and scenario is not None:
+            run = self._checkpoints.wrapped(self._index, run)
 
         def run_without_leaving(context: Any) -> None:
+            self._context = context
             try:
                 run(context)
             except SystemExit as error:
@@ -236,8 +247,13 @@ class Narrator:
             self._verdict = verdict
         self._error = self._error or message
         try:
-            self._guarded(lambda: self._keeper.after_step(verdict))
+            if self._checkpoints is None or not self._checkpoints.is_behind(self._index):
+                self._guarded(lambda: self._keeper.after_step(verdict))
             self._tell_output(step)
+            if self._checkpoints is not None and self._context is not None:
+                self._guarded(
+                    partial(self._checkpoints.after_step, self._index, verdict, self._context)
+                )
         finally:
             self._tell_end(scenario, verdict, float(step.duration or 0.0), message, hint, details)
 

@@ -49,6 +49,11 @@ class RunHost:
             library=library,
         )
 
+    @property
+    def slowness(self) -> float:
+        """Factor of the host's slowness on every deadline."""
+        return self._examined().deadline_scale
+
     def describe(self) -> dict[str, Any]:
         """Return what the report says about the host and its versions.
 

@@ -19,6 +19,7 @@ from tailstest.core.events import Events, Noted, RunFinished
 from tailstest.core.text import printable
 from tailstest.core.verdict import Verdict, exit_status, verdict_of
 from tailstest.suite.behave_runner import BehaveRunner, StepContext
+from tailstest.suite.checkpoints.checkpoints import Checkpoints
 from tailstest.suite.feature_reader import PlannedScenario
 from tailstest.suite.narrator import Narrator, ScenarioKeeper
 from tailstest.suite.plan import Plan
@@ -64,6 +65,7 @@ class SuiteRunner:
             whether the step has been repeated with success (interactive mode).
         before_end: called with the verdict so far when the last scenario, or one that did not
             pass, is over but for its machine.
+        checkpoints: lets scenarios go on from the beginning of others; None lets each start anew.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class SuiteRunner:
         stop: bool = False,
         on_failed_step: Callable[[Any, Any], bool] | None = None,
         before_end: Callable[[Verdict], None] | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self._plan = plan
         self._events = events
@@ -82,7 +85,7 @@ class SuiteRunner:
         self._stop = stop
         self._on_failed_step = on_failed_step
         self._before_end = before_end
-        self._narrator = Narrator(events, keeper)
+        self._narrator = Narrator(events, keeper, checkpoints)
         self._user_hooks: dict[str, Any] = {}
         self._obstacles: list[_Obstacle] = []
         self._afterwards: dict[str, Verdict] = {}

@@ -21,18 +21,21 @@ from tailstest.machine.desktop import Desktop
 from tailstest.machine.inside import Inside
 from tailstest.machine.lifecycle import MachineState
 from tailstest.machine.machine import Machine
-from tailstest.machine.profile import DesktopFacts, Profile, find_image, load_profiles
+from tailstest.machine.profile import DesktopFacts, Profile, Times, find_image, load_profiles
+from tailstest.machine.saved_machine import MEMORY, MachineAtRest, SavedMachine
 from tailstest.machine.system_state import SystemState
 from tailstest.machine.tester import Tester
 from tailstest.media.boot_report import inspect_image
 from tailstest.media.dvd import Dvd
-from tailstest.media.image_file import digest_of
+from tailstest.media.image_file import Digests
 from tailstest.media.usb_stick import UsbStick
 from tailstest.screen.library import ReferenceLibrary
 from tailstest.screen.screen import Screen
+from tailstest.suite.checkpoints.state import CheckpointStale, SessionState
 from tailstest.suite.film import Film
 from tailstest.suite.frame_keeper import FrameKeeper
 from tailstest.suite.inside_evidence import InsideEvidence
+from tailstest.suite.late_patch import LatePatch
 from tailstest.suite.run_host import RunHost
 
 
@@ -47,6 +50,7 @@ class Session:
         images: folders with profiles and reference images.
         image_under_test: what `--image` said; None if it was not given.
         keep_viewer: give machines a viewer socket (interactive mode).
+        late_patch: what is changed in each guest; None changes nothing.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Session:
         images: list[Path],
         image_under_test: str | None = None,
         keep_viewer: bool = False,
+        late_patch: LatePatch | None = None,
     ) -> None:
         self.settings = settings
         self._events = events
@@ -69,11 +74,13 @@ class Session:
         self._inside_evidence = InsideEvidence(events, evidence)
         self._under_test = image_under_test
         self._keep_viewer = keep_viewer
+        self._late_patch = late_patch or LatePatch((), events)
         self._host = RunHost(settings, events, evidence)
         self.library = ReferenceLibrary.load(images)
         self.profiles = load_profiles(images)
         self._layout = settings.keyboard_layout
         self._image: tuple[Path, Profile | None] | None = None
+        self._wanted: str | None = None
         self._built: dict[str, tuple[Path, Profile]] = {}
         self._changes: dict[str, Any] = {}
         self._machine: Machine | None = None
@@ -82,6 +89,16 @@ class Session:
         self._film: Film | None = None
         self._scenario = ""
         self._machines_made = 0
+        self._digests = Digests()
+
+    @property
+    def slowness(self) -> float:
+        """Factor of the host's slowness on every deadline.
+
+        Raises:
+            SetupError, InfrastructureError: the host cannot run machines.
+        """
+        return self._host.slowness
 
     # What steps use
 
@@ -116,6 +133,15 @@ class Session:
         return self._image[0] if self._image else None
 
     @property
+    def profile(self) -> Profile | None:
+        """What is known about the family of that image; None if it has no profile."""
+        return self._image[1] if self._image else None
+
+    @property
+    def _times(self) -> Times:
+        return self.profile.times if self.profile else Times()
+
+    @property
     def screen(self) -> Screen:
         """The screen of the machine."""
         return self.machine.screen
@@ -145,6 +171,8 @@ class Session:
                 deadline_scale=machine.deadline_scale,
                 default_deadline=machine.default_deadline,
                 events=self._events,
+                boot_limit=self._times.boot,
+                on_ready=self._late_patch.apply,
             )
         return self._inside
 
@@ -157,8 +185,7 @@ class Session:
     def desktop(self) -> Desktop:
         """Windows, buttons and fields by their names."""
         machine = self.machine
-        profile = self._image[1] if self._image else None
-        facts = profile.desktop if profile else DesktopFacts()
+        facts = self.profile.desktop if self.profile else DesktopFacts()
         if facts.users and self._tree is None:
             self._tree = AccessibilityTree(
                 self.inside.channel,
@@ -167,8 +194,11 @@ class Session:
                 default_deadline=machine.default_deadline,
                 watches=machine.screen.watches,
             )
+        elif facts.users and self._late_patch:
+            self.inside.wait_ready()  # after a restart the tree alone would not bring the patch
         ways = facts.find if facts.users else ("text",)
-        return Desktop(self._tree, ways, machine=machine, events=self._events)
+        limit = self._times.desktop
+        return Desktop(self._tree, ways, machine=machine, events=self._events, start_limit=limit)
 
     def use_image(self, wanted: str | None) -> None:
         """Choose the image to boot.
@@ -185,6 +215,7 @@ class Session:
                 hint="run it with: tailstest run --image FILE_OR_NAME",
             )
         self._image = self._find_image(wanted or self._under_test or "")
+        self._wanted = wanted
 
     def define(self, **changes: Any) -> None:
         """Change parts of the machine that will be started; see `MachineDefinition`.
@@ -233,6 +264,7 @@ class Session:
                 f"{way.reason}",
                 hint=f"`tailstest image show {path}` shows all that it can boot from",
             )
+        self._late_patch.begin_machine(definition.channel)
         self._machines_made += 1
         bench = self._host.bench(self.library)
         name = f"machine-{self._machines_made}"
@@ -242,11 +274,10 @@ class Session:
         else:
             disk = Dvd(path).disk()
         machine = Machine(name, definition, disk, bench, viewer=self._keep_viewer)
-        self._machine = machine
-        machine.keyboard.layout = Layout.named(self._layout)
+        self._take(machine)
         self._events.publish(Noted(text=_sentence(path, machine, self.suite)))
         machine.power_on()
-        self._film = Film.of(machine, self._scenario, self.settings, self._events, self._evidence)
+        self._begin_film(machine)
 
     def boot_with_parameters(self, parameters: str) -> None:
         """Add parameters to the kernel command line at the boot menu, and boot.
@@ -255,13 +286,94 @@ class Session:
             UsageError: the profile of the image does not say which boot menu it has.
             CheckFailed: the menu did not appear, or did not take them.
         """
-        profile = self._image[1] if self._image else None
-        kind = profile.boot_menu if profile else "none"
+        firmware = self.machine.definition.firmware
+        kind = self.profile.boot_menu_on(firmware) if self.profile else "none"
         boot_with_parameters(
             self.machine, parameters, kind, within=self.settings.default_deadline * 4
         )
         text = f"added to the kernel command line: {parameters}"
         self._events.publish(Noted(text=text, level="warning"))
+
+    # Checkpoints
+
+    @property
+    def state(self) -> SessionState | None:
+        """All that steps have set up but the machine; None if that cannot be kept."""
+        remembered = self._inside.remembered if self._inside else {}
+        if self._image is None or self._machine is None or remembered is None:
+            return None
+        return SessionState(
+            wanted=self._wanted,
+            image=str(self._image[0]),
+            image_digest=self._digests.of(self._image[0]),
+            changes=self._changes,
+            layout=self._layout,
+            remembered=remembered,
+            steps_inside=self._inside is not None,
+        )
+
+    def rest(self, folder: Path) -> SavedMachine:
+        """Stop the machine and write it into an empty folder; see `Machine.save`.
+
+        Raises:
+            InfrastructureError: it cannot be saved, and runs on.
+        """
+        tree, self._tree = self._tree, None
+        if tree is not None:
+            tree.close()
+        self._inside = None
+        return self.machine.save(folder)
+
+    def wake(self, state: SessionState, rest: MachineAtRest) -> None:
+        """Take up the state of a checkpoint, and let its machine run on.
+
+        Raises:
+            CheckpointStale: the image is not the one that it was.
+            InfrastructureError: the machine cannot run on.
+        """
+        image = self._find_image(state.wanted or self._under_test or "")
+        if str(image[0]) != state.image or self._digests.of(image[0]) != state.image_digest:
+            raise CheckpointStale(f"{state.image} is not the image that it was")
+        self._image, self._wanted = image, state.wanted
+        self._changes, self._layout = dict(state.changes), state.layout
+        old, self._machine = self._machine, None
+        if old is not None:
+            old.close(keep_serial=False)
+        self._machines_made += 1
+        machine = Machine(
+            f"machine-{self._machines_made}",
+            rest.facts.definition,
+            None,
+            self._host.bench(self.library),
+            viewer=self._keep_viewer,
+            rest=rest,
+        )
+        self._take(machine)
+        machine.allow_boot(self._times.boot)
+        machine.wake(rest.folder / MEMORY)
+        if state.steps_inside:
+            self.inside.resume(state.remembered)
+        if self._film is None:
+            self._begin_film(machine)
+        else:
+            self._film.follow(machine)
+
+    def drop(self) -> None:
+        """Take away a machine that did not run on from a checkpoint."""
+        machine, self._machine = self._machine, None
+        self._inside = self._tree = None
+        self._image, self._wanted, self._changes = None, None, {}
+        self._layout = self.settings.keyboard_layout
+        if machine is not None:
+            machine.close(keep_serial=False)
+
+    def _take(self, machine: Machine) -> None:
+        self._machine = machine
+        machine.allow_boot(self._times.boot)
+        machine.keyboard.layout = Layout.named(self._layout)
+
+    def _begin_film(self, machine: Machine) -> None:
+        self._film = Film.of(machine, self._scenario, self.settings, self._events, self._evidence)
 
     # What the runner calls
 
@@ -284,6 +396,7 @@ class Session:
         """Switch the machine off and keep what belongs to it, whatever happened before."""
         machine = self._machine
         self._machine = self._inside = self._tree = None
+        self._late_patch.end_machine()
         try:
             self.end_film(verdict)
         finally:
@@ -316,7 +429,7 @@ class Session:
             facts["image"] = {
                 "name": profile.name if profile else path.name,
                 "path": str(path),
-                "sha256": digest_of(path),
+                "sha256": self._digests.of(path),
             }
         return facts
 
@@ -333,10 +446,29 @@ class Session:
         return self._built[wanted]
 
     def reload_references(self) -> None:
-        """Read the reference images again, for interactive mode."""
+        """Read reference images and profiles again, for interactive mode.
+
+        A machine that runs stays what it is; who has its desktop, how things are found there and
+        how long they may take are what the profile says now.
+
+        Raises:
+            UsageError: a profile is wrong; nothing has changed then.
+        """
+        profiles = load_profiles(self._images)
         self.library = ReferenceLibrary.load(self._images)
+        self.profiles = profiles
+        for wanted, (path, profile) in list(self._built.items()):
+            self._built[wanted] = path, profiles.get(profile.name, profile)
+        if self._image is not None and self.profile is not None:
+            self._image = self._image[0], profiles.get(self.profile.name, self.profile)
         if self._machine is not None:
             self._machine.screen.library = self.library
+            self._machine.allow_boot(self._times.boot)
+        if self._inside is not None:
+            self._inside.boot_limit = self._times.boot
+        tree, self._tree = self._tree, None  # looks into the sessions of the users it was given
+        if tree is not None:
+            tree.close()
 
     def _wants_video(self, verdict: Verdict) -> bool:
         wish = self.settings.video

@@ -116,10 +116,11 @@ def test_a_failed_unit_is_told_with_its_journal():
         system(("--failed", 1, "")).check_no_failed_unit()
 
 
-def test_a_service_that_hangs_is_named(monkeypatch):
-    monkeypatch.setattr("tailstest.machine.system_state.BOOT_LIMIT", 0.2)
+def test_a_service_that_hangs_is_named():
+    one = inside(("is-system-running", 1, "7 demo-hangs.service start running"))
+    one.boot_limit = 0.2
     with pytest.raises(CheckFailed, match=r"(?s)still starting.*demo-hangs\.service"):
-        system(("is-system-running", 1, "7 demo-hangs.service start running")).wait_started()
+        SystemState(one).wait_started()
 
 
 def test_messages_of_the_journal_count_unless_they_are_allowed():

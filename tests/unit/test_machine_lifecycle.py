@@ -28,6 +28,7 @@ class FakeLibvirt:
     VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN = 0
     VIR_DOMAIN_EVENT_STOPPED_DESTROYED = 1
     VIR_DOMAIN_EVENT_STOPPED_CRASHED = 2
+    VIR_DOMAIN_EVENT_STOPPED_SAVED = 4
     VIR_DOMAIN_EVENT_STOPPED_FAILED = 5
     libvirtError = RuntimeError  # noqa: N815
 
@@ -206,3 +207,19 @@ def test_a_machine_that_is_off_is_not_running(lifecycle):
     lifecycle.switched_off()
     with pytest.raises(CheckFailed, match="off"):
         lifecycle.check_running()
+
+
+def test_a_machine_that_is_saved_is_off_and_was_never_paused(fake, lifecycle, told):
+    with lifecycle.saving():
+        fake.lifecycle(fake.VIR_DOMAIN_EVENT_SUSPENDED)
+        assert lifecycle.state is MachineState.RUNNING
+        fake.stopped(fake.VIR_DOMAIN_EVENT_STOPPED_SAVED)
+    assert (lifecycle.state, lifecycle.detail) == (MachineState.OFF, "saved")
+    assert "paused" not in [event.state for event in told]
+
+
+def test_a_qemu_that_dies_while_it_saves_is_the_hosts_fault(fake, lifecycle):
+    with lifecycle.saving():
+        fake.stopped(fake.VIR_DOMAIN_EVENT_STOPPED_FAILED)
+    with pytest.raises(InfrastructureError, match="gone"):
+        lifecycle.check()

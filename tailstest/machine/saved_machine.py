@@ -1,0 +1,116 @@
+"""A machine at rest: what has to be known, besides its files, to let it run on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from tailstest.core.errors import InfrastructureError
+from tailstest.core.settings import Strict
+from tailstest.hypervisor.marker import NAMESPACE
+from tailstest.machine.definition import MachineDefinition
+
+#: Names of the files of a machine at rest, in its folder.
+MEMORY = "memory"
+VARIABLES = "uefi-variables"
+
+#: Prefixes that libvirt gives these namespaces; the parser would invent others.
+_PREFIXES = {
+    "qemu": "http://libvirt.org/schemas/domain/qemu/1.0",
+    "tailstest": NAMESPACE,
+}
+
+
+class SavedMachine(Strict):
+    """What is known of a machine at rest.
+
+    Attributes:
+        definition: its parts.
+        xml: of the domain as it ran, with the paths of then.
+        folder: its private folder of then.
+        serial_log: the file of its console, then.
+        disks: what it may write to: path of then to the name of the copy.
+        serial_text: what its console has shown so far.
+        serial_begin: bytes of that before its last start.
+        failure_texts: what on the console means failure.
+        has_agent: whether somebody inside has answered.
+        is_installed: whether the agent was installed by us.
+    """
+
+    definition: MachineDefinition
+    xml: str
+    folder: str
+    serial_log: str
+    disks: dict[str, str]
+    serial_text: str
+    serial_begin: int
+    failure_texts: list[str]
+    has_agent: bool
+    is_installed: bool
+
+    def xml_at(self, *, folder: Path, serial_log: Path, disks: Mapping[str, Path], run: str) -> str:
+        """Return the XML of the domain with the paths of now.
+
+        Args:
+            folder: private to the machine.
+            serial_log: file of its console.
+            disks: path of then to path of now.
+            run: id of the run that it now belongs to.
+        """
+        moved = {self.serial_log: str(serial_log)}
+        moved |= {then: str(now) for then, now in disks.items()}
+        for prefix, uri in _PREFIXES.items():
+            ElementTree.register_namespace(prefix, uri)
+        root = ElementTree.fromstring(self.xml)
+        for element in root.iter():
+            if element.tag == f"{{{NAMESPACE}}}run":
+                element.set("id", run)
+                continue
+            for name, value in element.attrib.items():
+                element.set(name, self._moved(value, moved, folder))
+            if element.text and element.text.strip():
+                element.text = self._moved(element.text, moved, folder)
+        return ElementTree.tostring(root, encoding="unicode")
+
+    def _moved(self, value: str, moved: Mapping[str, str], folder: Path) -> str:
+        if value in moved:
+            return moved[value]
+        if value.startswith(f"{self.folder}/"):
+            return f"{folder}{value[len(self.folder) :]}"
+        return value
+
+
+@dataclass(frozen=True)
+class MachineAtRest:
+    """A saved machine and the folder with its files.
+
+    Attributes:
+        facts: what is known of it.
+        folder: with `MEMORY`, the copies of its media, `VARIABLES` of a UEFI machine.
+    """
+
+    facts: SavedMachine
+    folder: Path
+
+
+def writable_disks(xml: str) -> list[str]:
+    """Return the files of a domain's drives that can be written to, in their order."""
+    disks = ElementTree.fromstring(xml).iterfind("devices/disk")
+    sources = [disk.find("source") for disk in disks if disk.find("readonly") is None]
+    return [source.get("file", "") for source in sources if source is not None]
+
+
+def copy_private(source: Path, target: Path) -> None:
+    """Copy a file of a machine; nobody else may read the copy.
+
+    Raises:
+        InfrastructureError: no space, no permission.
+    """
+    try:
+        target.touch(mode=0o600)
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise InfrastructureError(f"cannot copy {source} to {target}: {error.strerror}") from error

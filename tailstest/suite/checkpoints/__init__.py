@@ -1,0 +1,1 @@
+"""Checkpoints: saved machines from which scenarios with the same beginning go on."""

@@ -1,0 +1,290 @@
+"""Lets scenarios with the same beginning share it: saved after one, taken up by the others."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from tailstest.core.errors import InfrastructureError
+from tailstest.core.events import Events, Noted
+from tailstest.core.settings import Strict
+from tailstest.core.text import printable
+from tailstest.core.verdict import Verdict
+from tailstest.machine.saved_machine import MachineAtRest, SavedMachine
+from tailstest.suite.checkpoints.keys import key_chain, leading_steps
+from tailstest.suite.checkpoints.savings import Costs, Savings
+from tailstest.suite.checkpoints.state import CheckpointStale, SessionState
+from tailstest.suite.checkpoints.store import CheckpointDamaged, CheckpointStore, Manifest
+from tailstest.suite.feature_reader import PlannedScenario
+from tailstest.suite.plan import Plan
+
+#: Tags of scenarios that never use a checkpoint, and that save one behind their leading steps.
+FORBID_TAG = "no-checkpoint"
+FORCE_TAG = "checkpoint"
+
+#: Unpacked checkpoints that a run keeps at hand; scenarios come in groups.
+_AT_HAND = 3
+
+
+class Whole(Strict):
+    """All that is kept of a checkpoint besides files."""
+
+    session: SessionState
+    machine: SavedMachine
+
+
+class Restable(Protocol):
+    """A session whose machine can be put to rest and taken up again; see `suite.session`."""
+
+    @property
+    def state(self) -> SessionState | None:
+        """What steps have set up; None if that cannot be kept."""
+        ...
+
+    def rest(self, folder: Path) -> SavedMachine:
+        """Stop the machine and write it into a folder."""
+        ...
+
+    def wake(self, state: SessionState, rest: MachineAtRest) -> None:
+        """Take up a state and let its machine run on."""
+        ...
+
+    def drop(self) -> None:
+        """Take away a machine that did not come up."""
+        ...
+
+
+class Checkpoints:
+    """Follows the leading steps of each scenario.
+
+    Args:
+        plan: what will run.
+        session: whose machines are saved.
+        store: where checkpoints are kept.
+        events: told what was saved and taken up.
+        base: digest of everything that all checkpoints of this run depend on.
+        slowness: of the host, a factor.
+        work: folder for unpacked checkpoints; removed at the end.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        session: Restable,
+        store: CheckpointStore,
+        events: Events,
+        *,
+        base: str,
+        slowness: float,
+        work: Path,
+    ) -> None:
+        self._session = session
+        self._store = store
+        self._events = events
+        self._work = work
+        self._costs = Costs.on(slowness)
+        self._chains = {
+            scenario.id: key_chain(scenario.model, base)
+            for scenario in plan.scenarios
+            if FORBID_TAG not in scenario.tags and scenario.id not in plan.undefined
+        }
+        self._savings = Savings(self._chains)
+        self._at_hand: dict[str, Whole] = {}
+        self._is_broken = False
+        self._scenario: PlannedScenario | None = None
+        self._chain: list[str] = []
+        self._since = 0.0
+        self._gone_on = 0
+        self._names: set[str] | None = None
+
+    def begin(self, scenario: PlannedScenario) -> None:
+        """Note that a scenario begins."""
+        self._scenario = scenario
+        self._chain = self._chains.get(scenario.id, [])
+        self._since = time.monotonic()
+        self._gone_on = 0
+        self._names = None
+        self._savings.begin(scenario.id)
+
+    def wrapped(self, index: int, run: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Return what to do for a step: itself, or going on from a checkpoint behind it.
+
+        Args:
+            index: of the step among all of its scenario.
+            run: what the step would do, given behave's context.
+        """
+
+        def perform(context: Any) -> None:
+            if index == 0:
+                self._names = _names_of(context)
+                self._go_on()
+            if index >= self._gone_on:
+                run(context)
+
+        return perform
+
+    def is_behind(self, index: int) -> bool:
+        """Tell whether the machine is further than a step: its picture would show another time."""
+        return index + 1 < self._gone_on
+
+    def after_step(self, index: int, verdict: Verdict, context: Any) -> None:
+        """Save a checkpoint if the step was a leading one and saving pays.
+
+        Raises:
+            InfrastructureError: the machine was saved, but does not run on.
+        """
+        scenario = self._scenario
+        if scenario is None or verdict is not Verdict.PASSED or self._is_broken:
+            return
+        if not self._gone_on <= index < len(self._chain):
+            return
+        seconds = time.monotonic() - self._since
+        is_last = index == len(self._chain) - 1
+        is_forced = is_last and FORCE_TAG in scenario.tags
+        if not (is_forced or self._savings.pays(scenario.id, index, seconds, self._costs)):
+            return
+        key = self._chain[index]
+        if key in self._at_hand or key in self._store or _names_of(context) != self._names:
+            return
+        state = self._session.state
+        if state is not None:
+            self._save(key, state, scenario, index, seconds)
+
+    def close(self) -> None:
+        """Remove what was unpacked."""
+        shutil.rmtree(self._work, ignore_errors=True)
+
+    # Going on
+
+    def _go_on(self) -> None:
+        for index in reversed(range(len(self._chain))):
+            key = self._chain[index]
+            if key in self._at_hand or key in self._store:
+                try:
+                    self._take_up(key, index)
+                except (CheckpointDamaged, CheckpointStale) as error:
+                    self._give_up(key, error)
+                    self._store.discard(key)
+                except InfrastructureError as error:
+                    self._give_up(key, error)
+                else:
+                    return
+
+    def _take_up(self, key: str, index: int) -> None:
+        began = time.monotonic()
+        whole = self._at_hand.get(key) or self._unpack(key)
+        self._session.wake(whole.session, MachineAtRest(whole.machine, self._work / key))
+        self._gone_on = index + 1
+        self._since = time.monotonic()
+        self._costs.saw_waking(self._since - began)
+        steps = "step 1 comes" if index == 0 else f"steps 1 to {index + 1} come"
+        self._note(f"{steps} from a checkpoint ({key[:8]}), {self._since - began:.1f} s")
+
+    def _unpack(self, key: str) -> Whole:
+        folder = self._new_folder(key)
+        try:
+            manifest = self._store.unpack(key, folder)
+            whole = Whole.model_validate(manifest.state)
+        except ValidationError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise CheckpointDamaged(f"the checkpoint {key} cannot be understood") from error
+        except InfrastructureError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self._keep_at_hand(key, whole)
+        return whole
+
+    def _give_up(self, key: str, error: InfrastructureError) -> None:
+        self._session.drop()
+        self._forget(key)
+        text = printable(f"a checkpoint is of no use, the scenario starts anew: {error.message}")
+        self._note(text, level="warning")
+
+    # Saving
+
+    def _save(
+        self, key: str, state: SessionState, scenario: PlannedScenario, index: int, seconds: float
+    ) -> None:
+        began = time.monotonic()
+        try:
+            folder = self._new_folder(key)
+            machine = self._session.rest(folder)
+        except InfrastructureError as error:
+            # The machine runs on; but what went wrong once would go wrong again.
+            self._is_broken = True
+            shutil.rmtree(self._work / key, ignore_errors=True)
+            text = printable(f"no checkpoint was saved, and none will be: {error.message}")
+            self._note(text, level="warning")
+            return
+        whole = Whole(session=state, machine=machine)
+        self._keep_at_hand(key, whole)
+        self._session.wake(state, MachineAtRest(machine, folder))
+        saved = time.monotonic()
+        size = self._publish(key, whole, scenario, index, seconds)
+        self._costs.saw_saving(time.monotonic() - began)
+        self._since = time.monotonic()
+        self._note(
+            f"a checkpoint ({key[:8]}) was saved in {saved - began:.1f} s{size}; "
+            "scenarios that begin like this go on from here"
+        )
+
+    def _publish(
+        self, key: str, whole: Whole, scenario: PlannedScenario, index: int, seconds: float
+    ) -> str:
+        steps = leading_steps(scenario.model)[: index + 1]
+        manifest = Manifest(
+            key=key,
+            scenario=f"{scenario.location} {scenario.name}",
+            steps=[f"{step.keyword} {step.name}" for step in steps],
+            made=time.time(),
+            seconds=seconds,
+            state=whole.model_dump(mode="json"),
+            files={},
+        )
+        try:
+            full = self._store.publish(manifest, self._work / key)
+        except InfrastructureError as error:
+            self._note(printable(f"{error.message}; this run goes on with it"), level="warning")
+            return ""
+        return f", {full.size / 1e6:.0f} MB"
+
+    # What is at hand
+
+    def _new_folder(self, key: str) -> Path:
+        while len(self._at_hand) >= _AT_HAND:
+            self._forget(next(iter(self._at_hand)))
+        folder = self._work / key
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(mode=0o700, parents=True)
+        except OSError as error:
+            raise InfrastructureError(f"cannot make {folder}: {error.strerror}") from error
+        return folder
+
+    def _keep_at_hand(self, key: str, whole: Whole) -> None:
+        self._at_hand[key] = whole
+
+    def _forget(self, key: str) -> None:
+        self._at_hand.pop(key, None)
+        shutil.rmtree(self._work / key, ignore_errors=True)
+
+    def _note(self, text: str, level: str = "info") -> None:
+        self._events.publish(Noted(text=text, level=level))
+
+
+def work_folder(run: Path) -> Path:
+    """Return a new folder for a run's unpacked checkpoints; it is not made yet."""
+    return run / f".checkpoints-{uuid.uuid4().hex[:8]}"
+
+
+def _names_of(context: Any) -> set[str]:
+    """Return what steps have put into behave's context themselves; nobody could save that."""
+    frame: Mapping[str, Any] = context._stack[0]
+    names = {name for name in frame if name not in {"text", "table"}}
+    return names | {f"clean-up {number}" for number in range(len(frame.get("@cleanups", ())))}

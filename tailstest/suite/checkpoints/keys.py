@@ -1,0 +1,72 @@
+"""What makes two beginnings of scenarios the same: one key for each leading step."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+#: Changes when what is saved, or how, changes.
+FORMAT = 1
+
+#: Keys are shortened to this many hexadecimal digits, 128 bits.
+KEY_DIGITS = 32
+
+
+def leading_steps(scenario: Any) -> list[Any]:
+    """Return the steps that set the stage: the Background, and Given with their And.
+
+    Args:
+        scenario: behave's Scenario.
+    """
+    leading = list(scenario.background_steps or [])
+    for step in scenario.steps:
+        if step.step_type != "given":
+            break
+        leading.append(step)
+    return leading
+
+
+def key_chain(scenario: Any, base: str) -> list[str]:
+    """Return one key for each leading step, of everything up to that step.
+
+    Args:
+        scenario: behave's Scenario.
+        base: digest of what all scenarios of the run depend on; see `base_of`.
+    """
+    chain, key = [], base
+    for step in leading_steps(scenario):
+        table = step.table
+        rows = [list(table.headings), *(list(row.cells) for row in table.rows)] if table else []
+        key = _digest([key, step.step_type, step.name, rows, str(step.text or "")])
+        chain.append(key)
+    return chain
+
+
+def base_of(facts: Mapping[str, Any], folders: Iterable[Path]) -> str:
+    """Return the digest of everything that all checkpoints of a run depend on.
+
+    Args:
+        facts: JSON values: host, versions, settings, the image under test.
+        folders: code and data that steps use; every file in them counts. Missing ones are empty.
+    """
+    return _digest([FORMAT, facts, [digest_of_folder(folder) for folder in folders]])
+
+
+def digest_of_folder(folder: Path) -> str:
+    """Return the digest of names and contents of all files in a folder, or of one file."""
+    if folder.is_file():
+        return hashlib.sha256(folder.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(f"{file.relative_to(folder).as_posix()}\0".encode())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
