@@ -1,0 +1,65 @@
+"""A machine at rest: its paths move, all else stays."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from tailstest.machine.definition import MachineDefinition
+from tailstest.machine.saved_machine import SavedMachine, writable_disks
+
+XML = """<domain type="qemu" xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">
+  <name>tailstest-1</name><uuid>u</uuid>
+  <metadata><tailstest:run xmlns:tailstest="urn:tailstest:run:1" id="then"/></metadata>
+  <os><loader>/usr/share/OVMF/CODE.fd</loader><nvram>/old/m/uefi-variables</nvram></os>
+  <devices>
+    <disk device="cdrom"><source file="/iso/a.iso"/><readonly/></disk>
+    <disk device="disk"><source file="/run/disks/stick.qcow2"/></disk>
+    <disk device="disk"/>
+    <serial type="file"><source path="/run/logs/serial.log" append="on"/></serial>
+    <channel type="unix"><source mode="bind" path="/old/m/agent"/></channel>
+    <channel type="unix"><source mode="bind" path="/old/m2/agent"/></channel>
+  </devices>
+  <qemu:commandline><qemu:arg value="-device"/></qemu:commandline>
+</domain>"""
+
+
+def moved():
+    saved = SavedMachine(
+        definition=MachineDefinition(),
+        xml=XML,
+        folder="/old/m",
+        serial_log="/run/logs/serial.log",
+        disks={"/run/disks/stick.qcow2": "disk-0.qcow2"},
+        serial_text="",
+        serial_begin=0,
+        failure_texts=[],
+        has_agent=False,
+        is_installed=False,
+    )
+    return saved.xml_at(
+        folder=Path("/new/n"),
+        serial_log=Path("/now/serial.log"),
+        disks={"/run/disks/stick.qcow2": Path("/now/stick.qcow2")},
+        run="now",
+    )
+
+
+def test_paths_of_then_become_paths_of_now():
+    text = moved()
+    for path in ("/new/n/uefi-variables", "/new/n/agent", "/now/serial.log", "/now/stick.qcow2"):
+        assert path in text
+    for path in ("/old/m/", "/run/"):
+        assert path not in text
+    mark = ElementTree.fromstring(text).find("metadata/{urn:tailstest:run:1}run")
+    assert mark.get("id") == "now"
+
+
+def test_everything_else_stays_as_it_was():
+    text = moved()
+    for kept in ("/iso/a.iso", "/usr/share/OVMF/CODE.fd", "/old/m2/agent", "<name>tailstest-1"):
+        assert kept in text
+    assert '<qemu:arg value="-device"' in text
+    assert text.count('id="now"') == 1
+
+
+def test_only_what_can_be_written_to_is_a_writable_disk():
+    assert writable_disks(XML) == ["/run/disks/stick.qcow2"]

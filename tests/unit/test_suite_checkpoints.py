@@ -1,0 +1,238 @@
+"""Scenarios that go on from where others got: which steps run, and what happens in trouble."""
+
+import pytest
+from suite_tools import Keeper, feature, make_suite, scenario
+
+from tailstest.core.errors import InfrastructureError
+from tailstest.core.events import Events
+from tailstest.core.verdict import Verdict
+from tailstest.machine.definition import MachineDefinition
+from tailstest.machine.saved_machine import SavedMachine
+from tailstest.suite.checkpoints.checkpoints import Checkpoints
+from tailstest.suite.checkpoints.state import CheckpointStale, SessionState
+from tailstest.suite.checkpoints.store import CheckpointStore
+from tailstest.suite.plan import make_plan
+from tailstest.suite.runner import SuiteRunner
+
+STATE = SessionState(
+    wanted=None,
+    image="x.iso",
+    image_digest="1",
+    changes={},
+    layout="us",
+    remembered={},
+    steps_inside=False,
+)
+MACHINE = SavedMachine(
+    definition=MachineDefinition(),
+    xml="<domain/>",
+    folder="/f",
+    serial_log="/s",
+    disks={},
+    serial_text="",
+    serial_begin=0,
+    failure_texts=[],
+    has_agent=False,
+    is_installed=False,
+)
+
+
+class Session(Keeper):
+    """Stands for the session: what is said in a scenario is its machine's memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.state = STATE
+        self.resting, self.waking = [], []
+        self.rest_trouble = None
+        self.wake_troubles = []
+        self.dropped = 0
+
+    def begin_scenario(self, scenario_id, name):
+        super().begin_scenario(scenario_id, name)
+        self.words.append(f"[{name}]")
+
+    def rest(self, folder):
+        if self.rest_trouble:
+            raise self.rest_trouble
+        self.resting.append(self.name)
+        (folder / "memory").write_text("memory")
+        return MACHINE
+
+    def wake(self, state, rest):
+        if self.wake_troubles and (trouble := self.wake_troubles.pop(0)):
+            raise trouble
+        assert state == STATE
+        assert (rest.folder / "memory").read_text() == "memory"
+        self.waking.append(self.name)
+
+    def drop(self):
+        self.dropped += 1
+
+
+class Followed:
+    """A run of a tiny suite with checkpoints; saving always pays when somebody is spared."""
+
+    def __init__(self, suite, folder, session=None, base="base"):
+        self.plan = make_plan([str(suite)])
+        self.session = session or Session()
+        self.events = []
+        events = Events()
+        events.subscribe(self.events.append)
+        self.store = CheckpointStore(folder / "store", 10**9)
+        self.checkpoints = Checkpoints(
+            self.plan,
+            self.session,
+            self.store,
+            events,
+            base=base,
+            slowness=0,  # nothing costs anything
+            work=folder / "work",
+        )
+        runner = SuiteRunner(self.plan, events, self.session, checkpoints=self.checkpoints)
+        self.result = runner.run()
+        self.checkpoints.close()
+        assert not (folder / "work").exists()
+
+    @property
+    def verdicts(self):
+        return [self.result.verdicts[each.id] for each in self.plan.scenarios]
+
+    @property
+    def warnings(self):
+        notes = [event for event in self.events if type(event).__name__ == "Noted"]
+        return [note.text for note in notes if note.level == "warning"]
+
+
+def three(*leading, tags="", first="When I pass"):
+    background = "Background:\n" + "".join(f"    {step}\n" for step in leading)
+    return feature(
+        background,
+        tags,
+        scenario("a", first, 'Then I say "A"'),
+        scenario("b", 'When I say "B"'),
+        scenario("c", 'When I say "C"'),
+    )
+
+
+LEADING = ("Given I pass", 'When I say "start"')
+
+
+def test_steps_behind_a_checkpoint_do_not_run_and_have_passed(tmp_path):
+    suite = make_suite(tmp_path / "suite", f=three(*LEADING))
+    ran = Followed(suite, tmp_path)
+    assert ran.session.words == ["[a]", "start", "A", "[b]", "B", "[c]", "C"]
+    assert ran.verdicts == [Verdict.PASSED] * 3
+    assert ran.session.resting == ["a"]
+    assert ran.session.waking == ["a", "b", "c"]
+    finished = [event for event in ran.events if type(event).__name__ == "StepFinished"]
+    assert [event.verdict for event in finished] == ["passed"] * 10
+
+
+def test_a_later_run_goes_on_from_an_earlier_ones(tmp_path):
+    suite = make_suite(tmp_path / "suite", f=three(*LEADING))
+    Followed(suite, tmp_path)
+    again = Followed(suite, tmp_path)
+    assert again.session.words == ["[a]", "A", "[b]", "B", "[c]", "C"]
+    assert again.session.resting == []
+    other = Followed(suite, tmp_path, base="another image")
+    assert other.session.words[:3] == ["[a]", "start", "A"]
+
+
+def test_what_is_damaged_is_reported_removed_and_made_anew(tmp_path):
+    suite = make_suite(tmp_path / "suite", f=three(*LEADING))
+    first = Followed(suite, tmp_path)
+    (entry,) = first.store.entries()
+    packed = first.store.folder / entry.key / "memory.zst"
+    packed.write_bytes(packed.read_bytes()[:-1])
+    again = Followed(suite, tmp_path)
+    assert again.verdicts == [Verdict.PASSED] * 3
+    assert again.session.words == ["[a]", "start", "A", "[b]", "B", "[c]", "C"]
+    assert len(again.warnings) == 1
+    assert "memory.zst" in again.warnings[0]
+    first.store.verify(entry.key)
+
+
+@pytest.mark.parametrize("trouble", [CheckpointStale("old"), InfrastructureError("no wake")])
+def test_a_checkpoint_that_is_of_no_use_lets_the_scenario_start_anew(tmp_path, trouble):
+    suite = make_suite(tmp_path / "suite", f=three(*LEADING))
+    Followed(suite, tmp_path)
+    session = Session()
+    session.wake_troubles = [trouble]
+    again = Followed(suite, tmp_path, session)
+    assert again.verdicts == [Verdict.PASSED] * 3
+    assert session.words[:3] == ["[a]", "start", "A"]
+    assert session.dropped == 1
+    assert trouble.message in again.warnings[0]
+
+
+def test_a_machine_that_cannot_be_saved_runs_on_and_is_not_asked_again(tmp_path):
+    suite = make_suite(tmp_path / "suite", f=three(*LEADING))
+    session = Session()
+    session.rest_trouble = InfrastructureError("disk full")
+    ran = Followed(suite, tmp_path, session)
+    assert ran.verdicts == [Verdict.PASSED] * 3
+    assert session.words.count("start") == 3
+    assert len(ran.warnings) == 1
+    assert "disk full" in ran.warnings[0]
+
+
+def test_a_machine_that_was_saved_and_does_not_run_on_is_the_hosts_fault(tmp_path):
+    suite = make_suite(tmp_path / "suite", f=three(*LEADING))
+    session = Session()
+    session.wake_troubles = [InfrastructureError("gone"), InfrastructureError("gone")]
+    ran = Followed(suite, tmp_path, session)
+    assert ran.verdicts[0] is Verdict.INCOMPLETE
+    assert ran.result.exit_status == 3
+
+
+def test_a_leading_step_that_fails_saves_nothing(tmp_path):
+    suite = make_suite(tmp_path / "suite", f=three("Given I pass", "And I fail"))
+    ran = Followed(suite, tmp_path)
+    assert ran.verdicts == [Verdict.FAILED] * 3
+
+
+def test_what_steps_keep_for_themselves_cannot_be_saved(tmp_path):
+    suite = make_suite(tmp_path / "suite", f=three("Given I keep a thing", 'And I say "start"'))
+    (suite / "steps" / "own.py").write_text(
+        "from behave import given\n"
+        '@given("I keep a thing")\n'
+        "def keep(context):\n"
+        '    """Keep."""\n'
+        "    context.thing = 1\n"
+    )
+    ran = Followed(suite, tmp_path)
+    assert ran.session.resting == []
+    assert ran.session.words.count("start") == 3
+
+
+def test_a_clean_up_that_a_step_registers_cannot_be_saved(tmp_path):
+    suite = make_suite(tmp_path / "suite", f=three("Given I clean up", 'And I say "start"'))
+    (suite / "steps" / "own.py").write_text(
+        "from behave import given\n"
+        '@given("I clean up")\n'
+        "def clean(context):\n"
+        '    """Clean."""\n'
+        "    context.add_cleanup(lambda: None)\n"
+    )
+    ran = Followed(suite, tmp_path)
+    assert ran.session.resting == []
+
+
+def test_a_session_whose_state_cannot_be_kept_saves_nothing(tmp_path):
+    session = Session()
+    session.state = None
+    suite = make_suite(tmp_path / "suite", f=three(*LEADING))
+    assert Followed(suite, tmp_path, session).session.resting == []
+
+
+def test_a_tag_forbids_and_a_tag_forces(tmp_path):
+    suite = make_suite(tmp_path / "suite", f=three(*LEADING, tags="@no-checkpoint"))
+    ran = Followed(suite, tmp_path)
+    assert ran.session.resting == ["b"]
+    assert ran.session.waking == ["b", "c"]
+    lonely = feature(
+        "@checkpoint", scenario("a", "Given I pass", 'And I say "start"', "When I pass")
+    )
+    forced = Followed(make_suite(tmp_path / "lonely", f=lonely), tmp_path / "other")
+    assert forced.session.resting == ["a"]
