@@ -30,6 +30,7 @@ from tailstest.machine.saved_machine import (
     MEMORY,
     VARIABLES,
     MachineAtRest,
+    MachineLost,
     SavedMachine,
     copy_private,
     writable_disks,
@@ -176,19 +177,25 @@ class Machine:
 
         Raises:
             CheckFailed, MachineStopped: it does not run.
+            MachineLost: it was stopped, but not all of it could be written.
             InfrastructureError: no space, or a device that cannot be saved.
         """
         self.check_running()
         has_agent, is_installed = self._port.is_open, self._port.is_installed
         self._port.close()
         self._power.save(folder / MEMORY)
-        xml = self._bench.hypervisor.connection.saveImageGetXMLDesc(str(folder / MEMORY), 0)
-        names = {}
-        for number, source in enumerate(writable_disks(xml)):
-            names[source] = f"disk-{number}.qcow2"
-            copy_private(Path(source), folder / names[source])
-        if (self._folder / VARIABLES).exists():
-            copy_private(self._folder / VARIABLES, folder / VARIABLES)
+        try:
+            xml = self._bench.hypervisor.connection.saveImageGetXMLDesc(str(folder / MEMORY), 0)
+            names = {}
+            for number, source in enumerate(writable_disks(xml)):
+                names[source] = f"disk-{number}.qcow2"
+                copy_private(Path(source), folder / names[source])
+            if (self._folder / VARIABLES).exists():
+                copy_private(self._folder / VARIABLES, folder / VARIABLES)
+        except (InfrastructureError, self._libvirt.libvirtError) as error:
+            raise MachineLost(
+                f"the machine {self.name} was stopped to be saved: {error}"
+            ) from error
         return SavedMachine(
             definition=self.definition,
             xml=xml,

@@ -24,6 +24,10 @@ _PREFIXES = {
 }
 
 
+class MachineLost(InfrastructureError):
+    """A machine was stopped to be saved, and cannot run on."""
+
+
 class SavedMachine(Strict):
     """What is known of a machine at rest.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from typing import Any
 
 from tailstest import __version__
@@ -38,10 +39,8 @@ class RunHost:
             SetupError, InfrastructureError: the host cannot run machines.
         """
         report = self._examined()
-        if self._hypervisor is None:
-            self._hypervisor = Hypervisor.open(self._settings, self._evidence.root)
         return Bench(
-            hypervisor=self._hypervisor,
+            hypervisor=self._opened(),
             host=report,
             settings=self._settings,
             events=self._events,
@@ -67,11 +66,24 @@ class RunHost:
             "settings": self._settings.model_dump(),
         }
 
+    def own(self, folder: Path) -> None:
+        """Let a folder go when the run is over, however it ends.
+
+        Raises:
+            SetupError, InfrastructureError: the host cannot run machines, or has no space.
+        """
+        self._opened().lease.own(folder)
+
     def close(self) -> None:
         """Close the connection; may be called twice."""
         hypervisor, self._hypervisor = self._hypervisor, None
         if hypervisor is not None:
             hypervisor.close()
+
+    def _opened(self) -> Hypervisor:
+        if self._hypervisor is None:
+            self._hypervisor = Hypervisor.open(self._settings, self._evidence.root)
+        return self._hypervisor
 
     def _examined(self) -> HostReport:
         if self._report is None:

@@ -312,10 +312,15 @@ class Session:
             steps_inside=self._inside is not None,
         )
 
+    def own(self, folder: Path) -> None:
+        """Let a folder go when the run is over, however it ends."""
+        self._host.own(folder)
+
     def rest(self, folder: Path) -> SavedMachine:
         """Stop the machine and write it into an empty folder; see `Machine.save`.
 
         Raises:
+            MachineLost: it was stopped, and cannot run on.
             InfrastructureError: it cannot be saved, and runs on.
         """
         tree, self._tree = self._tree, None

@@ -127,6 +127,7 @@ def test_a_run_that_is_killed_while_it_saves_harms_nobody(suite):
     first = suite.run
     suite.ran()
     assert machines_of(first) == []
+    assert not list(first.glob(".checkpoints*"))
     assert tailstest("checkpoints", "verify", XDG_CACHE_HOME=str(suite.cache)).returncode == 0
     assert suite.went_on() == 3
 

@@ -7,7 +7,7 @@ from tailstest.core.errors import InfrastructureError
 from tailstest.core.events import Events
 from tailstest.core.verdict import Verdict
 from tailstest.machine.definition import MachineDefinition
-from tailstest.machine.saved_machine import SavedMachine
+from tailstest.machine.saved_machine import MachineLost, SavedMachine
 from tailstest.suite.checkpoints.checkpoints import Checkpoints
 from tailstest.suite.checkpoints.state import CheckpointStale, SessionState
 from tailstest.suite.checkpoints.store import CheckpointStore
@@ -47,10 +47,14 @@ class Session(Keeper):
         self.rest_trouble = None
         self.wake_troubles = []
         self.dropped = 0
+        self.owned = []
 
     def begin_scenario(self, scenario_id, name):
         super().begin_scenario(scenario_id, name)
         self.words.append(f"[{name}]")
+
+    def own(self, folder):
+        self.owned.append(folder.name)
 
     def rest(self, folder):
         if self.rest_trouble:
@@ -98,10 +102,12 @@ class Followed:
     def verdicts(self):
         return [self.result.verdicts[each.id] for each in self.plan.scenarios]
 
+    def of(self, kind):
+        return [event for event in self.events if type(event).__name__ == kind]
+
     @property
     def warnings(self):
-        notes = [event for event in self.events if type(event).__name__ == "Noted"]
-        return [note.text for note in notes if note.level == "warning"]
+        return [note.text for note in self.of("Noted") if note.level == "warning"]
 
 
 def three(*leading, tags="", first="When I pass"):
@@ -125,8 +131,8 @@ def test_steps_behind_a_checkpoint_do_not_run_and_have_passed(tmp_path):
     assert ran.verdicts == [Verdict.PASSED] * 3
     assert ran.session.resting == ["a"]
     assert ran.session.waking == ["a", "b", "c"]
-    finished = [event for event in ran.events if type(event).__name__ == "StepFinished"]
-    assert [event.verdict for event in finished] == ["passed"] * 10
+    assert ran.session.owned == ["work"]  # also if the run is killed
+    assert [event.verdict for event in ran.of("StepFinished")] == ["passed"] * 10
 
 
 def test_a_later_run_goes_on_from_an_earlier_ones(tmp_path):
@@ -184,6 +190,14 @@ def test_a_machine_that_was_saved_and_does_not_run_on_is_the_hosts_fault(tmp_pat
     ran = Followed(suite, tmp_path, session)
     assert ran.verdicts[0] is Verdict.INCOMPLETE
     assert ran.result.exit_status == 3
+
+
+def test_a_machine_that_was_stopped_and_not_saved_is_the_hosts_fault(tmp_path):
+    session = Session()
+    session.rest_trouble = MachineLost("no space for the stick")
+    ran = Followed(make_suite(tmp_path / "suite", f=three(*LEADING)), tmp_path, session)
+    assert ran.verdicts[0] is Verdict.INCOMPLETE
+    assert "no space for the stick" in ran.of("ScenarioFinished")[0].error
 
 
 def test_a_leading_step_that_fails_saves_nothing(tmp_path):

@@ -16,7 +16,7 @@ from tailstest.core.events import Events, Noted
 from tailstest.core.settings import Strict
 from tailstest.core.text import printable
 from tailstest.core.verdict import Verdict
-from tailstest.machine.saved_machine import MachineAtRest, SavedMachine
+from tailstest.machine.saved_machine import MachineAtRest, MachineLost, SavedMachine
 from tailstest.suite.checkpoints.keys import key_chain, leading_steps
 from tailstest.suite.checkpoints.savings import Costs, Savings
 from tailstest.suite.checkpoints.state import CheckpointStale, SessionState
@@ -45,6 +45,10 @@ class Restable(Protocol):
     @property
     def state(self) -> SessionState | None:
         """What steps have set up; None if that cannot be kept."""
+        ...
+
+    def own(self, folder: Path) -> None:
+        """Let a folder go when the run is over, however it ends."""
         ...
 
     def rest(self, folder: Path) -> SavedMachine:
@@ -215,6 +219,8 @@ class Checkpoints:
         try:
             folder = self._new_folder(key)
             machine = self._session.rest(folder)
+        except MachineLost:
+            raise
         except InfrastructureError as error:
             # The machine runs on; but what went wrong once would go wrong again.
             self._is_broken = True
@@ -261,6 +267,8 @@ class Checkpoints:
             self._forget(next(iter(self._at_hand)))
         folder = self._work / key
         try:
+            if not self._work.exists():
+                self._session.own(self._work)
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(mode=0o700, parents=True)
         except OSError as error:
