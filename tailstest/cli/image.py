@@ -10,8 +10,10 @@ from pathlib import Path
 import click
 
 from tailstest.core.errors import TailstestError, UsageError
+from tailstest.core.text import printable
 from tailstest.machine.profile import find_image, live_builder, profiles_here
 from tailstest.media.boot_report import inspect_image
+from tailstest.media.iso_tree import IsoTree
 
 
 @click.group("image")
@@ -39,6 +41,19 @@ def show_image(image: str, as_json: bool) -> None:
     path, _profile = find_image(image, profiles_here(), Path.cwd())
     report = inspect_image(path)
     click.echo(json.dumps(report.to_json(), indent=2) if as_json else report.to_text())
+
+
+@command.command("files")
+@click.argument("image")
+def files(image: str) -> None:
+    """List the files of IMAGE (a file or a name), by the names that a live system would use."""
+    path, _profile = find_image(image, profiles_here(), Path.cwd())
+    with IsoTree(path) as tree:
+        for entry in sorted(tree.entries(), key=lambda each: each.path):
+            mark = "/" if entry.kind == "folder" else ""
+            target = f" -> {printable(entry.target)}" if entry.kind == "link" else ""
+            click.echo(f"{entry.size:>12}  {printable(entry.path)}{mark}{target}")
+        click.echo(f"{tree.names} names", err=True)
 
 
 @command.command("build")
