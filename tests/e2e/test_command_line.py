@@ -20,8 +20,8 @@ from tailstest.core.deadline import Deadline, poll
 pytestmark = pytest.mark.vm
 ROOT = Path(__file__).resolve().parents[2]
 TAILSTEST = Path(sys.executable).with_name("tailstest")
-#: Seconds after which a command hangs. The demo suite took 31 minutes on a host six times slower
-#: than normal; each test has a limit of its own besides.
+#: Seconds after which a command hangs. On a host six times slower than normal, 52 of the 54
+#: scenarios of the demo took 30 minutes; each test has a limit of its own besides.
 HUNG = 3500
 
 
