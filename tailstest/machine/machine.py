@@ -67,6 +67,8 @@ class Machine:
         self.definition = definition
         self._bench = bench
         self._libvirt = bench.hypervisor.libvirt
+        if rest is not None:
+            self._leave_to_others(rest.facts)
         self._folder = bench.machine_folder()
         self.viewer_socket = self._folder / "vnc" if viewer else None
         self.serial = SerialLog(
@@ -351,6 +353,14 @@ class Machine:
             "accelerator": self._bench.host.accelerator,
             "cpu_model": self._bench.host.cpu_model,
         }
+
+    def _leave_to_others(self, facts: SavedMachine) -> None:
+        """Raise if another run is at it: to libvirt both are one, and closing ours would end it."""
+        try:
+            self._bench.hypervisor.connection.lookupByUUIDString(facts.uuid)
+        except self._libvirt.libvirtError:
+            return
+        raise InfrastructureError("the saved machine runs already, in another run")
 
     def _xml_of(self, rest: MachineAtRest) -> str:
         """Take up what a machine at rest had: its media, its variables, its console."""

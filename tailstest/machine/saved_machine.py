@@ -55,6 +55,11 @@ class SavedMachine(Strict):
     has_agent: bool
     is_installed: bool
 
+    @property
+    def uuid(self) -> str:
+        """Of its domain; a saved machine keeps it."""
+        return ElementTree.fromstring(self.xml).findtext("uuid", "")
+
     def xml_at(self, *, folder: Path, serial_log: Path, disks: Mapping[str, Path], run: str) -> str:
         """Return the XML of the domain with the paths of now.
 

@@ -68,9 +68,10 @@ class SerialLog:
 
     @property
     def begin(self) -> int:
-        """Bytes of the kept text that were printed before the last start or reset."""
+        """Bytes of `text` in UTF-8 that were printed before the last start or reset."""
         with self._lock:
-            return max(0, self._begin - self.dropped)
+            before = self._kept[: max(0, self._begin - self.dropped)]
+            return len(before.decode("utf-8", "replace").encode())
 
     def resume(self, text: str, begin: int) -> None:
         """Go on after what a saved machine had printed; call it before anything is read.

@@ -14,6 +14,7 @@ from tailstest.core.events import Events, Noted, RunStarted
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.paths import bundled
 from tailstest.core.settings import load_settings
+from tailstest.core.text import printable
 from tailstest.hypervisor.leftovers import remove_leftovers
 from tailstest.machine.profile import find_image, load_profiles
 from tailstest.results.recorder import attach
@@ -184,11 +185,14 @@ def _checkpoints(
         # A machine saved before the patch is not one with the patch; each start gets it anew.
         return None
     settings = session.settings
-    try:
-        store = CheckpointStore(checkpoints_folder(), settings.checkpoints_limit)
-    except UsageError as error:
-        events.publish(Noted(text=f"no checkpoints: {error.message}", level="warning"))
-        return None
+    suite = plan.suite
+    code = [
+        Path(tailstest.__file__).parent,
+        bundled("vm-templates"),
+        *suite.step_folders,
+        *suite.images_folders,
+        *([suite.environment_file] if suite.environment_file else []),
+    ]
     host = environment["host"]
     facts = {
         "host": {
@@ -199,20 +203,19 @@ def _checkpoints(
         "image": environment.get("image"),
         "has viewer": options.interactive or options.keep,
     }
-    suite = plan.suite
-    code = [
-        Path(tailstest.__file__).parent,
-        bundled("vm-templates"),
-        *suite.step_folders,
-        *suite.images_folders,
-        *([suite.environment_file] if suite.environment_file else []),
-    ]
+    try:
+        store = CheckpointStore(checkpoints_folder(), settings.checkpoints_limit)
+        base = base_of(facts, code)
+    except (UsageError, OSError) as error:
+        why = error.message if isinstance(error, UsageError) else f"{error}"
+        events.publish(Noted(text=printable(f"no checkpoints: {why}"), level="warning"))
+        return None
     return Checkpoints(
         plan,
         session,
         store,
         events,
-        base=base_of(facts, code),
+        base=base,
         slowness=session.slowness,
         work=work_folder(folder),
     )

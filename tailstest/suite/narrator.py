@@ -243,8 +243,8 @@ class Narrator:
         verdict = self._verdict_of(step)
         is_bad = verdict not in {Verdict.PASSED, Verdict.SKIPPED}
         message, hint, details = _texts(step) if is_bad else ("", "", "")
-        if is_bad:
-            self._verdict = verdict
+        if is_bad and self._verdict in {Verdict.PASSED, Verdict.SKIPPED}:
+            self._verdict = verdict  # what comes after trouble is its consequence
         self._error = self._error or message
         try:
             if self._checkpoints is None or not self._checkpoints.is_behind(self._index):

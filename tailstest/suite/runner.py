@@ -85,6 +85,7 @@ class SuiteRunner:
         self._stop = stop
         self._on_failed_step = on_failed_step
         self._before_end = before_end
+        self._checkpoints = checkpoints
         self._narrator = Narrator(events, keeper, checkpoints)
         self._user_hooks: dict[str, Any] = {}
         self._obstacles: list[_Obstacle] = []
@@ -222,6 +223,8 @@ class SuiteRunner:
         """Let a person deal with a failed step of the scenario itself, in interactive mode."""
         if self._on_failed_step is None or not self._narrator.is_own_step(step):
             return False
+        if self._checkpoints is not None:
+            self._checkpoints.end()
         return self._on_failed_step(context, step)
 
     def _telling(self, name: str, hook: Callable[..., None], runner: Any) -> Callable[..., None]:

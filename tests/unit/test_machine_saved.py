@@ -22,8 +22,8 @@ XML = """<domain type="qemu" xmlns:qemu="http://libvirt.org/schemas/domain/qemu/
 </domain>"""
 
 
-def moved():
-    saved = SavedMachine(
+def saved():
+    return SavedMachine(
         definition=MachineDefinition(),
         xml=XML,
         folder="/old/m",
@@ -35,7 +35,10 @@ def moved():
         has_agent=False,
         is_installed=False,
     )
-    return saved.xml_at(
+
+
+def moved():
+    return saved().xml_at(
         folder=Path("/new/n"),
         serial_log=Path("/now/serial.log"),
         disks={"/run/disks/stick.qcow2": Path("/now/stick.qcow2")},
@@ -63,3 +66,21 @@ def test_everything_else_stays_as_it_was():
 
 def test_only_what_can_be_written_to_is_a_writable_disk():
     assert writable_disks(XML) == ["/run/disks/stick.qcow2"]
+
+
+def test_it_knows_its_domain():
+    assert saved().uuid == "u"
+
+
+def test_what_people_and_qemu_read_keeps_its_form():
+    then, now = (ElementTree.fromstring(text) for text in (XML, moved()))
+    assert [each.tag for each in then.iter()] == [each.tag for each in now.iter()]
+    changed = [
+        (before.attrib, after.attrib)
+        for before, after in zip(then.iter(), now.iter(), strict=True)
+        if before.attrib != after.attrib
+    ]
+    assert len(changed) == 4  # the run, the stick, the console, the agent
+    assert "xmlns:qemu=" in moved()
+    assert "<tailstest:run" in moved()
+    assert "ns0:" not in moved()

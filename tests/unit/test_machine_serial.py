@@ -127,3 +127,41 @@ def test_a_lost_file_is_the_hosts_trouble(log):
     with pytest.raises(InfrastructureError, match=re.escape(os.fspath(log.path))):
         log.contains("anything")
     log.note_restart()
+
+
+def resumed(log, folder):
+    again = SerialLog(folder / "again.log", 10_000)
+    again.resume(log.text(), log.begin)
+    return again
+
+
+def test_a_saved_console_goes_on_with_its_text_and_its_start(log, tmp_path):
+    printed(log, "old words\r\n")
+    log.begin_anew()
+    printed(log, "new words\r\n")
+    again = resumed(log, tmp_path)
+    assert again.text() == "old words\r\nnew words\r\n"
+    assert not again.contains("old words")
+    assert again.contains("new words\r\n")
+    printed(again, "words after it\n")
+    assert again.contains("words after it")
+    assert again.begin == log.begin
+
+
+def test_a_saved_console_of_bytes_that_are_no_text_keeps_its_start(log, tmp_path):
+    printed(log, b"\xff\xfe" * 100 + b"Kernel panic - not syncing: of the first start\n")
+    log.begin_anew()
+    printed(log, b"\xff the second start")
+    again = resumed(log, tmp_path)
+    again.check()
+    assert again.contains("the second start")
+    assert resumed(again, tmp_path).text() == log.text()
+
+
+def test_a_saved_console_of_a_flood_keeps_its_start(log, tmp_path):
+    printed(log, "first " + "x" * 50_000 + " old words ")
+    log.begin_anew()
+    printed(log, "new words")
+    again = resumed(log, tmp_path)
+    assert not again.contains("old words")
+    assert again.contains("new words")

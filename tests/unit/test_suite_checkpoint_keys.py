@@ -1,5 +1,8 @@
 """Keys of beginnings: the same for what is the same, another one for anything else."""
 
+import os
+from pathlib import Path
+
 import pytest
 from suite_tools import feature, make_suite, scenario
 
@@ -75,3 +78,50 @@ def test_the_base_changes_with_facts_and_with_every_file(tmp_path):
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__" / "new.pyc").write_text("compiled")
     assert base_of({"image": "x"}, [folder]) == bases[-1]
+
+
+def test_the_kind_of_a_step_is_a_part_of_its_key(tmp_path):
+    one, two = scenarios(
+        tmp_path,
+        feature("Background:\n    Given I pass\n    And I print\n", scenario("x", "Then I pass")),
+        feature("Background:\n    Given I pass\n    When I print\n", scenario("y", "Then I pass")),
+    )
+    first, second = key_chain(one, "base"), key_chain(two, "base")
+    assert first[0] == second[0]
+    assert first[1] != second[1]
+
+
+def test_cells_and_lines_of_a_text_do_not_run_together(tmp_path):
+    texts = (
+        ("Given I have a table", "| a |", "| b |", "| c |"),
+        ("Given I have a table", "| a | b |", "| c | d |"),
+        ("Given I have a table", "| a,b |", "| c |"),
+        ("Given I have a table", '"""', "a", "b", '"""'),
+    )
+    models = scenarios(tmp_path, feature(*(scenario(f"s{n}", *t) for n, t in enumerate(texts))))
+    assert len({key_chain(model, "base")[0] for model in models}) == len(texts)
+
+
+def test_a_file_whose_name_is_no_text_and_a_linked_folder_count(tmp_path):
+    folder, elsewhere = tmp_path / "steps", tmp_path / "shared"
+    folder.mkdir()
+    elsewhere.mkdir()
+    bases = [base_of({}, [folder])]
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff.png")).touch()
+    bases.append(base_of({}, [folder]))
+    (folder / "linked").symlink_to(elsewhere)
+    (folder / "linked" / "itself").symlink_to(folder)
+    (elsewhere / "a.py").write_text("one")
+    bases.append(base_of({}, [folder]))
+    (elsewhere / "a.py").write_text("two")
+    bases.append(base_of({}, [folder]))
+    assert len(set(bases)) == len(bases)
+
+
+def test_a_folder_that_is_missing_is_not_one_with_files(tmp_path):
+    missing = base_of({}, [tmp_path / "steps", tmp_path / "images"])
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "steps" / "a.py").touch()
+    one = base_of({}, [tmp_path / "steps", tmp_path / "images"])
+    (tmp_path / "steps").rename(tmp_path / "images")
+    assert len({missing, one, base_of({}, [tmp_path / "steps", tmp_path / "images"])}) == 3

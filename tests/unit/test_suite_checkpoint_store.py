@@ -1,13 +1,17 @@
 """The store of checkpoints: whole or not at all, verified, bounded, shared."""
 
+import contextlib
 import errno
 import fcntl
 import os
+import pwd
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -188,3 +192,205 @@ def test_a_place_that_is_no_folder_is_said_before_anything_runs(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot keep checkpoints"):
         CheckpointStore(tmp_path / "file", 1)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "/etc/x", "a/b", "\\u0000x"])
+def test_a_manifest_of_names_that_are_no_names_is_damaged(store, files, tmp_path, name):
+    store.publish(manifest(), files)
+    file = store.folder / KEY / "manifest.json"
+    file.write_text(file.read_text().replace('"empty"', f'"{name}"'))
+    (store.folder / KEY / f"{name.replace('/', '')[:2]}.zst").touch()
+    with pytest.raises(CheckpointDamaged, match="another checkpoint"):
+        unpacked(store, tmp_path / "back")
+    assert list((tmp_path / "back").iterdir()) == []
+
+
+def test_bytes_behind_the_end_are_damage(store, files, tmp_path):
+    store.publish(manifest(), files)
+    for extra in (b"\0", (store.folder / KEY / "empty.zst").read_bytes()):
+        with (store.folder / KEY / "memory.zst").open("ab") as file:
+            file.write(extra)
+        with pytest.raises(CheckpointDamaged, match=r"memory\.zst"):
+            unpacked(store, tmp_path / f"back-{len(extra)}")
+
+
+def test_a_manifest_that_is_no_text_is_damaged(store, files):
+    store.publish(manifest(), files)
+    for data in (b"\xff\x00", b"", b"[" * 100_000, b"null"):
+        (store.folder / KEY / "manifest.json").write_bytes(data)
+        with pytest.raises(CheckpointDamaged, match="no readable"):
+            store.verify(KEY)
+
+
+def test_one_that_is_larger_than_all_room_does_not_push_out_the_others(tmp_path, files):
+    store = CheckpointStore(tmp_path / "store", 2_000_000)
+    small = tmp_path / "small"
+    small.mkdir()
+    (small / "memory").write_bytes(b"small")
+    store.publish(manifest("aaaa"), small)
+    store.publish(manifest("bbbb"), files)
+    assert [entry.key for entry in store.entries()] == ["aaaa"]
+
+
+def test_one_that_is_being_read_takes_its_room_while_it_stays(tmp_path, files):
+    store = CheckpointStore(tmp_path / "store", 10_000_000)
+    for age, key in enumerate(("aaaa", "bbbb")):
+        store.publish(manifest(key), files)
+        os.utime(store.folder / key / "manifest.json", (100 + age, 100 + age))
+    with (store.folder / "bbbb" / "lock").open() as reader:
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        assert store.prune(2_000_000) == ["aaaa"]
+    assert [entry.key for entry in store.entries()] == ["bbbb"]
+
+
+PUBLISHER = """
+import sys
+from pathlib import Path
+from tailstest.suite.checkpoints import store
+print("ready", flush=True)
+sys.stdin.readline()
+one = store.CheckpointStore(Path(sys.argv[1]), 10**9)
+one.publish(store.Manifest(key=sys.argv[3], scenario="", steps=[], made=0, seconds=0, state={},
+                           files={}), Path(sys.argv[2]))
+"""
+
+
+def test_programs_that_publish_and_tidy_at_once_do_each_other_no_harm(store, files, tmp_path):
+    ours = [
+        subprocess.Popen(
+            [sys.executable, "-c", PUBLISHER, str(store.folder), str(files), key],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for key in (KEY, KEY, "other")
+    ]
+    try:
+        for each in ours:
+            assert each.stdout.readline() == b"ready\n"
+        for each in ours:
+            each.stdin.write(b"go\n")
+            each.stdin.flush()
+        while any(each.poll() is None for each in ours):
+            store.prune()
+        assert [each.returncode for each in ours] == [0, 0, 0]
+    finally:
+        for each in ours:
+            each.kill()
+            each.communicate()
+    assert sorted(entry.key for entry in store.entries()) == [KEY, "other"]
+    assert sorted(path.name for path in store.folder.iterdir()) == [KEY, "other"]
+    for key in (KEY, "other"):
+        assert len(unpacked(store, tmp_path / f"back-{key}", key)["memory"]) == 6_000_000
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from tailstest.core.errors import InfrastructureError
+from tailstest.suite.checkpoints import store
+one = store.CheckpointStore(Path(sys.argv[1]), 10**9)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+try:
+    if sys.argv[2] == "unpack":
+        one.unpack(sys.argv[3], Path(sys.argv[4]))
+    else:
+        one.publish(store.Manifest(key=sys.argv[3], scenario="", steps=[], made=0, seconds=0,
+                                   state={}, files={}), Path(sys.argv[4]))
+except InfrastructureError as error:
+    print(type(error).__name__, error.message)
+"""
+
+
+def limited(store, task, key, folder):
+    command = [sys.executable, "-c", LIMITED, str(store.folder), task, key, str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_file_that_cannot_be_written_in_full_leaves_nothing(store, files):
+    assert "InfrastructureError cannot store" in limited(store, "publish", KEY, files)
+    assert list(store.folder.iterdir()) == []
+
+
+def test_no_room_to_unpack_is_no_damage(store, files, tmp_path):
+    store.publish(manifest(), files)
+    (tmp_path / "back").mkdir()
+    said = limited(store, "unpack", KEY, tmp_path / "back")
+    assert said.startswith("InfrastructureError cannot unpack")
+    store.verify(KEY)
+
+
+@contextlib.contextmanager
+def without_rights(folder):
+    """Close a folder to us, even if we are root."""
+    folder.chmod(0)
+    us = os.geteuid()
+    if us == 0:
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(us)
+        folder.chmod(0o700)
+
+
+def test_one_that_may_not_be_read_is_as_none_and_no_crash(files):
+    with tempfile.TemporaryDirectory() as folder:  # not below a folder that nobody may enter
+        Path(folder).chmod(0o755)
+        store = CheckpointStore(Path(folder), 10**9)
+        store.publish(manifest(), files)
+        with without_rights(store.folder / KEY):
+            assert KEY not in store
+            (entry,) = store.entries()
+            assert entry.manifest is None
+            assert store.prune() == []
+            with pytest.raises(InfrastructureError, match="Permission denied"):
+                store.verify(KEY)
+        store.verify(KEY)
+
+
+READ_ONLY = 'mount -t tmpfs -o ro tmpfs "$1" && shift && exec "$@"'
+OPENER = """
+import sys
+from pathlib import Path
+from tailstest.core.errors import UsageError
+from tailstest.suite.checkpoints import store
+try:
+    store.CheckpointStore(Path(sys.argv[1]), 1)
+except UsageError as error:
+    print(error.message.rpartition(": ")[2])
+"""
+
+
+def test_a_folder_that_may_not_be_written_is_said_before_anything_runs(tmp_path):
+    (tmp_path / "store").mkdir()
+    if os.geteuid() == 0:
+        command = ["unshare", "--mount", "sh", "-c", READ_ONLY, "sh", str(tmp_path / "store")]
+        if subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
+            pytest.skip("no mount namespaces here")
+        said = subprocess.run(
+            [*command, sys.executable, "-c", OPENER, str(tmp_path / "store")],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert said == "it cannot be written\n"
+    else:
+        (tmp_path / "store").chmod(0o500)
+        with pytest.raises(UsageError, match="it cannot be written"):
+            CheckpointStore(tmp_path / "store", 1)
+
+
+def test_who_tidies_up_before_a_new_folder_is_locked_does_no_harm(store, files, monkeypatch):
+    other, locked, tidied = CheckpointStore(store.folder, 10**9), store._locked, []
+
+    def late(place, how):
+        if not tidied:
+            tidied.append(place)
+            other.prune()
+        return locked(place, how)
+
+    monkeypatch.setattr(store, "_locked", late)
+    store.publish(manifest(), files)
+    assert not tidied[0].exists()
+    assert [path.name for path in store.folder.iterdir()] == [KEY]
+    store.verify(KEY)

@@ -9,6 +9,7 @@ from tailstest.core.verdict import Verdict
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.saved_machine import MachineLost, SavedMachine
 from tailstest.suite.checkpoints.checkpoints import Checkpoints
+from tailstest.suite.checkpoints.savings import Costs
 from tailstest.suite.checkpoints.state import CheckpointStale, SessionState
 from tailstest.suite.checkpoints.store import CheckpointStore
 from tailstest.suite.plan import make_plan
@@ -35,6 +36,13 @@ MACHINE = SavedMachine(
     has_agent=False,
     is_installed=False,
 )
+
+
+@pytest.fixture(autouse=True)
+def nothing_costs_anything(monkeypatch):
+    """Measured times are tiny here, and chance."""
+    for measured in ("saw_saving", "saw_waking"):
+        monkeypatch.setattr(Costs, measured, lambda _costs, _seconds: None)
 
 
 class Session(Keeper):
@@ -77,7 +85,7 @@ class Session(Keeper):
 class Followed:
     """A run of a tiny suite with checkpoints; saving always pays when somebody is spared."""
 
-    def __init__(self, suite, folder, session=None, base="base"):
+    def __init__(self, suite, folder, session=None, base="base", **options):
         self.plan = make_plan([str(suite)])
         self.session = session or Session()
         self.events = []
@@ -90,10 +98,12 @@ class Followed:
             self.store,
             events,
             base=base,
-            slowness=0,  # nothing costs anything
+            slowness=0,
             work=folder / "work",
         )
-        runner = SuiteRunner(self.plan, events, self.session, checkpoints=self.checkpoints)
+        runner = SuiteRunner(
+            self.plan, events, self.session, checkpoints=self.checkpoints, **options
+        )
         self.result = runner.run()
         self.checkpoints.close()
         assert not (folder / "work").exists()
@@ -188,7 +198,26 @@ def test_a_machine_that_was_saved_and_does_not_run_on_is_the_hosts_fault(tmp_pat
     session = Session()
     session.wake_troubles = [InfrastructureError("gone"), InfrastructureError("gone")]
     ran = Followed(suite, tmp_path, session)
+    assert ran.verdicts == [Verdict.INCOMPLETE, Verdict.PASSED, Verdict.PASSED]
+    assert ran.result.exit_status == 3
+    assert session.words[-5:] == ["[b]", "start", "B", "[c]", "C"]
+
+
+def test_what_a_lost_machine_brings_about_later_is_still_the_hosts_fault(tmp_path):
+    session = Session()
+    session.rest_trouble = MachineLost("no space for the stick")
+    suite = make_suite(tmp_path / "suite", f=three(*LEADING, first="When I miss the machine"))
+    (suite / "steps" / "own.py").write_text(
+        "from behave import when\n"
+        "from tailstest.core.errors import UsageError\n"
+        '@when("I miss the machine")\n'
+        "def miss(context):\n"
+        '    """Miss it."""\n'
+        '    raise UsageError("the machine is switched off")\n'
+    )
+    ran = Followed(suite, tmp_path, session)
     assert ran.verdicts[0] is Verdict.INCOMPLETE
+    assert ran.of("ScenarioFinished")[0].error == "no space for the stick"
     assert ran.result.exit_status == 3
 
 
@@ -250,3 +279,114 @@ def test_a_tag_forbids_and_a_tag_forces(tmp_path):
     )
     forced = Followed(make_suite(tmp_path / "lonely", f=lonely), tmp_path / "other")
     assert forced.session.resting == ["a"]
+
+
+OWN_STEPS = """
+from behave import given
+
+@given("I keep a list")
+def keep(context):
+    \"\"\"Change what a hook has made.\"\"\"
+    context.things = [1]
+
+@given("I clean up after the feature")
+def clean(context):
+    \"\"\"Clean.\"\"\"
+    context.add_cleanup(lambda: None, layer="feature")
+"""
+
+
+@pytest.mark.parametrize("step", ["I keep a list", "I clean up after the feature"])
+def test_what_steps_change_of_a_hooks_or_leave_for_later_cannot_be_saved(tmp_path, step):
+    suite = make_suite(tmp_path / "suite", f=three(f"Given {step}", 'And I say "start"'))
+    (suite / "steps" / "own.py").write_text(OWN_STEPS)
+    (suite / "environment.py").write_text(
+        "def before_scenario(context, scenario):\n    context.things = []\n"
+    )
+    ran = Followed(suite, tmp_path)
+    assert ran.verdicts == [Verdict.PASSED] * 3
+    assert ran.session.resting == []
+    assert ran.session.words.count("start") == 3
+
+
+def test_what_only_hooks_set_up_is_there_again_and_no_obstacle(tmp_path):
+    suite = make_suite(tmp_path / "suite", f=three(*LEADING))
+    (suite / "environment.py").write_text(
+        "def before_scenario(context, scenario):\n"
+        "    context.things = []\n"
+        "    context.add_cleanup(lambda: None)\n"
+    )
+    assert Followed(suite, tmp_path).session.waking == ["a", "b", "c"]
+
+
+def test_where_a_person_had_a_hand_in_it_nothing_is_saved_or_taken_up(tmp_path):
+    suite = make_suite(
+        tmp_path / "suite", f=three("Given I pass", 'And I say "start"', "And I fail")
+    )
+    ran = Followed(suite, tmp_path, on_failed_step=lambda _context, _step: True)
+    assert ran.verdicts == [Verdict.PASSED] * 3
+    assert ran.session.resting == []
+    assert ran.store.entries() == []
+    assert ran.session.words.count("start") == 3
+
+
+def test_scenarios_that_part_go_on_from_where_they_part(tmp_path):
+    text = feature(
+        scenario("a", "Given I pass", 'And I say "start"', 'And I say "left"', "When I pass"),
+        scenario("b", "Given I pass", 'And I say "start"', 'And I say "right"', "When I pass"),
+        scenario("c", "Given I pass", 'And I say "start"', 'And I say "left"', 'When I say "C"'),
+        scenario("d", "Given I pass", 'And I say "start"', 'And I say "right"', 'When I say "D"'),
+    )
+    ran = Followed(make_suite(tmp_path / "suite", f=text), tmp_path)
+    words = " ".join(ran.session.words)
+    assert words == "[a] start left [b] right [c] C [d] D"
+    assert ran.verdicts == [Verdict.PASSED] * 4
+
+
+def test_what_is_no_longer_at_hand_comes_from_the_store_again(tmp_path):
+    pairs = [
+        scenario(f"{time}{n}", f'Given I say "{n}"', 'And I say "start"', "When I pass")
+        for time in ("first", "second")
+        for n in range(5)
+    ]
+    ran = Followed(make_suite(tmp_path / "suite", f=feature(*pairs)), tmp_path)
+    assert ran.verdicts == [Verdict.PASSED] * 10
+    assert ran.session.words.count("start") == 5
+    assert len(ran.session.waking) == 10
+
+
+def test_a_store_that_is_full_lets_the_run_go_on_with_what_it_has(tmp_path, monkeypatch):
+    def full(*_arguments):
+        raise InfrastructureError("cannot store a checkpoint: No space left on device")
+
+    monkeypatch.setattr(CheckpointStore, "publish", full)
+    suite = make_suite(tmp_path / "suite", f=three(*LEADING))
+    ran = Followed(suite, tmp_path)
+    assert ran.verdicts == [Verdict.PASSED] * 3
+    assert ran.session.waking == ["a", "b", "c"]
+    assert ["No space left" in text for text in ran.warnings] == [True]
+
+
+def test_one_that_cannot_even_be_opened_lets_the_scenarios_start_anew(tmp_path):
+    suite = make_suite(tmp_path / "suite", f=three(*LEADING))
+    first = Followed(suite, tmp_path)
+    (entry,) = first.store.entries()
+    lock = first.store.folder / entry.key / "lock"
+    lock.unlink()
+    lock.mkdir()
+    again = Followed(suite, tmp_path)
+    assert again.verdicts == [Verdict.PASSED] * 3
+    assert again.session.words.count("start") == 3
+    assert all("of no use" in text for text in again.warnings)
+
+
+def test_a_checkpoint_of_another_version_is_removed_and_made_anew(tmp_path):
+    suite = make_suite(tmp_path / "suite", f=three(*LEADING))
+    first = Followed(suite, tmp_path)
+    (entry,) = first.store.entries()
+    file = first.store.folder / entry.key / "manifest.json"
+    file.write_text(file.read_text().replace('"steps_inside"', '"what_is_inside"'))
+    again = Followed(suite, tmp_path)
+    assert again.verdicts == [Verdict.PASSED] * 3
+    assert again.session.resting == ["a"]
+    assert ["cannot be understood" in text for text in again.warnings] == [True]

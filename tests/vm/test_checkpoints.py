@@ -1,6 +1,7 @@
 """Machines that are saved and run on: what they showed, said and wrote is still there."""
 
 import os
+import subprocess
 
 import pytest
 from conftest import RESCUE
@@ -11,7 +12,7 @@ from tailstest.core.paths import bundled
 from tailstest.machine.lifecycle import MachineState
 from tailstest.machine.machine import Machine
 from tailstest.machine.profile import load_profiles
-from tailstest.machine.saved_machine import MEMORY, VARIABLES, MachineAtRest
+from tailstest.machine.saved_machine import MEMORY, VARIABLES, MachineAtRest, MachineLost
 from tailstest.media.dvd import Dvd
 from tailstest.media.usb_stick import UsbStick
 
@@ -66,6 +67,8 @@ def test_a_bios_machine_with_a_dvd_runs_on_as_often_as_one_likes(make, wake, ben
         assert "said on the wire" in again.serial.text()
         again.keyboard.type("echo giraffes\n")
         again.screen.wait_text("giraffes")
+        again.wait_serial("giraffes")
+        assert again.serial.text().startswith(facts.serial_text)
         again.close()
     assert qemu_of(bench) == []
 
@@ -119,3 +122,45 @@ def test_a_machine_that_cannot_be_saved_runs_on(make, tmp_path):
     assert machine.state is MachineState.RUNNING
     machine.keyboard.type("echo afterwards\n")
     machine.screen.wait_text("afterwards")
+
+
+def test_a_machine_that_runs_already_is_not_taken_from_who_runs_it(make, wake, tmp_path):
+    facts = saved(at_command_line(make(memory_mib=256), "before"), tmp_path / "rest")
+    first = wake(facts, tmp_path / "rest")
+    with pytest.raises(InfrastructureError, match="runs already"):
+        wake(facts, tmp_path / "rest")
+    first.keyboard.type("echo undisturbed\n")
+    first.screen.wait_text("undisturbed")
+
+
+@pytest.fixture
+def full(tmp_path):
+    """Return a folder on a disk that is too small for anything."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("nobody may mount a small disk here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_lets_the_machine_run_on(make, full):
+    machine = at_command_line(make(memory_mib=256), "before")
+    with pytest.raises(InfrastructureError, match="cannot be saved") as error:
+        machine.save(full)
+    assert not isinstance(error.value, MachineLost)
+    assert machine.state is MachineState.RUNNING
+    machine.keyboard.type("echo afterwards\n")
+    machine.screen.wait_text("afterwards")
+
+
+def test_a_machine_whose_stick_cannot_be_copied_is_lost_and_says_so(make, bench, tmp_path):
+    stick = UsbStick.of_image(RESCUE, tmp_path / "stick.qcow2")
+    machine = at_command_line(make(stick.disk(), memory_mib=256, medium="usb"), "before")
+    (tmp_path / "rest" / "disk-0.qcow2").mkdir(parents=True)
+    with pytest.raises(MachineLost, match="was stopped to be saved: cannot copy"):
+        machine.save(tmp_path / "rest")
+    assert machine.state is MachineState.OFF
+    machine.close()
+    assert qemu_of(bench) == []

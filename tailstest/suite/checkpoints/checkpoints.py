@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -105,7 +106,7 @@ class Checkpoints:
         self._chain: list[str] = []
         self._since = 0.0
         self._gone_on = 0
-        self._names: set[str] | None = None
+        self._traces: _Traces | None = None
 
     def begin(self, scenario: PlannedScenario) -> None:
         """Note that a scenario begins."""
@@ -113,7 +114,7 @@ class Checkpoints:
         self._chain = self._chains.get(scenario.id, [])
         self._since = time.monotonic()
         self._gone_on = 0
-        self._names = None
+        self._traces = None
         self._savings.begin(scenario.id)
 
     def wrapped(self, index: int, run: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -126,12 +127,17 @@ class Checkpoints:
 
         def perform(context: Any) -> None:
             if index == 0:
-                self._names = _names_of(context)
+                self._traces = _Traces.of(context)
                 self._go_on()
             if index >= self._gone_on:
                 run(context)
 
         return perform
+
+    def end(self) -> None:
+        """Neither save nor go on any more: a person had a hand in the machine or in the steps."""
+        self._is_broken = True
+        self._chain, self._chains = [], {}
 
     def is_behind(self, index: int) -> bool:
         """Tell whether the machine is further than a step: its picture would show another time."""
@@ -154,11 +160,15 @@ class Checkpoints:
         if not (is_forced or self._savings.pays(scenario.id, index, seconds, self._costs)):
             return
         key = self._chain[index]
-        if key in self._at_hand or key in self._store or _names_of(context) != self._names:
+        if key in self._at_hand or key in self._store or not self._is_untouched(context):
             return
         state = self._session.state
         if state is not None:
             self._save(key, state, scenario, index, seconds)
+
+    def _is_untouched(self, context: Any) -> bool:
+        """Tell whether steps have put nothing into behave's context; nobody could save that."""
+        return self._traces is not None and self._traces.is_as(_Traces.of(context))
 
     def close(self) -> None:
         """Remove what was unpacked."""
@@ -291,8 +301,32 @@ def work_folder(run: Path) -> Path:
     return run / f".checkpoints-{uuid.uuid4().hex[:8]}"
 
 
-def _names_of(context: Any) -> set[str]:
-    """Return what steps have put into behave's context themselves; nobody could save that."""
-    frame: Mapping[str, Any] = context._stack[0]
-    names = {name for name in frame if name not in {"text", "table"}}
-    return names | {f"clean-up {number}" for number in range(len(frame.get("@cleanups", ())))}
+@dataclass(frozen=True)
+class _Traces:
+    """What hooks and steps have put into behave's context.
+
+    Attributes:
+        own: name to value of what belongs to the scenario.
+        clean_ups: how many are to be done, after the scenario or later.
+    """
+
+    own: dict[str, Any]
+    clean_ups: int
+
+    @classmethod
+    def of(cls, context: Any) -> _Traces:
+        frames: list[dict[str, Any]] = context._stack
+        own = {
+            name: value
+            for name, value in frames[0].items()
+            if name not in {"text", "table", "@cleanups"}
+        }
+        return cls(own, sum(len(frame.get("@cleanups", ())) for frame in frames))
+
+    def is_as(self, other: _Traces) -> bool:
+        """Tell whether another one is the same; equal values may still be different things."""
+        return (
+            self.clean_ups == other.clean_ups
+            and self.own.keys() == other.own.keys()
+            and all(value is other.own[name] for name, value in self.own.items())
+        )

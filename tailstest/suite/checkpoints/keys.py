@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,9 @@ def base_of(facts: Mapping[str, Any], folders: Iterable[Path]) -> str:
     Args:
         facts: JSON values: host, versions, settings, the image under test.
         folders: code and data that steps use; every file in them counts. Missing ones are empty.
+
+    Raises:
+        OSError: a file cannot be read.
     """
     return _digest([FORMAT, facts, [digest_of_folder(folder) for folder in folders]])
 
@@ -60,11 +64,21 @@ def digest_of_folder(folder: Path) -> str:
     if folder.is_file():
         return hashlib.sha256(folder.read_bytes()).hexdigest()
     digest = hashlib.sha256()
-    for file in sorted(folder.rglob("*")):
-        if file.is_file() and "__pycache__" not in file.parts:
-            digest.update(f"{file.relative_to(folder).as_posix()}\0".encode())
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    for file in sorted(_files_in(folder)):
+        digest.update(os.fsencode(file.relative_to(folder)) + b"\0")
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    """Yield all files, also those behind links; a folder that is linked twice counts once."""
+    seen = {folder.resolve()}
+    for place, folders, names in os.walk(folder, followlinks=True):
+        within = [Path(place, name) for name in sorted(folders) if name != "__pycache__"]
+        real = {each.name: each.resolve() for each in within}
+        folders[:] = [name for name, path in real.items() if path not in seen]
+        seen.update(real.values())
+        yield from (file for name in names if (file := Path(place, name)).is_file())
 
 
 def _digest(value: Any) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from tailstest.core.settings import Strict
 _MANIFEST = "manifest.json"
 _LOCK = "lock"
 _SUFFIX = ".zst"
+#: Names of files in a manifest, which leads nowhere else.
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 #: What is being written, and what is being removed.
 _UNFINISHED = ".unfinished-"
 
@@ -107,7 +110,10 @@ class CheckpointStore:
             raise UsageError(f"cannot keep checkpoints in {folder}: it cannot be written")
 
     def __contains__(self, key: str) -> bool:
-        return (self.folder / key / _MANIFEST).is_file()
+        try:
+            return (self.folder / key / _MANIFEST).is_file()
+        except OSError:  # somebody else's, whom we may not read
+            return False
 
     def publish(self, manifest: Manifest, files: Path) -> Manifest:
         """Store a checkpoint; whoever comes second with the same key changes nothing.
@@ -122,10 +128,8 @@ class CheckpointStore:
         Raises:
             InfrastructureError: no space; nothing of it is left.
         """
-        work = self.folder / f"{_UNFINISHED}{uuid.uuid4().hex}"
         try:
-            work.mkdir(mode=0o700)
-            with self._locked(work, fcntl.LOCK_EX):
+            with self._new_work() as work:
                 stored = {file.name: _pack(file, work) for file in sorted(files.iterdir())}
                 full = manifest.model_copy(update={"files": stored})
                 _write(work / _MANIFEST, full.model_dump_json())
@@ -136,8 +140,6 @@ class CheckpointStore:
                 f"cannot store a checkpoint in {self.folder}: {error.strerror}",
                 hint="free some space, or `tailstest checkpoints prune`",
             ) from error
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
         self.prune()
         return full
 
@@ -211,9 +213,10 @@ class CheckpointStore:
         removed = []
         for entry in self.entries():
             size = entry.manifest.size if entry.manifest else 0
-            room -= size
-            if (entry.manifest is None or room < 0) and self.discard(entry.key):
+            if (entry.manifest is None or size > room) and self.discard(entry.key):
                 removed.append(entry.key)
+            else:
+                room -= size
         return removed
 
     @contextlib.contextmanager
@@ -223,6 +226,27 @@ class CheckpointStore:
                 yield
         except FileNotFoundError as error:
             raise CheckpointDamaged(f"the checkpoint {place.name} is gone") from error
+        except OSError as error:
+            raise InfrastructureError(
+                f"cannot read the checkpoint {place.name}: {error.strerror}"
+            ) from error
+
+    @contextlib.contextmanager
+    def _new_work(self) -> Iterator[Path]:
+        """Make a folder and lock it; it is removed afterwards unless it has another name."""
+        while True:
+            work = self.folder / f"{_UNFINISHED}{uuid.uuid4().hex}"
+            work.mkdir(mode=0o700)
+            with contextlib.ExitStack() as held:
+                held.callback(shutil.rmtree, work, ignore_errors=True)
+                try:
+                    held.enter_context(self._locked(work, fcntl.LOCK_EX))
+                except FileNotFoundError:
+                    continue
+                if not (work / _LOCK).exists():
+                    continue  # somebody tidied up before it was locked
+                yield work
+                return
 
     @contextlib.contextmanager
     def _locked(self, place: Path, how: int) -> Iterator[None]:
@@ -243,7 +267,7 @@ class CheckpointStore:
             raise CheckpointDamaged(
                 f"the checkpoint {place.name} has no readable {_MANIFEST}"
             ) from error
-        if manifest.key != place.name or any(Path(name).name != name for name in manifest.files):
+        if manifest.key != place.name or not all(map(_NAME.fullmatch, manifest.files)):
             raise CheckpointDamaged(f"the manifest in {place} belongs to another checkpoint")
         return manifest
 
