@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from itertools import pairwise
 from pathlib import Path
@@ -136,6 +136,13 @@ def choose_accelerator(
         else "using TCG (emulation, several times slower) because KVM does not work here"
     )
     return AcceleratorChoice("tcg", reason, refused, probe)
+
+
+def measured_again(choice: AcceleratorChoice, emulator: Path) -> AcceleratorChoice:
+    """Return a choice with a new run of the boot program; the old one stays if that fails."""
+    limit = TCG_LIMIT if choice.accelerator == "tcg" else KVM_LIMIT
+    probe = run_probe(choice.accelerator, emulator, limit=limit)
+    return replace(choice, probe=probe) if probe.ok else choice
 
 
 def examine_kvm(emulator: Path, *, device: Path = KVM_DEVICE) -> tuple[str, ProbeRun | None]:

@@ -7,14 +7,20 @@ import os
 import platform
 import shutil
 import tempfile
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from tailstest.core.settings import Settings
-from tailstest.hypervisor.accelerator import TCG_CPU, Accelerator, choose_accelerator
+from tailstest.hypervisor.accelerator import (
+    TCG_CPU,
+    Accelerator,
+    choose_accelerator,
+    measured_again,
+)
 from tailstest.hypervisor.capabilities import Capabilities, ask_capabilities
 from tailstest.hypervisor.connection import Hypervisor
 from tailstest.hypervisor.domain_trial import DomainTrial, try_domain
@@ -138,7 +144,8 @@ def examine_host(settings: Settings, *, fresh: bool = False) -> HostReport:
     """Find out what this host can do.
 
     What takes seconds (trying the accelerator and the snapshots) is remembered until the host
-    boots again, QEMU or the firmware changes, or another accelerator is asked for.
+    boots again, QEMU or the firmware changes, or another accelerator is asked for. How fast the
+    host is, is measured again after a quarter of an hour.
 
     Args:
         settings: `accelerator`, `hypervisor` and `deadline_scale` are used.
@@ -165,8 +172,12 @@ def examine_host(settings: Settings, *, fresh: bool = False) -> HostReport:
                 try_domain(hypervisor, pair)
                 for pair in ([None, plain_pair] if plain_pair else [None])
             ),
+            measured=time.time(),
         )
-    if known is None:
+    if results.has_old_speed:
+        choice = measured_again(results.choice, emulator)
+        results = replace(results, choice=choice, measured=time.time())
+    if results is not known:
         store_results(results)
     choice, memory = results.choice, psutil.virtual_memory()
     return HostReport(

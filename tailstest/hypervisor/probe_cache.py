@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,10 @@ from tailstest.hypervisor.domain_trial import DomainTrial
 from tailstest.hypervisor.run_lease import boot_id
 
 #: Raised whenever the meaning of the file changes; others are ignored.
-FORMAT = 1
+FORMAT = 2
+#: Seconds for which a measured speed holds. Hosts are shared: the same one has been seen six times
+#: slower than itself some hours later, and deadlines must follow that, both ways.
+SPEED_HOLDS = 900.0
 MAX_CACHE_BYTES = 256 * 1024
 
 
@@ -68,11 +72,18 @@ class ProbeResults:
         key: what it depends on.
         choice: the accelerator.
         trials: what worked on a domain, for each firmware.
+        measured: when the speed was measured, in seconds since the epoch.
     """
 
     key: ProbeKey
     choice: AcceleratorChoice
     trials: tuple[DomainTrial, ...]
+    measured: float
+
+    @property
+    def has_old_speed(self) -> bool:
+        """Whether the speed should be measured again; also after the clock was set back."""
+        return not 0 <= time.time() - self.measured < SPEED_HOLDS
 
 
 _ADAPTER = TypeAdapter(ProbeResults)

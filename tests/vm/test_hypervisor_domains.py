@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from tailstest.hypervisor.domain_template import DiskValues, DomainValues
 from tailstest.hypervisor.firmware import choose_firmware, find_firmware
 from tailstest.hypervisor.host_report import examine_host
 from tailstest.hypervisor.library import find_emulator
+from tailstest.hypervisor.probe_cache import SPEED_HOLDS
 
 pytestmark = pytest.mark.vm
 
@@ -157,7 +159,15 @@ def test_the_host_is_examined_once_a_boot(tmp_path: Path, monkeypatch: pytest.Mo
     second = examine_host(settings)
     assert second.cached
     assert second.trials == first.trials
+    assert second.speed.work_seconds == first.speed.work_seconds
     (cache,) = tmp_path.glob("tailstest/host-*.json")
+    known = json.loads(cache.read_text())
+    for measured in (known["measured"] - SPEED_HOLDS, known["measured"] + 3600):
+        cache.write_text(json.dumps(known | {"measured": measured}))
+        later = examine_host(settings)
+        assert later.cached
+        assert later.speed.work_seconds != first.speed.work_seconds  # to nine digits: chance
+        assert examine_host(settings).speed.work_seconds == later.speed.work_seconds
     cache.write_bytes(cache.read_bytes()[:-20])
     assert not examine_host(settings).cached
 
