@@ -27,6 +27,12 @@ def there_is(context, role, name):
     context.test.desktop.wait_node(role, name)
 
 
+@then('there is the {role:Role} "{name}" within {seconds:g} seconds')
+def there_is_within(context, role, name, seconds):
+    """Wait at most this long until something of a kind and name is there."""
+    context.test.desktop.wait_node(role, name, within=seconds)
+
+
 @then('there is no {role:Role} "{name}"')
 def there_is_no(context, role, name):
     """Wait until nothing of a kind ("button", "entry", "menu item", ...) and name is there."""

@@ -113,17 +113,18 @@ class Desktop:
         """Wait until no window has this title, or a part of it."""
         self._wait(self._window(title), "gone")
 
-    def wait_node(self, role: str, name: str) -> Node:
+    def wait_node(self, role: str, name: str, *, within: float | None = None) -> Node:
         """Wait until something of a kind and name is on the desktop.
 
         Args:
             role: "button", "entry", "menu item", ..., or AT-SPI's own names.
+            within: seconds on a host of normal speed; None is the default of the run.
 
         Raises:
             UsageError: there is no such kind.
             CheckFailed: it is not there; lists what is.
         """
-        return self._wait(_query(role, name), "showing")
+        return self._wait(_query(role, name), "showing", within)
 
     def wait_node_gone(self, role: str, name: str) -> None:
         """Wait until nothing of a kind and name is on the desktop."""
@@ -210,12 +211,12 @@ class Desktop:
         """
         return self._tree.dump(app)
 
-    def _wait(self, query: Query, state: str) -> Node:
+    def _wait(self, query: Query, state: str, within: float | None = None) -> Node:
         # The system may still be starting; afterwards there is a session to look into.
         tree = self._tree
         deadline = Deadline.after(self._start_limit, scale=self._scale)
         poll(lambda: _has_session(tree), deadline, interval=0.3, watches=self._screen.watches)
-        node = tree.wait_for(query, state, self._default)
+        node = tree.wait_for(query, state, self._default if within is None else within)
         return node if node is not None else _NOTHING
 
     @property
