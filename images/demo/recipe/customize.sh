@@ -7,7 +7,9 @@ groupadd --system screen
 useradd --system --home-dir /run/demo-welcome --shell /usr/sbin/nologin --groups screen welcome
 useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin netproxy
 useradd --create-home --shell /bin/bash --groups screen,sudo --uid 1000 live
-echo "welcome ALL=(root) NOPASSWD: /usr/bin/systemctl poweroff" >>/etc/sudoers.d/demo
+storage=/usr/lib/demo/storage
+echo "welcome ALL=(root) NOPASSWD: /usr/bin/systemctl poweroff, $storage state, $storage unlock," \
+  "$storage unlock --read-only" >>/etc/sudoers.d/demo
 chmod 0440 /etc/sudoers.d/demo
 passwd --lock root >/dev/null
 
