@@ -9,9 +9,10 @@ One JSON object a line, requests on standard input, answers on standard output. 
 
 It speaks AT-SPI's D-Bus interfaces itself. A bulk request (org.a11y.atspi.Cache.GetItems) returns
 a whole application as it is at this moment, in one round trip; asking for each property of each
-node, as libatspi does outside of its own main loop, takes ten times as long. Nothing is kept from
-one request to the next, so an answer is never about an older tree. What an application leaves out
-of its bulk answer (Qt: everything; GTK 3: the cells of tables) is asked for node by node.
+node, as libatspi does outside of its own main loop, takes ten times as long. Every request asks
+anew, so an answer is never about an older tree; kept is only how the last bulk answer was
+understood, for the case that the same bytes come again. What an application leaves out of its bulk
+answer (Qt: everything; GTK 3: the cells of tables) is asked for node by node.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ import importlib
 import json
 import os
 import re
+import select
+import socket
+import struct
 import sys
 import time
 from typing import Any
@@ -32,6 +36,10 @@ MAX_NAME = 1000
 MAX_TEXT = 10_000
 MAX_VISITED = 20_000
 MAX_ACTIONS = 20
+
+#: Bulk answers above this many bytes, and of more programs than this, are not kept.
+MAX_KEPT_BYTES = 1 << 20
+MAX_KEPT = 50
 
 #: Names of roles and states by their AT-SPI number, from at-spi2-core 2.46. In use are these and
 #: not what GetRoleName says, because that has changed between versions ("push button").
@@ -62,8 +70,10 @@ manages descendants,indeterminate,required,truncated,animated,invalid entry,
 supports autocompletion,selectable text,is default,visited,checkable,has popup,
 read only""".replace("\n", "").split(",")
 )
+SHOWING = 1 << STATES.index("showing")
 APPLICATION = ROLES.index("application")
 LABEL_FOR, LABELLED_BY = 1, 2
+METHOD_RETURN, ERROR = 2, 3
 
 ATSPI = "org.a11y.atspi."
 ACCESSIBLE = f"{ATSPI}Accessible"
@@ -78,6 +88,9 @@ _ITEM = re.compile(
     rf"(-?\d+), (-?\d+), \[([^\]]*)\], {_TEXT}, (\d+), {_TEXT}, \[(\d+), (\d+)\]\)",
     re.DOTALL,
 )
+
+#: The field of a message's head that says which call it answers.
+_SERIAL = re.compile(rb"\x05\x01u\0(.{4})", re.DOTALL)
 
 Ref = tuple[str, str]  # name on the bus, object path
 Items = list[Any]
@@ -117,25 +130,121 @@ class Node:
         return bool(self.states >> STATES.index(state) & 1)
 
 
+class Wire:
+    """A connection to a bus that hands out answers as they came, in bytes.
+
+    GLib's own takes every answer apart into values, in a thread: for a bulk answer that is as much
+    work as the program has with building it, and most bulk answers are the same as the last one.
+    """
+
+    def __init__(self, gio: Any, address: str) -> None:
+        self.serial, self.buffer, self.closed = 0, bytearray(), False
+        self.gio, self.plain = gio, gio.DBusCapabilityFlags.NONE
+        stream = gio.dbus_address_get_stream_sync(address, None)[0]
+        self.socket = socket.socket(fileno=os.dup(stream.get_socket().get_fd()))
+        self.socket.settimeout(25)
+        user = str(os.getuid()).encode().hex()
+        self.socket.sendall(f"\0AUTH EXTERNAL {user}\r\n".encode())
+        while not self.buffer.endswith(b"\r\n"):
+            self._receive()
+        if not self.buffer.startswith(b"OK "):
+            raise Trouble("bus", "the bus refuses this user")
+        self.buffer.clear()
+        self.socket.sendall(b"BEGIN\r\n")
+        bus = "org.freedesktop.DBus"
+        hello = self.exchange([((bus, "/org/freedesktop/DBus"), bus, "Hello", None)], [25.0])[0]
+        if hello is None:
+            raise Trouble("bus", "the bus is silent")
+        self.values(hello)
+
+    def exchange(self, calls: Items, seconds: list[float]) -> Items:
+        """Make calls at once; return head and body of each answer, None where none came in time."""
+        answers: Items = [None] * len(calls)
+        waiting, data, now = {}, b"", time.monotonic()
+        for number, (ref, interface, method, value) in enumerate(calls):
+            if not self.gio.dbus_is_name(ref[0]):
+                continue  # programs may tell anything as the name of another
+            self.serial += 1
+            message = self.gio.DBusMessage.new_method_call(*ref, interface, method)
+            message.set_serial(self.serial)
+            if value is not None:
+                message.set_body(value)
+            data += message.to_blob(self.plain)
+            # How the head of an answer names its sender; the registry is asked by another name.
+            name = ref[0].encode() + b"\0" if ref[0].startswith(":") else b""
+            sender = name and struct.pack("=BBsxI", 7, 1, b"s", len(ref[0])) + name
+            waiting[self.serial] = number, sender, now + seconds[number]
+        try:
+            last = now + max(seconds, default=0)
+            self.socket.settimeout(25)
+            self.socket.sendall(data)
+            while waiting and time.monotonic() < last:  # whoever floods us must not hold us up
+                received = self._next()
+                if received is None:
+                    self._wait(min(until for _, _, until in waiting.values()))
+                    now = time.monotonic()
+                    waiting = {key: call for key, call in waiting.items() if call[2] > now}
+                    continue
+                serial, head, body = received
+                if serial in waiting and waiting[serial][1] in head:
+                    answers[waiting.pop(serial)[0]] = head, body
+        except OSError as error:
+            self.closed = True
+            raise Trouble("bus", f"{error}") from None
+        return answers
+
+    def _next(self) -> tuple[int, bytes, bytes] | None:
+        """Take the next message that has come; its serial is 0 unless it is an answer."""
+        if len(self.buffer) < 16:
+            return None
+        order = "<" if self.buffer[0] == ord("l") else ">"
+        length, fields = struct.unpack_from(f"{order}4xI4xI", self.buffer)
+        body = 16 + (fields + 7) // 8 * 8
+        if len(self.buffer) < body + length:
+            return None
+        head, rest = bytes(self.buffer[:body]), bytes(self.buffer[body : body + length])
+        del self.buffer[: body + length]
+        # A string of a head cannot look like the field of the serial: it has no such characters.
+        found = _SERIAL.search(head, 16) if head[1] in (METHOD_RETURN, ERROR) else None
+        return struct.unpack(f"{order}I", found[1])[0] if found else 0, head, rest
+
+    def _wait(self, until: float) -> None:
+        """Receive what comes until then, if anything does."""
+        left = until - time.monotonic()
+        if left > 0 and select.select([self.socket], [], [], left)[0]:
+            self._receive()
+
+    def _receive(self) -> None:
+        new = self.socket.recv(1 << 20)
+        if not new:
+            raise ConnectionResetError("the bus closed the connection")
+        self.buffer += new
+
+    def values(self, received: tuple[bytes, bytes]) -> Any:
+        """Return the body of an answer as a GLib.Variant, or None; raises the error that it is."""
+        message = self.gio.DBusMessage.new_from_blob(b"".join(received), self.plain)
+        message.to_gerror()
+        return message.get_body()
+
+
 class Bus:
     """The accessibility bus of this session."""
 
     def __init__(self, gio: Any, glib: Any) -> None:
         self.gio, self.glib = gio, glib
-        flags = gio.DBusConnectionFlags
-        self.connection = gio.DBusConnection.new_for_address_sync(
-            self._address(), flags.AUTHENTICATION_CLIENT | flags.MESSAGE_BUS_CONNECTION, None, None
-        )
+        self.wire = Wire(gio, self._address())
+        #: Of each program, by its name on the bus: its last bulk answer, and what it means.
+        self.kept: dict[str, tuple[bytes, Map]] = {}
         self.until = time.monotonic()
-        #: Milliseconds that one call may take; less for an application that was silent before.
-        self.patience = 1000
+        #: Seconds that one call may take; less for an application that was silent before.
+        self.patience = 1.0
         self.silent: set[str] = set()
         self.greeted: set[str] = set()
 
     def give(self, seconds: float) -> None:
         """Set the time for one request of the host; one silent program must not use up all."""
         self.until = time.monotonic() + seconds
-        self.patience = int(seconds * 250)
+        self.patience = seconds / 4
 
     def is_silence(self, error: Any, name: str) -> bool:
         """Whether an error means that a program did not answer in time; remember that."""
@@ -176,72 +285,65 @@ class Bus:
 
     def gather(self, calls: Items) -> Items:
         """Make many calls at once; return what each returned, or its GLib.Error."""
-        results: Items = [None] * len(calls)
-        context = self.glib.MainContext.default()
+        results: Items = []
         for first in range(0, len(calls), 500):
-            waiting = len(calls[first : first + 500])
-
-            def took(connection: Any, result: Any, number: int) -> None:
-                nonlocal waiting
-                waiting -= 1
+            for received in self._exchange(calls[first : first + 500]):
                 try:
-                    results[number] = connection.call_finish(result).unpack()
+                    if received is None:
+                        raise self.glib.Error.new_literal(
+                            self.gio.io_error_quark(),
+                            "it is silent",
+                            self.gio.IOErrorEnum.TIMED_OUT,
+                        )
+                    values = self.wire.values(received)
+                    results.append(() if values is None else values.unpack())
                 except self.glib.Error as error:
-                    results[number] = error
-
-            for number in range(first, first + waiting):
-                ref, interface, method, *arguments = calls[number]
-                self._call(self.connection.call, ref, interface, method, arguments, took, number)
-            while waiting:
-                context.iteration(True)
+                    results.append(error)
         return results
 
-    def _call(
-        self, how: Any, ref: Ref, interface: str, method: str, arguments: Items, *more: Any
-    ) -> Any:
-        """Call a method; arguments are a signature and values."""
-        left = int((self.until - time.monotonic()) * 1000)
+    def _exchange(self, calls: Items) -> Items:
+        """Make calls; what follows the method in one is the signature and values."""
+        left = self.until - time.monotonic()
         if left <= 0:
             raise Trouble("slow", "the programs of the session answer too slowly")
-        left = min(left, self.patience if ref[0] not in self.silent else self.patience // 10) or 1
-        value = self.glib.Variant(f"({arguments[0]})", tuple(arguments[1:])) if arguments else None
-        none = self.gio.DBusCallFlags.NONE
-        return how(ref[0], ref[1], interface, method, value, None, none, left, None, *more)
+        whole, seconds = [], []
+        for ref, interface, method, *arguments in calls:
+            value = arguments and self.glib.Variant(f"({arguments[0]})", tuple(arguments[1:]))
+            whole.append((ref, interface, method, value or None))
+            seconds.append(min(left, self.patience / (10 if ref[0] in self.silent else 1)))
+        return self.wire.exchange(whole, seconds)
 
     def call(self, ref: Ref, interface: str, method: str, *arguments: Any) -> Any:
         """Make one call and return its first value; raises GLib.Error."""
-        answer = self._call(self.connection.call_sync, ref, interface, method, list(arguments))
-        return (answer.unpack() or (None,))[0]
+        answer = self.gather([(ref, interface, method, *arguments)])[0]
+        if not ok(answer):
+            raise answer
+        return (answer or (None,))[0]
 
     def bulk(self, application: Ref) -> Map:
         """Return the nodes that an application tells at once, by their parent."""
-        by_parent: Map = {}
-        place = (application[0], "/org/a11y/atspi/cache")
-        if application[0] not in self.greeted:
+        name = application[0]
+        if name not in self.greeted:
             # GTK 3 keeps its list of nodes only once somebody has asked for this address.
             self.gather([(application, f"{ATSPI}Application", "GetApplicationBusAddress")])
-            self.greeted.add(application[0])
-        try:
-            answer = self._call(self.connection.call_sync, place, f"{ATSPI}Cache", "GetItems", [])
-        except self.glib.Error as error:
-            if self.is_silence(error, application[0]):
-                raise Trouble("silent", "") from None
-            return by_parent  # it does not know the bulk request
-        self.silent.discard(application[0])
-        for found in _ITEM.findall(answer.print_(False)):
-            bus, path, above_bus, above, index, count, kinds, name, role, about, low, high = found
-            node = Node(
-                (bus, path),
-                int(index),
-                int(count),
-                unquoted(name),
-                int(role),
-                unquoted(about),
-                int(low) | int(high) << 32,
-                kinds,
-            )
-            by_parent.setdefault((above_bus, above), []).append(node)
-        return by_parent
+            self.greeted.add(name)
+        place = (name, "/org/a11y/atspi/cache")
+        received = self._exchange([(place, f"{ATSPI}Cache", "GetItems")])[0]
+        if received is None:
+            self.silent.add(name)
+            raise Trouble("silent", "")
+        self.silent.discard(name)
+        head, body = received
+        kept = self.kept.pop(name, None)
+        if head[1] == ERROR:
+            return {}  # it does not know the bulk request
+        if kept is None or kept[0] != body:
+            kept = body, understood(self.wire.values(received))
+        if len(body) <= MAX_KEPT_BYTES:
+            self.kept[name] = kept
+            if len(self.kept) > MAX_KEPT:
+                del self.kept[next(iter(self.kept))]  # the one not asked for the longest time
+        return kept[1]
 
     def one_by_one(self, refs: Items) -> Items:
         """Return nodes by asking for each property; what is gone meanwhile is left out."""
@@ -267,6 +369,27 @@ class Bus:
             kinds = repr(values[5][0]) if ok(values[5]) else ""
             nodes.append(Node(ref, number, count, name, values[3][0], description, states, kinds))
         return nodes
+
+
+def understood(answer: Any) -> Map:
+    """Return the nodes of a bulk answer by their parent, in their order."""
+    by_parent: Map = {}
+    for found in _ITEM.findall(answer.print_(False) if answer else ""):
+        bus, path, above_bus, above, index, count, kinds, name, role, about, low, high = found
+        node = Node(
+            (bus, path),
+            int(index),
+            int(count),
+            unquoted(name),
+            int(role),
+            unquoted(about),
+            int(low) | int(high) << 32,
+            kinds,
+        )
+        by_parent.setdefault((above_bus, above), []).append(node)
+    for children in by_parent.values():
+        children.sort(key=lambda child: child.index)
+    return by_parent
 
 
 def unquoted(text: str) -> str:
@@ -300,14 +423,17 @@ class Look:
 
     def _add(self, application: Node) -> None:
         by_parent, children, seen = self.bus.bulk(application.ref), {}, {application.ref}
+        for (name, _), told in by_parent.items():
+            if name != application.ref[0]:  # the parent of an application is the registry
+                counts = [node.count for node in told if node.ref == application.ref]
+                application.count = counts[0] if counts else application.count
         level = [application]
         while level:
             missing, refs = [], []
             for node in level:
-                told = sorted(by_parent.get(node.ref, ()), key=lambda child: child.index)
+                told = by_parent.get(node.ref, ())
                 complete = len(told) == node.count and (not told or told[-1].index < len(told))
-                # The count of the application itself is old news: it was asked before.
-                if complete and node is not application:
+                if complete:
                     children[node.ref] = told
                 elif node.count != 0 or told:
                     missing.append(node)
@@ -336,8 +462,7 @@ class Look:
         for node in level:
             kept = []
             for child in children.get(node.ref, ()):
-                showing = child.has("showing")
-                if child.ref in seen or not (showing or self.hidden):
+                if child.ref in seen or not (self.hidden or child.states & SHOWING):
                     continue
                 if self._visited >= MAX_VISITED:
                     self.cut = True
@@ -505,7 +630,9 @@ class Tree:
         """Do an action of a node, by its name."""
         node = self._usable(request)
         wanted = request["action"]
-        names = self._actions([node])[0]
+        able = [node] if offers(node, "Action") else []
+        answers = self.bus.gather([(n.ref, f"{ATSPI}Action", "GetActions") for n in able])
+        names = self._action_names(able, answers).get(node.ref, [])
         usual = ("click", "press", "activate", "jump", "toggle", "") if wanted == "click" else ()
         name = next((name for name in (wanted, *usual) if name in names), None)
         if name is None and wanted == "click" and len(names) == 1:
@@ -588,10 +715,8 @@ class Tree:
                 raise Trouble("unable", error.message[:MAX_NAME]) from None
             raise Trouble("stale", "it is gone") from None
 
-    def _actions(self, nodes: Items) -> Items:
-        """Return the names of each node's actions, not translated."""
-        able = [node for node in nodes if offers(node, "Action")]
-        answers = self.bus.gather([(n.ref, f"{ATSPI}Action", "GetActions") for n in able])
+    def _action_names(self, able: Items, answers: Items) -> Map:
+        """Return the names of each node's actions, not translated, from what GetActions said."""
         counts = [min(len(told[0]), MAX_ACTIONS) if ok(told) else 0 for told in answers]
         calls = [
             (node.ref, f"{ATSPI}Action", "GetName", "i", number)
@@ -603,18 +728,22 @@ class Tree:
         for node, told, count in zip(able, answers, counts):  # noqa: B905
             both = [(next(names), told[0][number][0]) for number in range(count)]
             of_node[node.ref] = [name[0] if ok(name) else shown for name, shown in both]
-        return [of_node.get(node.ref, []) for node in nodes]
+        return of_node
 
     def _details(self, nodes: Items) -> Items:
         writers = [node for node in nodes if offers(node, "Text")]
         drawn = [node for node in nodes if offers(node, "Component")]
+        able = [node for node in nodes if offers(node, "Action")]
         calls: Items = [(n.ref, f"{ATSPI}Text", "GetText", "ii", 0, MAX_TEXT) for n in writers]
         calls += [(n.ref, f"{ATSPI}Component", "GetExtents", "u", 0) for n in drawn]
-        answers = [answer[0] if ok(answer) else None for answer in self.bus.gather(calls)]
+        calls += [(n.ref, f"{ATSPI}Action", "GetActions") for n in able]
+        gathered = self.bus.gather(calls)
+        actions = self._action_names(able, gathered[len(calls) - len(able) :])
+        answers = [answer[0] if ok(answer) else None for answer in gathered]
         texts = {n.ref: text for n, text in zip(writers, answers)}  # noqa: B905
         places = {n.ref: place for n, place in zip(drawn, answers[len(writers) :])}  # noqa: B905
         told = []
-        for node, actions in zip(nodes, self._actions(nodes)):  # noqa: B905
+        for node in nodes:
             text = texts.get(node.ref)
             told.append(
                 {
@@ -625,7 +754,7 @@ class Tree:
                     "text": None if text is None else text[:MAX_TEXT],
                     "states": state_names(node.states),
                     "place": place_of(node, places.get(node.ref)),
-                    "actions": [name[:100] for name in actions],
+                    "actions": [name[:100] for name in actions.get(node.ref, ())],
                 }
             )
         return told
@@ -664,8 +793,7 @@ def answer(tree: Tree, request: Map) -> Map:
     except Trouble as trouble:
         return {"error": {"code": trouble.code, "message": str(trouble)}}
     except tree.bus.glib.Error as error:
-        closed = tree.bus.connection.is_closed()
-        return {"error": {"code": "bus" if closed else "program", "message": error.message[:1000]}}
+        return {"error": {"code": "program", "message": error.message[:1000]}}
     except Exception as error:  # noqa: BLE001 - the host must hear of it, whatever it is
         return {"error": {"code": "internal", "message": f"{error!r}"[:1000]}}
 
@@ -683,8 +811,9 @@ def main() -> int:
         return 1
     try:
         tree = Tree(Bus(gio, glib))
-    except glib.Error as error:
-        say(output, {"error": {"code": "no_bus", "message": error.message[:1000]}})
+    except (glib.Error, OSError, Trouble) as error:
+        message = getattr(error, "message", "") or str(error)
+        say(output, {"error": {"code": "no_bus", "message": message[:1000]}})
         return 1
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
@@ -693,7 +822,7 @@ def main() -> int:
     for line in sys.stdin.buffer:
         request = json.loads(line)
         say(output, {"id": request["id"], **answer(tree, request)})
-        if tree.bus.connection.is_closed():
+        if tree.bus.wire.closed:
             return 1
     return 0
 
