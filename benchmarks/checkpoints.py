@@ -25,7 +25,7 @@ from tailstest.suite.checkpoints.store import CheckpointStore, Manifest
 def cold(bench: Bench, folder: Path, rows: dict[str, float]) -> SavedMachine:
     """Start the demo image up to its desktop, and save it."""
     profile = load_profiles([bundled("images")])["demo"]
-    machine = Machine("cold", profile.definition(), Dvd(profile.image_path()).disk(), bench)
+    machine = Machine("cold", profile.definition(), [Dvd(profile.image_path()).disk()], bench)
     try:
         began = time.perf_counter()
         starting(machine, {}).close()
@@ -42,7 +42,7 @@ def cold(bench: Bench, folder: Path, rows: dict[str, float]) -> SavedMachine:
 def wake(bench: Bench, rest: MachineAtRest) -> float:
     """Return the seconds until a machine that runs on answers a command."""
     began = time.perf_counter()
-    machine = Machine("woken", rest.facts.definition, None, bench, rest=rest)
+    machine = Machine("woken", rest.facts.definition, [], bench, rest=rest)
     try:
         machine.wake(rest.folder / MEMORY)
         machine.guest.ping()

@@ -121,7 +121,7 @@ def main() -> int:
     with opened_bench(settings) as bench:
         profile = load_profiles([bundled("images")])["demo"]
         image = Dvd(profile.image_path()).disk()
-        machine = Machine("guest", profile.definition(), image, bench)
+        machine = Machine("guest", profile.definition(), [image], bench)
         try:
             tree = starting(machine, rows)
             asking(machine, tree, rows)

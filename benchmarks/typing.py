@@ -55,7 +55,7 @@ def rescue_shell(bench: Bench) -> Machine:
     profiles = load_profiles([bundled("images")])
     path, profile = find_image("grub-rescue", profiles, Path.cwd())
     assert profile is not None
-    machine = Machine("typing", profile.definition(), Dvd(path).disk(), bench)
+    machine = Machine("typing", profile.definition(), [Dvd(path).disk()], bench)
     machine.power_on()
     machine.screen.wait_text("GNU/Linux")
     machine.keyboard.press("c")

@@ -16,6 +16,9 @@ from tailstest.hypervisor.marker import NAMESPACE
 #: Template used unless a profile names another.
 DEFAULT_TEMPLATE = "domain.xml.j2"
 
+#: Template of one drive; the other one includes it.
+DISK_TEMPLATE = "disk.xml.j2"
+
 
 @dataclass(frozen=True, kw_only=True)
 class DiskValues:
@@ -44,6 +47,15 @@ class DiskValues:
     boot_order: int | None = None
     serial: str = ""
     alias: str = ""
+
+    def render(self, machine: str, *, folder: Path | None = None) -> str:
+        """Return the XML of this drive alone, to be plugged in.
+
+        Args:
+            machine: chipset, "pc" or "q35".
+            folder: a suite's own templates; see `render_domain`.
+        """
+        return render_domain(DISK_TEMPLATE, folder=folder, disk=self, machine=machine)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,7 +49,7 @@ class Bench:
         self,
         name: str,
         definition: MachineDefinition,
-        disk: DiskValues | None,
+        disks: tuple[DiskValues, ...],
         *,
         folder: Path,
         serial_log: Path,
@@ -61,6 +61,7 @@ class Bench:
 
         Args:
             name: for people; the domain itself gets a unique one.
+            disks: its drives.
             folder: private to the machine; its own copy of UEFI's variables goes there.
             serial_socket: where the first serial port can be used; None: it only writes the log.
             channels: virtio-serial ports for agents in the guest, name to socket.
@@ -89,7 +90,7 @@ class Bench:
             cpus=definition.cpus,
             width=definition.width,
             height=definition.height,
-            disks=(disk,) if disk is not None else (),
+            disks=disks,
             serial_log=serial_log,
             serial_socket=serial_socket,
             network=definition.network,

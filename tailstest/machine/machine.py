@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from tailstest.input.pointer import Pointer
 from tailstest.machine.bench import Bench
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.display import DomainDisplay
+from tailstest.machine.drives import arranged
 from tailstest.machine.guest_port import GuestPort
 from tailstest.machine.lifecycle import Lifecycle, MachineState
 from tailstest.machine.media_bay import MediaBay
@@ -46,18 +47,19 @@ class Machine:
     Args:
         name: for people; unique within the run.
         definition: its parts.
-        disk: the medium it boots from; None for a saved machine, which has its own.
+        disks: its drives and sticks, in the order in which it tries to boot from them; none for a
+            saved machine, which has its own.
         bench: what all machines of the run share.
         viewer: give it a VNC socket, so that a person can watch and help.
-        rest: a saved machine that this one is to be, instead of a new one with `disk`; let it run
-            on with `wake`.
+        rest: a saved machine that this one is to be, instead of a new one with `disks`; let it
+            run on with `wake`.
     """
 
     def __init__(
         self,
         name: str,
         definition: MachineDefinition,
-        disk: DiskValues | None,
+        disks: Sequence[DiskValues],
         bench: Bench,
         *,
         viewer: bool = False,
@@ -67,6 +69,8 @@ class Machine:
         self.definition = definition
         self._bench = bench
         self._libvirt = bench.hypervisor.libvirt
+        #: Of a saved machine: file of a medium then to its file now.
+        self.moved_disks: Mapping[str, Path] = {}
         if rest is not None:
             self._leave_to_others(rest.facts)
         self._folder = bench.machine_folder()
@@ -81,7 +85,7 @@ class Machine:
             bench.domain_values(
                 name,
                 definition,
-                disk,
+                arranged(disks),
                 folder=self._folder,
                 serial_log=self.serial.path,
                 serial_socket=self._port.serial_socket,
@@ -100,6 +104,12 @@ class Machine:
             lifecycle=self.lifecycle,
             serial=self.serial,
             events=bench.events,
+            deadline_scale=self.deadline_scale,
+        )
+        self.bay = MediaBay(
+            self._libvirt,
+            self._domain,
+            chipset=definition.chipset,
             deadline_scale=self.deadline_scale,
         )
         self._display = DomainDisplay(self._libvirt, self._domain)
@@ -145,6 +155,11 @@ class Machine:
     def state(self) -> MachineState:
         """What the machine is doing."""
         return self.lifecycle.state
+
+    @property
+    def is_on(self) -> bool:
+        """Whether QEMU is there: the machine runs, is paused, or has crashed."""
+        return self.state in {MachineState.RUNNING, MachineState.PAUSED, MachineState.CRASHED}
 
     @property
     def guest(self) -> GuestChannel:
@@ -241,7 +256,7 @@ class Machine:
         Raises:
             UsageError: no USB stick is plugged in.
         """
-        MediaBay(self._libvirt, self._domain).pull_stick()
+        self.bay.pull_stick()
 
     def pause(self) -> None:
         """Stop the processors; the screen keeps its picture."""
@@ -364,10 +379,12 @@ class Machine:
 
     def _xml_of(self, rest: MachineAtRest) -> str:
         """Take up what a machine at rest had: its media, its variables, its console."""
-        facts, disks = rest.facts, {}
+        facts = rest.facts
+        disks: dict[str, Path] = {}
         for then, name in facts.disks.items():
             disks[then] = self._bench.evidence.path("disks", self.name, ".qcow2")
             copy_private(rest.folder / name, disks[then])
+        self.moved_disks = disks
         if (rest.folder / VARIABLES).exists():
             copy_private(rest.folder / VARIABLES, self._folder / VARIABLES)
         self.serial.resume(facts.serial_text, facts.serial_begin)

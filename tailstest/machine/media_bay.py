@@ -1,24 +1,103 @@
-"""Taking the boot medium out of a machine that runs, as a hand would."""
+"""The drives and USB sockets of a machine: what a hand does there, running or not."""
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
-from tailstest.core.errors import InfrastructureError, UsageError
+from tailstest.core.deadline import Deadline, poll
+from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
+from tailstest.core.text import printable
+from tailstest.hypervisor.domain_template import DiskValues
+from tailstest.machine import drives
+
+#: Seconds, before scaling, until a medium that was pulled out is gone. QEMU needs milliseconds for
+#: USB; what is attached by PCI goes when the guest has let go, Linux within a second.
+GONE_LIMIT = 20.0
 
 
 class MediaBay:
     """The drives and sockets of one domain.
 
+    What is done to a machine that runs is also done to its next start; what is done to one that is
+    switched off waits for that start. A medium is known by its file.
+
     Args:
         libvirt: the module.
         domain: the `virDomain`.
+        chipset: of its board.
+        deadline_scale: factor of the host's slowness on every deadline.
     """
 
-    def __init__(self, libvirt: Any, domain: Any) -> None:
+    def __init__(self, libvirt: Any, domain: Any, *, chipset: str, deadline_scale: float) -> None:
         self._libvirt = libvirt
         self._domain = domain
+        self._chipset = chipset
+        self._scale = deadline_scale
+
+    def sticks(self) -> list[Path]:
+        """Return the files of what is plugged in by USB; what is tried first when booting first."""
+        files = [drives.file_of(stick) for stick in drives.sticks(self._now())]
+        return [file for file in files if file is not None]
+
+    def holds(self, file: Path) -> bool:
+        """Tell whether a medium is plugged in, or in a drive."""
+        return drives.with_file(self._now(), file) is not None
+
+    def plug_in(self, disk: DiskValues) -> None:
+        """Plug in one more medium; when booting it is tried after all others.
+
+        Raises:
+            UsageError: another machine uses it, it is plugged in already, or no socket is left.
+            InfrastructureError: QEMU refuses.
+        """
+        now, later = self._now(), self._next()
+        if disk.source is not None and drives.with_file(now, disk.source) is not None:
+            raise UsageError("this medium is plugged in already", hint="pull it out before")
+        place = drives.next_boot_order(now, later) if disk.boot_order is not None else None
+        target = drives.free_target(now, later)
+        xml = dataclasses.replace(disk, target=target, boot_order=place).render(self._chipset)
+        if self._is_on:
+            # A machine that started with nothing to boot from takes no places until its next start.
+            has_none = now.find("os/boot") is not None
+            there = dataclasses.replace(
+                disk, target=target, boot_order=None if has_none else place
+            ).render(self._chipset)
+            self._do("plugged in", lambda: self._domain.attachDeviceFlags(there, self._live))
+        devices = later.find("devices")
+        assert devices is not None
+        devices.append(ElementTree.fromstring(xml))
+        self._redefine(later)
+
+    def pull_out(self, file: Path, name: str = "") -> None:
+        """Pull out a medium without a word to the system, and wait until it is gone.
+
+        Args:
+            file: of the medium.
+            name: for messages.
+
+        Raises:
+            UsageError: it is not plugged in.
+            CheckFailed: the system in the machine does not let go of it.
+            InfrastructureError: QEMU does not let go of it.
+        """
+        what = f'"{printable(name)}"' if name else "that the machine booted from"
+        if not self.holds(file):
+            raise UsageError(
+                f"the USB stick {what} is not plugged in",
+                hint=f'plug it in with: When I plug in the USB stick "{printable(name)}"',
+            )
+        if self._is_on:
+            self._let_go(file, what)
+        later = self._next()
+        disk, devices = drives.with_file(later, file), later.find("devices")
+        if disk is not None and devices is not None:
+            devices.remove(disk)
+            self._redefine(later)
 
     def pull_stick(self) -> None:
         """Pull out the USB stick that the machine booted from, without a word to the system.
@@ -27,22 +106,137 @@ class MediaBay:
             UsageError: no USB stick is plugged in.
             InfrastructureError: QEMU refuses.
         """
-        described = ET.fromstring(self._domain.XMLDesc(0))
-        sticks = [
-            disk
-            for disk in described.iterfind("./devices/disk")
-            if (target := disk.find("target")) is not None and target.get("bus") == "usb"
-        ]
-        if not sticks:
+        files = self.sticks()
+        if not files:
             raise UsageError(
                 "there is no USB stick to pull out of this machine",
                 hint="start it with: When I start the machine from a USB stick",
             )
+        self.pull_out(files[0])
+
+    def boot_from(self, file: Path) -> None:
+        """Let the next start try this medium before all others.
+
+        Raises:
+            UsageError: it is not plugged in.
+        """
+        later = self._next()
+        disk = drives.with_file(later, file)
+        if disk is None:
+            raise UsageError("the medium to boot from is not plugged in", hint="plug it in before")
+        drives.boot_first(later, disk)
+        self._redefine(later)
+
+    def eject_dvd(self) -> None:
+        """Open the drive and take the DVD out, even if the system has locked it.
+
+        Raises:
+            UsageError: there is no drive, or nothing in it.
+            InfrastructureError: QEMU refuses.
+        """
+        if drives.file_of(self._dvd_drive(self._now())) is None:
+            raise UsageError("there is no DVD in the drive", hint="it was ejected before")
+        self._change_dvd(None)
+
+    def put_in_dvd(self, image: Path) -> None:
+        """Put a DVD into the drive; the one that is in there is taken out.
+
+        Raises:
+            UsageError: there is no drive.
+            InfrastructureError: QEMU refuses.
+        """
+        self._change_dvd(image)
+
+    # How it is done
+
+    @property
+    def _live(self) -> int:
+        return int(self._libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+    @property
+    def _is_on(self) -> bool:
         try:
-            for stick in sticks:
-                text = ET.tostring(stick, encoding="unicode")
-                self._domain.detachDeviceFlags(text, self._libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            return bool(self._domain.isActive())
+        except self._libvirt.libvirtError:
+            return False
+
+    def _now(self) -> Element:
+        return self._described(0)
+
+    def _next(self) -> Element:
+        return self._described(self._libvirt.VIR_DOMAIN_XML_INACTIVE)
+
+    def _described(self, flags: int) -> Element:
+        try:
+            return ElementTree.fromstring(self._domain.XMLDesc(flags))
         except self._libvirt.libvirtError as error:
-            raise InfrastructureError(
-                f"the USB stick cannot be pulled out: {error.get_error_message()}"
-            ) from error
+            said = printable(error.get_error_message())
+            raise InfrastructureError(f"libvirt does not describe the machine: {said}") from error
+
+    def _redefine(self, domain: Element) -> None:
+        drives.settle_boot(domain)
+        text = drives.text_of(domain)
+        self._do("changed", lambda: self._domain.connect().defineXML(text))
+
+    def _let_go(self, file: Path, what: str) -> None:
+        # QEMU answers before the medium is gone, or with an error although it is, or is busy with
+        # one that was plugged in a moment ago. Only the description of the machine tells.
+        said = ""
+        is_asked = False
+
+        def look() -> bool | None:
+            nonlocal said, is_asked
+            disk = drives.with_file(self._now(), file)
+            if disk is None or not self._is_on:
+                return True
+            if not is_asked:
+                try:
+                    self._domain.detachDeviceFlags(drives.text_of(disk), self._live)
+                    is_asked = True
+                except self._libvirt.libvirtError as error:
+                    said = printable(error.get_error_message())
+            return True if drives.with_file(self._now(), file) is None else None
+
+        deadline = Deadline.after(GONE_LIMIT, scale=self._scale)
+        if poll(look, deadline) is not None:
+            return
+        disk = drives.with_file(self._now(), file)
+        target = disk.find("target") if disk is not None else None
+        bus = target.get("bus") if target is not None else "usb"
+        text = f"the USB stick {what} is still plugged in after {deadline.elapsed:.0f} s"
+        if bus == "usb" or said:
+            raise InfrastructureError(f"{text}: {said or 'QEMU does not let go of it'}")
+        raise CheckFailed(f"{text}: the system in the machine does not let go of it")
+
+    def _dvd_drive(self, domain: Element) -> Element:
+        drive = drives.dvd_drive(domain)
+        if drive is None:
+            raise UsageError(
+                "this machine has no DVD drive",
+                hint="one that is started from a DVD has one",
+            )
+        return drive
+
+    def _change_dvd(self, image: Path | None) -> None:
+        drive = self._dvd_drive(self._now())
+        drives.put_in(drive, image)
+        if self._is_on:
+            # Force is what a needle in the small hole does: the lock of the system does not count.
+            flags = self._live | self._libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE
+            text = drives.text_of(drive)
+            self._do("changed", lambda: self._domain.updateDeviceFlags(text, flags))
+        later = self._next()
+        drives.put_in(self._dvd_drive(later), image)
+        self._redefine(later)
+
+    def _do(self, what: str, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except self._libvirt.libvirtError as error:
+            said = printable(error.get_error_message())
+            if 'Failed to get "' in said:  # QEMU locks the files that it uses
+                raise UsageError(
+                    "the medium is in use by another machine, or by a program of the host",
+                    hint="pull it out there, or switch that machine off",
+                ) from error
+            raise InfrastructureError(f"the medium cannot be {what}: {said}") from error

@@ -12,16 +12,11 @@ from tailstest.core.errors import InfrastructureError
 from tailstest.core.settings import Strict
 from tailstest.hypervisor.marker import NAMESPACE
 from tailstest.machine.definition import MachineDefinition
+from tailstest.machine.drives import text_of
 
 #: Names of the files of a machine at rest, in its folder.
 MEMORY = "memory"
 VARIABLES = "uefi-variables"
-
-#: Prefixes that libvirt gives these namespaces; the parser would invent others.
-_PREFIXES = {
-    "qemu": "http://libvirt.org/schemas/domain/qemu/1.0",
-    "tailstest": NAMESPACE,
-}
 
 
 class MachineLost(InfrastructureError):
@@ -71,8 +66,6 @@ class SavedMachine(Strict):
         """
         moved = {self.serial_log: str(serial_log)}
         moved |= {then: str(now) for then, now in disks.items()}
-        for prefix, uri in _PREFIXES.items():
-            ElementTree.register_namespace(prefix, uri)
         root = ElementTree.fromstring(self.xml)
         for element in root.iter():
             if element.tag == f"{{{NAMESPACE}}}run":
@@ -82,7 +75,7 @@ class SavedMachine(Strict):
                 element.set(name, self._moved(value, moved, folder))
             if element.text and element.text.strip():
                 element.text = self._moved(element.text, moved, folder)
-        return ElementTree.tostring(root, encoding="unicode")
+        return text_of(root)
 
     def _moved(self, value: str, moved: Mapping[str, str], folder: Path) -> str:
         if value in moved:

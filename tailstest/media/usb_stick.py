@@ -1,64 +1,94 @@
-"""A USB stick that an image was written to, as `dd` does it."""
+"""A USB stick whose content is a file of the run: blank, with an image on it, or a copy."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tailstest.core.errors import InfrastructureError, SetupError
+from tailstest.core.errors import InfrastructureError, UsageError
+from tailstest.core.text import printable
 from tailstest.hypervisor.domain_template import DiskValues
+from tailstest.media.host_tool import HostTool
 
-#: Seconds for making an overlay; it writes some kilobytes.
-CREATE_LIMIT = 60
+#: Makes and inspects the files.
+QEMU_IMG = HostTool("qemu-img", package="qemu-utils")
+
+#: Bytes of a sector; sizes are whole sectors.
+SECTOR = 512
+
+#: Smallest and largest stick, in bytes. 1 MiB is what a partition table needs before the first
+#: partition; 2 TiB is the most that an MBR can describe, and more than any stick under test has.
+SMALLEST, LARGEST = 1 << 20, 2 << 40
 
 
 @dataclass(frozen=True)
 class UsbStick:
-    """A stick whose writes go to an overlay; the image below it is never changed.
+    """A stick whose writes go to a file of its own; an image below it is never changed.
 
     Attributes:
-        overlay: qcow2 file over the image; make one with `of_image`.
+        overlay: qcow2 file; make one with `blank`, `of_image` or `copy_of`.
+        image: what was written to it when it was made; None for a blank one.
     """
 
     overlay: Path
+    image: Path | None = None
 
     @classmethod
-    def of_image(cls, image: Path, overlay: Path) -> UsbStick:
-        """Make a stick with `image` on it.
+    def blank(cls, overlay: Path, size: int) -> UsbStick:
+        """Make a stick that is as it comes out of the shop, without even a partition table.
+
+        Args:
+            overlay: file that will be created; it takes no more room than what is written to it.
+            size: bytes, rounded up to whole sectors.
+
+        Raises:
+            UsageError: no stick has such a size.
+            SetupError: qemu-img is not installed.
+            InfrastructureError: the file cannot be written.
+        """
+        _create(overlay, "-f", "qcow2", str(overlay), str(_sectors(size) * SECTOR))
+        return cls(overlay)
+
+    @classmethod
+    def of_image(cls, image: Path, overlay: Path, size: int | None = None) -> UsbStick:
+        """Make a stick with `image` on it, as `dd` writes it: from the first byte on.
 
         Args:
             overlay: file that will be created for what is written to the stick.
+            size: bytes; None makes the stick as large as the image.
 
         Raises:
+            UsageError: the image does not fit, or no stick has such a size.
             SetupError: qemu-img is not installed.
             InfrastructureError: the overlay cannot be written.
         """
-        tool = shutil.which("qemu-img")
-        if tool is None:
-            raise SetupError("qemu-img was not found", hint="run: sudo apt install qemu-utils")
-        command = [tool, "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(image.resolve())]
-        try:
-            done = subprocess.run(
-                [*command, str(overlay)],
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=CREATE_LIMIT,
-                check=False,
-            )
-            said = done.stderr.strip()[-300:] if done.returncode != 0 else ""
-            is_made = done.returncode == 0
-        except subprocess.TimeoutExpired:
-            said, is_made = f"qemu-img did not end within {CREATE_LIMIT} s", False
-        if not is_made:
-            overlay.unlink(missing_ok=True)
-            raise InfrastructureError(
-                f"cannot make a USB stick of {image}: {said}",
-                hint="is there free space in the run's folder?",
-            )
-        return cls(overlay)
+        words = ["-f", "qcow2", "-F", "raw", "-b", str(image.resolve()), str(overlay)]
+        if size is not None:
+            content = image.stat().st_size
+            if content > size:
+                raise UsageError(
+                    f"{printable(str(image))} has {content} bytes, the USB stick only {size}",
+                    hint="give the stick a larger size",
+                )
+            words.append(str(_sectors(size) * SECTOR))
+        _create(overlay, *words)
+        return cls(overlay, image)
+
+    def copy_to(self, overlay: Path) -> UsbStick:
+        """Make another stick with the same content.
+
+        What was written to this stick is copied, an image below it is not. Nobody may write to
+        the stick meanwhile.
+
+        Args:
+            overlay: file that will be created.
+
+        Raises:
+            SetupError: cp is not installed.
+            InfrastructureError: no space, no permission.
+        """
+        copy_file(self.overlay, overlay)
+        return UsbStick(overlay, self.image)
 
     def disk(self, *, boot_order: int | None = 1) -> DiskValues:
         """Return the stick as a drive, for a machine."""
@@ -71,3 +101,41 @@ class UsbStick:
             removable=True,
             boot_order=boot_order,
         )
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy the file of a medium; holes stay holes, and file systems that can share blocks do.
+
+    Raises:
+        SetupError: cp is not installed.
+        InfrastructureError: no space, no permission; nothing is left.
+    """
+    try:
+        target.touch(mode=0o600)
+        HostTool("cp", package="coreutils").run(
+            "--reflink=auto", "--sparse=always", "--", str(source), str(target)
+        )
+    except OSError as error:
+        raise InfrastructureError(f"cannot write {target}: {error.strerror}") from error
+    except InfrastructureError:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def _create(overlay: Path, *words: str) -> None:
+    try:
+        QEMU_IMG.run("create", "-q", *words)
+    except InfrastructureError as error:
+        overlay.unlink(missing_ok=True)
+        raise InfrastructureError(
+            f"cannot make a USB stick: {error.message}",
+            hint="is there free space in the run's folder?",
+        ) from error
+
+
+def _sectors(size: int) -> int:
+    if not SMALLEST <= size <= LARGEST:
+        raise UsageError(
+            f"a USB stick cannot have {size} bytes", hint="take a size from 1 MiB to 2 TiB"
+        )
+    return -(-size // SECTOR)

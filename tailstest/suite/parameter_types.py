@@ -32,6 +32,26 @@ def direction(text: str) -> int:
     return 1 if text == "down" else -1
 
 
+#: Bytes of the units of sizes; GB is what is printed on a stick, GiB what a program shows.
+_UNITS = {
+    "KiB": 1 << 10,
+    "MiB": 1 << 20,
+    "GiB": 1 << 30,
+    "TiB": 1 << 40,
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+}
+
+
+@parse.with_pattern(r"\d{1,9} (?:KiB|MiB|GiB|TiB|kB|MB|GB|TB)")
+def size(text: str) -> int:
+    """Return the bytes of a size such as "512 MiB" or "8 GB"."""
+    number, unit = text.split()
+    return int(number) * _UNITS[unit]
+
+
 @parse.with_pattern(r"[^\"]+")
 def keys(text: str) -> str:
     """Return names of keys as they are; a quote ends them."""
@@ -52,6 +72,7 @@ PARAMETER_TYPES: dict[str, Callable[[str], Any]] = {
     "Firmware": firmware,
     "Medium": medium,
     "Chipset": chipset,
+    "Size": size,
     "Direction": direction,
     "Keys": keys,
     "Role": role,

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import Any, Literal
 
-from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.core.errors import UsageError
 from tailstest.core.events import Events, Noted
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
@@ -25,10 +25,7 @@ from tailstest.machine.profile import DesktopFacts, Profile, Times, find_image, 
 from tailstest.machine.saved_machine import MEMORY, MachineAtRest, SavedMachine
 from tailstest.machine.system_state import SystemState
 from tailstest.machine.tester import Tester
-from tailstest.media.boot_report import inspect_image
-from tailstest.media.dvd import Dvd
 from tailstest.media.image_file import Digests
-from tailstest.media.usb_stick import UsbStick
 from tailstest.screen.library import ReferenceLibrary
 from tailstest.screen.screen import Screen
 from tailstest.suite.checkpoints.state import CheckpointStale, SessionState
@@ -37,6 +34,7 @@ from tailstest.suite.frame_keeper import FrameKeeper
 from tailstest.suite.inside_evidence import InsideEvidence
 from tailstest.suite.late_patch import LatePatch
 from tailstest.suite.run_host import RunHost
+from tailstest.suite.shelf import Shelf
 
 
 class Session:
@@ -90,6 +88,8 @@ class Session:
         self._scenario = ""
         self._machines_made = 0
         self._digests = Digests()
+        #: The media that steps make, plug in and pull out.
+        self.shelf = Shelf(evidence, lambda: self._machine, self._digests)
 
     @property
     def slowness(self) -> float:
@@ -241,39 +241,50 @@ class Session:
         if self._machine is not None:
             self._machine.keyboard.layout = named
 
-    def start(self, medium: Literal["dvd", "usb"]) -> None:
-        """Make the machine that was described, put the image in and switch it on.
+    def chosen_image(self) -> Path:
+        """Return the image that steps chose, or else the image under test.
 
         Raises:
-            UsageError: no image was chosen, or a machine runs already.
-            InfrastructureError: it cannot be started.
+            UsageError: there is none.
         """
-        self.define(medium=medium)
         if self._image is None:
             self.use_image(None)
         assert self._image is not None
-        path, profile = self._image
+        return self._image[0]
+
+    def find_image(self, wanted: str) -> Path:
+        """Return the file of another image: a file, or the name of a profile.
+
+        Raises:
+            UsageError, SetupError: there is none, or it cannot be used.
+        """
+        return self._find_image(wanted)[0]
+
+    def start(self, medium: Literal["dvd", "usb"], *, stick: str | None = None) -> None:
+        """Make the machine that was described, put the image in and switch it on.
+
+        Args:
+            stick: name of a stick on the shelf to boot from; the same machine may have run before.
+
+        Raises:
+            UsageError: no image was chosen, or a machine runs already.
+            CheckFailed: the image cannot boot from such a medium.
+            InfrastructureError: it cannot be started.
+        """
+        if stick is not None and self._machine is not None:
+            self.shelf.start_again_from(stick)
+            return
+        self.define(medium=medium)
+        path, profile = self.chosen_image(), self.profile
         definition = (
             profile.definition(**self._changes) if profile else MachineDefinition(**self._changes)
         )
-        way = inspect_image(path).ways[definition.medium, definition.firmware]
-        if not way.possible:
-            kind = "a DVD" if definition.medium == "dvd" else "a USB stick"
-            raise CheckFailed(
-                f"{path} cannot boot from {kind} on a {definition.firmware.upper()} machine: "
-                f"{way.reason}",
-                hint=f"`tailstest image show {path}` shows all that it can boot from",
-            )
+        name = f"machine-{self._machines_made + 1}"
+        disks = self.shelf.disks_to_start(definition, path, stick, name)
         self._late_patch.begin_machine(definition.channel)
         self._machines_made += 1
         bench = self._host.bench(self.library)
-        name = f"machine-{self._machines_made}"
-        if medium == "usb":
-            overlay = self._evidence.path("disks", f"{name}-stick", ".qcow2")
-            disk = UsbStick.of_image(path, overlay).disk()
-        else:
-            disk = Dvd(path).disk()
-        machine = Machine(name, definition, disk, bench, viewer=self._keep_viewer)
+        machine = Machine(name, definition, disks, bench, viewer=self._keep_viewer)
         self._take(machine)
         self._events.publish(Noted(text=_sentence(path, machine, self.suite)))
         machine.power_on()
@@ -310,6 +321,7 @@ class Session:
             layout=self._layout,
             remembered=remembered,
             steps_inside=self._inside is not None,
+            shelf=self.shelf.state,
         )
 
     def own(self, folder: Path) -> None:
@@ -327,6 +339,7 @@ class Session:
         if tree is not None:
             tree.close()
         self._inside = None
+        self.shelf.rest(folder)
         return self.machine.save(folder)
 
     def wake(self, state: SessionState, rest: MachineAtRest) -> None:
@@ -348,12 +361,13 @@ class Session:
         machine = Machine(
             f"machine-{self._machines_made}",
             rest.facts.definition,
-            None,
+            (),
             self._host.bench(self.library),
             viewer=self._keep_viewer,
             rest=rest,
         )
         self._take(machine)
+        self.shelf.take_up(state.shelf, rest.folder, machine.moved_disks)
         machine.allow_boot(self._times.boot)
         machine.wake(rest.folder / MEMORY)
         if state.steps_inside:
@@ -368,6 +382,7 @@ class Session:
         machine, self._machine = self._machine, None
         self._inside = self._tree = None
         self._image, self._wanted, self._changes = None, None, {}
+        self.shelf.clear()
         self._layout = self.settings.keyboard_layout
         if machine is not None:
             machine.close(keep_serial=False)
@@ -387,6 +402,7 @@ class Session:
         self._scenario = name or scenario_id
         self._image = None
         self._changes = {}
+        self.shelf.clear()
         self._layout = self.settings.keyboard_layout
 
     def after_step(self, verdict: Verdict) -> None:

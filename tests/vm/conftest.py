@@ -35,13 +35,12 @@ def bench(tmp_path_factory):
 
 @pytest.fixture
 def make(bench):
-    """Return a function that makes a machine that boots a disk, or the rescue DVD."""
+    """Return a function that makes a machine with some disks, or with the rescue DVD."""
     made = []
 
-    def machine(disk=None, **parts):
-        one = Machine(
-            f"test-{len(made)}", MachineDefinition(**parts), disk or Dvd(RESCUE).disk(), bench
-        )
+    def machine(*disks, **parts):
+        media = disks or (Dvd(RESCUE).disk(),)
+        one = Machine(f"test-{len(made)}", MachineDefinition(**parts), media, bench)
         made.append(one)
         one.power_on()
         return one

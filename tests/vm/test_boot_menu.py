@@ -95,7 +95,7 @@ def test_parameters_are_added_at_grubs_menu(make, grub_iso, firmware):
 def test_a_menu_that_was_missed_gets_another_chance(bench, grub_iso):
     short = dataclasses.replace(bench, settings=Settings(default_deadline=3))
     disk = Dvd(grub_iso).disk()
-    machine = Machine("missed", MachineDefinition(memory_mib=512), disk, short)
+    machine = Machine("missed", MachineDefinition(memory_mib=512), [disk], short)
     try:
         machine.power_on()
         machine.screen.wait_text(GRUB_MENU, within=60)

@@ -26,7 +26,7 @@ def wake(bench):
 
     def woken(saved, folder):
         rest = MachineAtRest(saved, folder)
-        one = Machine(f"woken-{len(made)}", saved.definition, None, bench, rest=rest)
+        one = Machine(f"woken-{len(made)}", saved.definition, [], bench, rest=rest)
         made.append(one)
         one.wake(folder / MEMORY)
         return one

@@ -4,12 +4,41 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from tailstest.core.errors import InfrastructureError
 from tailstest.core.settings import Strict
 
 
 class CheckpointStale(InfrastructureError):
     """A checkpoint no longer fits: it is made anew."""
+
+
+class StickState(Strict):
+    """A USB stick of a scenario.
+
+    Attributes:
+        file: of the stick, then.
+        image: the file that was written to it when it was made; None if it was blank.
+        copy_name: of its copy in the checkpoint if it lay on the shelf; empty if it was plugged in,
+            and is saved with the machine.
+    """
+
+    file: str
+    image: str | None
+    copy_name: str
+
+
+class ShelfState(Strict):
+    """The media of a scenario.
+
+    Attributes:
+        sticks: by name.
+        images: file of an image that a medium was made of to its SHA-256.
+    """
+
+    sticks: dict[str, StickState] = Field(default_factory=dict)
+    images: dict[str, str] = Field(default_factory=dict)
 
 
 class SessionState(Strict):
@@ -23,6 +52,7 @@ class SessionState(Strict):
         layout: of the keyboard that is typed on.
         remembered: texts that steps inside remembered for later ones.
         steps_inside: whether a step has used the inside.
+        shelf: the media that steps made.
     """
 
     wanted: str | None
@@ -32,3 +62,4 @@ class SessionState(Strict):
     layout: str
     remembered: dict[str, str]
     steps_inside: bool
+    shelf: ShelfState = Field(default_factory=ShelfState)

@@ -1,0 +1,158 @@
+"""Media by name: made, plugged in and pulled out, and taken up again from a checkpoint."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+
+from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.core.evidence import EvidenceFolder
+from tailstest.machine.definition import MachineDefinition
+from tailstest.media.image_file import Digests
+from tailstest.suite.checkpoints.state import CheckpointStale
+from tailstest.suite.parameter_types import PARAMETER_TYPES
+from tailstest.suite.shelf import Shelf
+
+MIB = 1 << 20
+
+
+class Bay:
+    def __init__(self):
+        self.files, self.first = [], None
+
+    def holds(self, file):
+        return file in self.files
+
+    def plug_in(self, disk):
+        self.files.append(disk.source)
+
+    def pull_out(self, file, _name):
+        self.files.remove(file)
+
+    def boot_from(self, file):
+        self.first = file
+
+
+class Machine:
+    def __init__(self):
+        self.bay, self.is_on, self.state, self.definition = (
+            Bay(),
+            True,
+            "running",
+            MachineDefinition(),
+        )
+
+    def power_on(self):
+        self.is_on = True
+
+
+@pytest.fixture
+def place(tmp_path):
+    found = SimpleNamespace(machine=None)
+    found.shelf = Shelf(EvidenceFolder(tmp_path), lambda: found.machine, Digests())
+    found.image = tmp_path / "an.img"
+    found.image.write_bytes(b"\0" * 510 + b"\x55\xaa" + b"\0" * 512)
+    return found
+
+
+def test_sizes_are_written_as_on_a_stick_or_as_a_program_shows_them():
+    size = PARAMETER_TYPES["Size"]
+    assert size("2 GiB") == 2 << 30
+    assert size("8 GB") == 8_000_000_000
+    assert size("512 MiB") == 512 * MIB
+
+
+def test_a_name_is_used_once_and_must_be_one(place):
+    place.shelf.add_blank("a", MIB)
+    with pytest.raises(UsageError, match='"a" already'):
+        place.shelf.add_blank("a", MIB)
+    with pytest.raises(UsageError, match=r'there is no USB stick "b".*there are: "a"'):
+        place.shelf.plug_in("b")
+    with pytest.raises(UsageError, match="1 to 100 characters"):
+        place.shelf.add_blank("x" * 101, MIB)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", 'x" y', "ключ", "a,b", "json:{}"])
+def test_names_are_only_names(place, name, tmp_path):
+    place.shelf.add_blank(name, MIB)
+    file = place.shelf.stick(name).overlay
+    assert file.parent == tmp_path / "disks"
+    assert file.is_file()
+
+
+def test_what_waits_is_there_when_the_machine_starts(place):
+    for name in "abc":
+        place.shelf.add_blank(name, MIB)
+    place.shelf.plug_in("a")
+    place.shelf.plug_in("b")
+    place.shelf.plug_in("c")
+    place.shelf.pull_out("b")
+    with pytest.raises(UsageError, match="plugged in already"):
+        place.shelf.plug_in("a")
+    with pytest.raises(UsageError, match="not plugged in"):
+        place.shelf.pull_out("b")
+    parts = MachineDefinition(medium="usb")
+    disks = place.shelf.disks_to_start(parts, place.image, "c", "m")
+    assert [disk.source for disk in disks] == [place.shelf.stick(name).overlay for name in "ca"]
+
+
+def test_an_image_that_cannot_boot_is_the_products_fault(place):
+    place.shelf.add_with_image("a", MIB, place.image)
+    parts = MachineDefinition(medium="usb", firmware="uefi")
+    with pytest.raises(CheckFailed, match="cannot boot from a USB stick on a UEFI machine"):
+        place.shelf.disks_to_start(parts, place.image, "a", "m")
+
+
+def test_a_stick_in_a_running_machine_is_not_copied(place):
+    place.shelf.add_blank("a", MIB)
+    place.machine = Machine()
+    place.shelf.plug_in("a")
+    with pytest.raises(UsageError, match="cannot be copied while it is plugged into"):
+        place.shelf.add_copy("b", "a")
+    place.machine.is_on = False
+    place.shelf.add_copy("b", "a")
+    place.machine.is_on = True
+    place.shelf.pull_out("a")
+    place.shelf.add_copy("c", "a")
+
+
+def test_a_machine_that_is_off_starts_from_another_stick(place):
+    place.shelf.add_blank("a", MIB)
+    place.machine = Machine()
+    with pytest.raises(UsageError, match="on already"):
+        place.shelf.start_again_from("a")
+    place.machine.is_on = False
+    place.shelf.start_again_from("a")
+    assert place.machine.is_on
+    assert place.machine.bay.first == place.shelf.stick("a").overlay
+
+
+def test_media_are_taken_up_from_a_checkpoint(place, tmp_path):
+    place.machine = Machine()
+    place.shelf.add_with_image("in", MIB, place.image)
+    place.shelf.add_blank("out", MIB)
+    place.shelf.plug_in("in")
+    state = place.shelf.state
+    rest = tmp_path / "rest"
+    rest.mkdir()
+    place.shelf.rest(rest)
+    assert [file.name for file in rest.iterdir()] == [state.sticks["out"].copy_name]
+    old_in, old_out = place.shelf.stick("in"), place.shelf.stick("out")
+    place.shelf.clear()
+    now = tmp_path / "now.qcow2"
+    place.shelf.take_up(state, rest, {str(old_in.overlay): now})
+    assert place.shelf.stick("in") == dataclasses.replace(old_in, overlay=now)
+    new_out = place.shelf.stick("out")
+    assert new_out.overlay != old_out.overlay
+    assert new_out.overlay.read_bytes() == old_out.overlay.read_bytes()
+
+
+def test_an_image_that_changed_makes_a_checkpoint_stale(place, tmp_path):
+    place.shelf.add_with_image("a", MIB, place.image)
+    state = place.shelf.state
+    place.image.write_bytes(place.image.read_bytes() + b"\0" * 512)
+    with pytest.raises(CheckpointStale, match="is not the image that it was"):
+        place.shelf.take_up(state, tmp_path, {})
+    place.image.unlink()
+    with pytest.raises(CheckpointStale):
+        place.shelf.take_up(state, tmp_path, {})
