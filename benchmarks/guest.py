@@ -19,8 +19,10 @@ from tailstest.core.settings import Settings
 from tailstest.guest.accessibility.query import Query
 from tailstest.guest.accessibility.tree import AccessibilityTree
 from tailstest.guest.agent import AGENT_FILE
+from tailstest.machine.bench import Bench
+from tailstest.machine.boot_menu import boot_with_parameters
 from tailstest.machine.machine import Machine
-from tailstest.machine.profile import live_builder, load_profiles
+from tailstest.machine.profile import Profile, live_builder, load_profiles
 from tailstest.media.dvd import Dvd
 from tailstest.media.live_image.builder import LiveImageBuilder
 from tailstest.media.live_image.recipe import load_recipe
@@ -59,19 +61,40 @@ def seconds(act: Callable[[], object]) -> float:
 
 
 def building(rows: dict[str, float]) -> None:
-    """Measure building: everything anew with packages from the cache, then with no change."""
+    """Measure building: with nothing, with packages that are there, and with no change."""
     image = live_builder(RECIPE).build()
     rows["image, MB"] = image.stat().st_size / 1e6
     with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="benchmark-") as folder:
         cache = Path(folder)
         cache.chmod(0o755)
-        shutil.copytree(cache_folder() / "live" / "packages", cache / "packages")
         builder = LiveImageBuilder(load_recipe(RECIPE), AGENT_FILE, cache=cache)
+        rows["clean build, packages downloaded, s"] = seconds(builder.build)
+        for made in [*cache.glob("base-*"), *cache.glob("*.iso")]:
+            shutil.rmtree(made) if made.is_dir() else made.unlink()
         rows["build with cached packages, s"] = seconds(builder.build)
         rows["build of a variant over the same base, s"] = seconds(
             lambda: builder.build("broken-button")
         )
     rows["build when nothing changed, s"] = seconds(lambda: live_builder(RECIPE).build())
+
+
+def unmodified(bench: Bench, profile: Profile, rows: dict[str, float]) -> None:
+    """Measure the way into an image that carries no agent, through systemd's debug shell."""
+    image = Dvd(profile.image_path("no-agent")).disk()
+    definition = profile.definition(channel="debug-shell")
+    machine = Machine("unmodified", definition, [image], bench)
+    try:
+        machine.power_on()
+        menu = profile.boot_menu_on("bios")
+        boot_with_parameters(machine, "systemd.debug_shell=ttyS0", menu, within=120)
+        machine.guest.wait_ready(Deadline.after(300))
+        uptime = machine.guest.read("/proc/uptime").decode().split()[0]
+        begun = ["systemctl", "show", "--property", "UserspaceTimestampMonotonic", "--value"]
+        started = int(machine.guest.run(begun).stdout) / 1e6  # systemd tells microseconds
+        rows["no agent: kernel to systemd started, s"] = started
+        rows["no agent: systemd started to first command, s"] = float(uptime) - started
+    finally:
+        machine.close()
 
 
 def starting(machine: Machine, rows: dict[str, float]) -> AccessibilityTree:
@@ -128,6 +151,7 @@ def main() -> int:
             tree.close()
         finally:
             machine.close()
+        unmodified(bench, profile, rows)
     for name, value in rows.items():
         print(f"{name:<45}{value:>10.1f}")
     rounded = {name: round(value, 2) for name, value in rows.items()}

@@ -19,11 +19,13 @@ Feature: The desktop
     Then the window "<title>" is closed
 
     Examples:
-      | application         | title             | process    |
-      | Mousepad            | Mousepad          | mousepad   |
-      | Thunar File Manager | Thunar            | thunar     |
-      | LXTerminal          | live@demo         | lxterminal |
-      | About this system   | About this system | about      |
+      | application         | title              | process        |
+      | Mousepad            | Mousepad           | mousepad       |
+      | Thunar File Manager | Thunar             | thunar         |
+      | LXTerminal          | live@demo          | lxterminal     |
+      | Persistent storage  | Persistent storage | storage-window |
+      | Install on a stick  | Install on a stick | installer      |
+      | About this system   | About this system  | about          |
 
   Scenario: What is typed in the editor is saved, and can be read back
     When I click "Applications"

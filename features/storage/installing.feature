@@ -1,0 +1,52 @@
+Feature: The running system is installed on another stick
+  One stick makes the next. A stick that was not written to its end never starts a computer.
+
+  Background:
+    Given the image under test
+    When I start the machine from a DVD
+    Then I see "troubleshooting"
+    When I press "Enter"
+    Then the window "Welcome" is open
+    When I click "Start"
+    Then the window "Panel" is open
+
+  Scenario: A stick that was written starts a computer
+    Given a blank USB stick "new" of 1 GiB
+    When I click "Applications"
+    And I click the menu item "Install on a stick"
+    Then there is the label "There is no other stick. Plug one in."
+    When I plug in the USB stick "new"
+    Then the button "Install" can be used
+    And the button "Upgrade" is greyed out
+    When I click the button "Install"
+    And I click the button "Write to it"
+    Then there is the label "The stick is ready." within 120 seconds
+    When I switch the machine off
+    And I start the machine from the USB stick "new"
+    Then the window "Welcome" is open
+    When I run "findmnt --noheadings --output SOURCE /run/live/medium" inside
+    Then the command writes only "/dev/sda"
+    And no unit has failed
+
+  Scenario: A stick that is too small is refused
+    Given a blank USB stick "small" of 128 MiB
+    When I plug in the USB stick "small"
+    And I click "Applications"
+    And I click the menu item "Install on a stick"
+    Then there is the label "This stick cannot be used: it is too small."
+    And the button "Install" is greyed out
+
+  Scenario: A stick that is pulled out too early says so, to everybody
+    Given a blank USB stick "new" of 1 GiB
+    When I plug in the USB stick "new"
+    And I click "Applications"
+    And I click the menu item "Install on a stick"
+    Then the button "Install" can be used
+    When I click the button "Install"
+    And I click the button "Write to it"
+    Then there is the label "Installing ..."
+    When I pull out the USB stick "new"
+    Then there is the label "Writing failed: Input/output error. This stick cannot start a computer now." within 120 seconds
+    When I switch the machine off
+    And I start the machine from the USB stick "new"
+    Then I see "This stick was not written to its end"

@@ -1,0 +1,45 @@
+Feature: A stick is upgraded and keeps what its owner put on it
+  The system on a stick is replaced by the one that runs; the persistent storage stays.
+
+  Background:
+    Given a USB stick "mine" of 2 GiB with the image under test
+    When I start the machine from the USB stick "mine"
+    Then I see "troubleshooting"
+    When I press "Enter"
+    Then the window "Welcome" is open
+    And there is no field "Persistent storage"
+    When I click "Start"
+    Then the window "Panel" is open
+    When I click "Applications"
+    And I click the menu item "Persistent storage"
+    Then there is the label "There is no persistent storage on this stick yet."
+    When I write the secret "correct horse" into "Passphrase"
+    And I write the secret "correct horse" into "Repeat the passphrase"
+    And I click the button "Create"
+    Then the button "Delete" can be used
+    When I run "echo 'keep me' > /home/live/Persistent/note && sync" inside as "live"
+    And I switch the machine off
+    And I switch the machine on
+    Then the window "Welcome" is open
+
+  Scenario: The data is still there, and the stick starts
+    Given a USB stick "newer" of 1 GiB with the image under test
+    When I switch the machine off
+    And I pull out the USB stick "mine"
+    And I start the machine from the USB stick "newer"
+    Then the window "Welcome" is open
+    When I click "Start"
+    Then the window "Panel" is open
+    When I plug in the USB stick "mine"
+    And I click "Applications"
+    And I click the menu item "Install on a stick"
+    And I click the button "Upgrade"
+    Then there is the label "The stick is ready." within 120 seconds
+    When I switch the machine off
+    And I pull out the USB stick "newer"
+    And I start the machine from the USB stick "mine"
+    Then the window "Welcome" is open
+    When I write the secret "correct horse" into "Persistent storage"
+    And I click the button "Unlock"
+    Then there is the label "The persistent storage is open"
+    And the file "/home/live/Persistent/note" inside has "keep me" in it
