@@ -45,7 +45,7 @@ class Conversation:
 
 @dataclass
 class Sender:
-    """Somebody who sent packets: how many, and from which IP addresses (the first few)."""
+    """Somebody who sent packets: how many, and from which IP addresses (the first few, none that is all zeros)."""
 
     packets: int = 0
     addresses: list[bytes] = field(default_factory=list)
@@ -95,7 +95,7 @@ class Conversations:
             sender = self.senders[seen.sender] = Sender()
         sender.packets += 1
         known = sender.addresses
-        if seen.source and len(known) < MOST_ADDRESSES and seen.source not in known:
+        if any(seen.source) and len(known) < MOST_ADDRESSES and seen.source not in known:
             known.append(seen.source)
 
     def _conversation(self, seen: Seen) -> None:
@@ -122,6 +122,8 @@ class Conversations:
             self._found[seen.protocol, *ends, seen.destination_port] = conversation
         conversation.bytes += seen.packet.length
         conversation.trouble = conversation.trouble or seen.trouble
-        for name in seen.names or names_of(seen):
-            if len(conversation.names) < MOST_NAMES and name not in conversation.names:
-                conversation.names.append(name)
+        if len(conversation.names) < MOST_NAMES:
+            for name in seen.names or names_of(seen):
+                if name not in conversation.names:
+                    conversation.names.append(name)
+            del conversation.names[MOST_NAMES:]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tailstest.core.text import printable
 from tailstest.lab.seen import NotUnderstood
+from tailstest.lab.wording import name_text
 
 COOKIE = b"\x63\x82\x53\x63"
 HEADER = 236
@@ -98,7 +98,7 @@ def labels(data: bytes) -> bytes:
 
 def shown(value: bytes) -> str:
     """Return a name from a packet, safe to print."""
-    return printable(value.rstrip(b"\0").decode("utf-8", "backslashreplace"))
+    return name_text(value.rstrip(b"\0"))
 
 
 def client_id_is(client_id: bytes, mac: bytes) -> bool:

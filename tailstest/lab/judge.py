@@ -145,13 +145,18 @@ class Judge:
         return ""
 
     def _by_rule(self, seen: Seen) -> Judgement:
-        reason = "not allowed by the policy"
+        reason, only_addresses = "not allowed by the policy", True
         for number, rule in enumerate(self._rules):
             if not rule.fits(seen):
                 continue
             if rule.names is None:
-                return Judgement(rule=number, by_addresses=True)
-            name = asked_name(seen.payload)
+                return Judgement(rule=number, by_addresses=only_addresses)
+            only_addresses = False
+            try:
+                name = asked_name(seen.payload)
+            except NotUnderstood as error:
+                reason = f"not understood: {error}"
+                continue
             seen.names = (name,)
             if found := self._forbidden.find_in_names(seen.names):
                 return Judgement(leak=f"it tells {found}")

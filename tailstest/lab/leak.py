@@ -18,11 +18,10 @@ class Leak:
 
     Attributes:
         reason: why they are a leak.
-        first: the first of them.
         number, time: of the first packet: its place in the file, nanoseconds since 1970 or None.
         packets, bytes: how many of them.
         names: that were read in them, safe to print; `more_names` says that there were others.
-        first_bytes: of what the first packet carries.
+        first_bytes: of what the first packet carries that carries something.
     """
 
     reason: str
@@ -35,7 +34,7 @@ class Leak:
     destination_port: int
     number: int
     time: int | None
-    first_bytes: bytes
+    first_bytes: bytes = b""
     packets: int = 0
     bytes: int = 0
     names: list[str] = field(default_factory=list)
@@ -55,11 +54,11 @@ class Leak:
             seen.destination_port,
             seen.packet.number,
             seen.packet.time,
-            seen.payload[:FIRST_BYTES],
         )
 
     def count(self, seen: Seen) -> None:
         """Count a packet, and keep the names in it."""
+        self.first_bytes = self.first_bytes or seen.payload[:FIRST_BYTES]
         self.packets += 1
         self.bytes += seen.packet.length
         for name in seen.names:

@@ -143,8 +143,6 @@ class LeakFinder:
             self._senders[sender] += 1
 
     def _leaked(self, seen: Seen, reason: str) -> None:
-        if not seen.names:
-            seen.names = names_of(seen)
         key = (
             reason,
             seen.sender,
@@ -159,6 +157,8 @@ class LeakFinder:
                 self._unlisted += 1
                 return
             leak = self._leaks[key] = Leak.of(seen, reason)
+        if not seen.names and not leak.more_names:
+            seen.names = names_of(seen)
         leak.count(seen)
 
 

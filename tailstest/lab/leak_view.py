@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from tailstest.lab.leak import Leak, LeakReport
@@ -11,6 +12,7 @@ from tailstest.lab.wording import SECOND, bytes_text, count_text, end_text, time
 #: Leaks written out for a person; JSON has all of them.
 MOST_SHOWN = 50
 MOST_SENDERS_SHOWN = 10
+COLUMNS = 79
 
 
 def report_text(report: LeakReport, name: str) -> str:
@@ -42,7 +44,8 @@ def report_text(report: LeakReport, name: str) -> str:
             f"{count_text(report.unlisted, 'packet')} leaked in conversations beyond the first "
             f"{len(report.leaks)}, which are not listed.",
         ]
-    return "\n".join([*lines, "", *_rest_lines(report)])
+    rest = _rest_lines(report)
+    return "\n".join([*lines, *(["", *rest] if rest else [])])
 
 
 def _leak_lines(number: int, leak: Leak, start: int | None) -> list[str]:
@@ -64,7 +67,9 @@ def _leak_lines(number: int, leak: Leak, start: int | None) -> list[str]:
     if leak.names:
         more = " and others" if leak.more_names else ""
         shown = [repr(name) if not name.strip() else name for name in leak.names]
-        lines.append(f"   name      {', '.join(shown)}{more}")
+        lines += textwrap.wrap(
+            f"   name      {', '.join(shown)}{more}", COLUMNS, subsequent_indent=" " * 13
+        )
     lines.append(f"   size      {count_text(leak.packets, 'packet')}, {leak.bytes} bytes")
     for place in range(0, len(leak.first_bytes), 16):
         digits, letters = bytes_text(leak.first_bytes[place : place + 16])
@@ -81,9 +86,10 @@ def _rest_lines(report: LeakReport) -> list[str]:
         lines.append(f"Ignored: {_counts(report.ignored)}")
     for rule in report.rules:
         if rule.packets:
-            lines.append(f"Allowed: {rule.title} ({rule.packets}): {rule.what}")
+            text = f"Allowed: {rule.title} ({rule.packets}): {rule.what}"
         else:
-            lines.append(f"Warning: no packet needed the rule {rule.title}: {rule.what}")
+            text = f"Warning: no packet needed the rule {rule.title}: {rule.what}"
+        lines += textwrap.wrap(text, COLUMNS, subsequent_indent="  ", break_on_hyphens=False)
     if report.lost:
         lines.append(f"Warning: the recording program lost {count_text(report.lost, 'packet')}")
     senders = sorted(report.senders.items(), key=lambda each: -each[1])

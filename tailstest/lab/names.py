@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import dns.edns
 import dns.exception
 import dns.flags
 import dns.message
-import dns.opcode
+import dns.rdataclass
 
-from tailstest.core.text import printable
 from tailstest.lab.seen import NotUnderstood
+from tailstest.lab.wording import name_text
 
-#: Names shown of one message, and characters of one name: no message needs more to be recognised.
+#: Names shown of one message: no message needs more to be recognised.
 MOST_NAMES = 20
-LONGEST_NAME = 255
+#: Flags of a plain question: recursion desired, authentic data, checking disabled.
+QUESTION_FLAGS = dns.flags.RD | dns.flags.AD | dns.flags.CD
+#: The only EDNS flag: DNSSEC wanted (RFC 6891). The other bits are version and extended codes.
+DNSSEC_WANTED = 0x8000
 #: EDNS options that a question may carry and that tell nothing: COOKIE (RFC 7873), PADDING (7830).
-HARMLESS_OPTIONS = frozenset({10, 12})
+COOKIE, PADDING = 10, 12
 
 
 def names_in(message: bytes) -> tuple[str, ...]:
@@ -28,7 +30,7 @@ def names_in(message: bytes) -> tuple[str, ...]:
             message, continue_on_error=True, ignore_trailing=True, one_rr_per_rrset=True
         )
         records = [record.name for section in parsed.sections for record in section]
-        found = [_shown(name.to_text(omit_final_dot=True)) for name in records]
+        found = [name_text(name.to_text(omit_final_dot=True)) for name in records]
     except Exception:  # noqa: BLE001 - only for show, and the message is hostile
         return ()
     return tuple(dict.fromkeys(found))[:MOST_NAMES]
@@ -45,17 +47,14 @@ def asked_name(message: bytes) -> str:
     except Exception as error:  # noqa: BLE001 - a message that breaks the parser is a finding
         what = type(error).__name__
         raise NotUnderstood(f"a DNS message that cannot be read ({what})") from None
-    if parsed.flags & dns.flags.QR or parsed.opcode() != dns.opcode.QUERY:
-        raise NotUnderstood("a DNS message that is no question")
+    if parsed.flags & ~QUESTION_FLAGS or parsed.ednsflags & ~DNSSEC_WANTED:
+        raise NotUnderstood("a DNS message that is no plain question")
     if len(parsed.question) != 1 or parsed.answer or parsed.authority or parsed.additional:
         raise NotUnderstood("a DNS question with more than one name in it")
+    if parsed.had_tsig or parsed.question[0].rdclass != dns.rdataclass.IN:
+        raise NotUnderstood("a DNS question with a signature or of another class")
     for option in parsed.options:
-        if option.otype not in HARMLESS_OPTIONS:
+        padded = option.otype == PADDING and not any(option.to_wire() or b"")
+        if option.otype != COOKIE and not padded:
             raise NotUnderstood(f"a DNS question with the option {int(option.otype)}")
-    if parsed.had_tsig:
-        raise NotUnderstood("a DNS question with a signature")
-    return _shown(parsed.question[0].name.to_text(omit_final_dot=True)).lower()
-
-
-def _shown(name: str) -> str:
-    return printable(name)[:LONGEST_NAME]
+    return name_text(parsed.question[0].name.to_text(omit_final_dot=True)).lower()

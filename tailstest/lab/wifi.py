@@ -5,8 +5,8 @@ IEEE 802.11-2020, 9.2.4 (frame format) and 9.4.2.2 (SSID); https://www.radiotap.
 
 from __future__ import annotations
 
-from tailstest.core.text import printable
 from tailstest.lab.seen import NotUnderstood, Seen
+from tailstest.lab.wording import name_text
 
 MANAGEMENT, CONTROL, DATA = 0, 1, 2
 MANAGEMENT_NAMES = {
@@ -62,6 +62,6 @@ def _ssid(elements: bytes) -> str:
     while len(elements) >= 2:
         number, size = elements[0], elements[1]
         if number == 0:
-            return printable(elements[2 : 2 + min(size, 32)].decode("utf-8", "backslashreplace"))
+            return name_text(elements[2 : 2 + min(size, 32)])
         elements = elements[2 + size :]
     return ""

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from tailstest.core.text import printable
 from tailstest.lab.seen import address_text, mac_text
 
 SECOND = 1_000_000_000
+#: Characters of one name from a packet; the longest that DNS allows.
+LONGEST_NAME = 255
+
+
+def name_text(name: bytes | str) -> str:
+    """Return a name out of a packet as one line that is safe to print."""
+    if isinstance(name, bytes):
+        name = name.decode("utf-8", "backslashreplace")
+    one_line = printable(name).replace("\n", "\\n").replace("\t", "\\t")
+    return one_line[:LONGEST_NAME]
 
 
 def time_text(time: int | None) -> str:

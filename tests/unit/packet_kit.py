@@ -53,7 +53,12 @@ def ipv4(payload, protocol, source=GUEST_IP, target=RELAY, fragment=0x4000, opti
 
 
 def ipv6(payload, following, source=GUEST_IP6, target="ff02::1", hops=255):
-    return struct.pack("!IHBB", 6 << 28, len(payload), following, hops) + ip(source) + ip(target) + payload
+    return (
+        struct.pack("!IHBB", 6 << 28, len(payload), following, hops)
+        + ip(source)
+        + ip(target)
+        + payload
+    )
 
 
 def udp(payload, source, target):
@@ -92,7 +97,9 @@ def arp(operation=1, sender=GUEST, address=GUEST_IP, wanted=LAB_IP, kind=0x0806,
 
 def rarp(sender=GUEST):
     """What QEMU sends for a guest that was restored."""
-    body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 3) + mac(sender) + bytes(4) + mac(sender) + bytes(4)
+    body = (
+        struct.pack("!HHBBH", 1, 0x0800, 6, 4, 3) + mac(sender) + bytes(4) + mac(sender) + bytes(4)
+    )
     return ethernet(body, 0x8035, sender, BROADCAST).ljust(60, b"\0")
 
 
@@ -100,7 +107,9 @@ def option(code, value):
     return bytes([code, len(value)]) + value
 
 
-def dhcp(*options, hardware=GUEST, kind=1, sender=None, target="255.255.255.255", address="0.0.0.0"):
+def dhcp(
+    *options, hardware=GUEST, kind=1, sender=None, target="255.255.255.255", address="0.0.0.0"
+):
     body = struct.pack("!BBBBIHH", 1, 1, 6, 0, 7, 0, 0) + bytes(16) + mac(hardware)
     body = body.ljust(236, b"\0") + b"\x63\x82\x53\x63" + option(53, bytes([kind]))
     body += b"".join(options) + b"\xff"
@@ -118,7 +127,9 @@ def question(name, kind="A"):
 
 
 def solicitation(target=GUEST_IP6, source="::", hardware=None, to=None):
-    group = to or str(socket.inet_ntop(socket.AF_INET6, ip("ff02::1:ff00:0")[:13] + ip(target)[13:]))
+    group = to or str(
+        socket.inet_ntop(socket.AF_INET6, ip("ff02::1:ff00:0")[:13] + ip(target)[13:])
+    )
     body = struct.pack("!BBHI", 135, 0, 0, 0) + ip(target)
     if hardware:
         body += b"\x01\x01" + mac(hardware)
@@ -129,7 +140,9 @@ def solicitation(target=GUEST_IP6, source="::", hardware=None, to=None):
 def router_solicitation():
     body = struct.pack("!BBHI", 133, 0, 0, 0) + b"\x01\x01" + mac(GUEST)
     return ethernet(
-        ipv6(icmp6(body, target="ff02::2"), 58, target="ff02::2"), 0x86DD, target="33:33:00:00:00:02"
+        ipv6(icmp6(body, target="ff02::2"), 58, target="ff02::2"),
+        0x86DD,
+        target="33:33:00:00:00:02",
     )
 
 

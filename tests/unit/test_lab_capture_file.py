@@ -7,7 +7,6 @@ import subprocess
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from packet_kit import (
     NOON,
     arp,
@@ -20,6 +19,7 @@ from packet_kit import (
     section,
     tcp4,
 )
+
 from tailstest.core.errors import UsageError
 from tailstest.lab.capture_file import CaptureFile
 from tailstest.lab.capture_stream import CaptureDamaged
@@ -94,7 +94,11 @@ def test_packets_that_the_recording_program_lost_are_counted(tmp_path):
     path = tmp_path / "a.pcapng"
     dropped_before = long_option(4, struct.pack("<Q", 2))
     path.write_bytes(
-        section() + interface() + lost(1, 1) + enhanced(b"a", 1, options=dropped_before) + lost(3, 4)
+        section()
+        + interface()
+        + lost(1, 1)
+        + enhanced(b"a", 1, options=dropped_before)
+        + lost(3, 4)
     )
     capture = CaptureFile(path)
     assert len(list(capture)) == 1
@@ -128,7 +132,10 @@ def test_what_is_no_capture_is_named(tmp_path):
         (tmp_path / ("n" * 300), "cannot be read"),
         (made(b""), "the file is empty"),
         (made(b"ab"), "damaged at byte 0 .* 2 of 4 bytes"),
-        (made(b"text, no packets"), "neither pcap nor pcapng: it begins with the bytes 74 65 78 74"),
+        (
+            made(b"text, no packets"),
+            "neither pcap nor pcapng: it begins with the bytes 74 65 78 74",
+        ),
         (made(b"\x1f\x8b\x08\x00more"), "compressed with gzip"),
         (made(header[:10]), "damaged at byte 4 .* 6 of 20"),
         (made(header[:4] + b"\3\0" + header[6:]), "version 3.4 instead of 2.4"),
