@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tailstest.lab.dissect import dissect
-from tailstest.lab.leak_finder import names_of
+from tailstest.lab.names import names_of
 from tailstest.lab.packet import Packet
 from tailstest.lab.seen import Seen
 
@@ -45,7 +45,7 @@ class Conversation:
 
 @dataclass
 class Sender:
-    """Somebody who sent packets: how many, and from which IP addresses (the first few, none that is all zeros)."""
+    """Somebody who sent packets: how many, and the first few IP addresses, none all zeros."""
 
     packets: int = 0
     addresses: list[bytes] = field(default_factory=list)

@@ -44,6 +44,8 @@ def read_dhcp(message: bytes) -> DhcpRequest:
         raise NotUnderstood("DHCP that is too short or has no options")
     if message[0] != REQUEST or message[1] != ETHERNET or message[2] != 6:
         raise NotUnderstood("DHCP that is no request of an Ethernet client")
+    if message[3] or any(message[16:28]):
+        raise NotUnderstood("DHCP with something in fields that only servers and relays fill")
     if any(message[34:HEADER]):
         raise NotUnderstood("DHCP with something behind the hardware address, where names may be")
     names, client_id = [], b""

@@ -104,8 +104,13 @@ def _arp(seen: Seen, data: bytes, at: int) -> None:
     seen.source, seen.destination = data[at + 14 : at + 18], data[at + 24 : at + 28]
     if seen.sender and data[at + 8 : at + 14] != seen.sender:
         raise NotUnderstood(f"{seen.protocol} that tells another MAC address than its sender's")
+    wanted = data[at + 18 : at + 24]
+    if any(wanted) and wanted not in (seen.sender, seen.receiver, b"\xff" * 6) and seen.receiver:
+        raise NotUnderstood(f"{seen.protocol} with an unknown MAC address of its receiver")
     if reverse and any(seen.source + seen.destination):
         raise NotUnderstood("RARP that tells an IP address")
+    if reverse:
+        seen.source = seen.destination = b""
     seen.kind = "rarp" if reverse else "arp"
 
 

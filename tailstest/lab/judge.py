@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tailstest.lab.dhcp import client_id_is, duid_is, read_dhcp
 from tailstest.lab.dhcp6 import read_dhcp6
 from tailstest.lab.forbidden import ForbiddenThings
-from tailstest.lab.names import asked_name
+from tailstest.lab.names import DNS_PORTS, asked_name, names_of
 from tailstest.lab.policy import Policy, Rule
 from tailstest.lab.seen import NotUnderstood, Seen, mac_text
 
@@ -146,6 +146,10 @@ class Judge:
 
     def _by_rule(self, seen: Seen) -> Judgement:
         reason, only_addresses = "not allowed by the policy", True
+        if self._policy.forbidden.host_names and seen.destination_port in DNS_PORTS:
+            only_addresses = False
+            if found := self._forbidden.find_in_names(names_of(seen)):
+                return Judgement(leak=f"it tells {found}")
         for number, rule in enumerate(self._rules):
             if not rule.fits(seen):
                 continue
@@ -158,8 +162,6 @@ class Judge:
                 reason = f"not understood: {error}"
                 continue
             seen.names = (name,)
-            if found := self._forbidden.find_in_names(seen.names):
-                return Judgement(leak=f"it tells {found}")
             if any(_name_fits(name, pattern) for pattern in rule.names):
                 return Judgement(rule=number)
             reason = "asks for a name that the policy does not allow"
@@ -206,7 +208,7 @@ class _ReadyRule:
 
 def _name_fits(name: str, pattern: str) -> bool:
     if pattern.startswith("*."):
-        return name.endswith(pattern[1:]) and len(name) > len(pattern) - 1
+        return name.endswith(pattern[1:])
     return name == pattern
 
 

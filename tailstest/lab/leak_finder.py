@@ -5,23 +5,19 @@ from __future__ import annotations
 import struct
 from collections import Counter
 
-from tailstest.lab.dhcp import read_dhcp
 from tailstest.lab.dissect import SHORTEST_FRAME, dissect
 from tailstest.lab.judge import Judge
 from tailstest.lab.leak import Leak, LeakReport, RuleUse
-from tailstest.lab.names import names_in
+from tailstest.lab.names import names_of
 from tailstest.lab.packet import ETHERNET, Packet
 from tailstest.lab.policy import Policy
-from tailstest.lab.seen import NotUnderstood, Seen
+from tailstest.lab.seen import Seen
 
 #: Conversations that are listed; packets of further ones are counted and still leaks.
 MOST_LEAKS = 10_000
 #: Decisions and senders that are remembered at a time.
 MOST_REMEMBERED = 65_536
 MOST_SENDERS = 1000
-
-#: Ports whose messages have names in the format of DNS.
-DNS_PORTS = frozenset({53, 5353, 5355})
 
 #: Type, first byte, total length, fragment field and protocol of Ethernet with IPv4.
 _HEADERS = struct.Struct("!12xHBxH2xHxB")
@@ -181,18 +177,3 @@ def _is_intact(data: bytes) -> bool:
     if protocol == 6:
         return total >= 40 and 20 <= (data[46] >> 4) * 4 <= total - 20
     return protocol == 17 and total >= 28 and int.from_bytes(data[38:40], "big") == total - 20
-
-
-def names_of(seen: Seen) -> tuple[str, ...]:
-    """Return the names in a packet of a protocol that tells names, safe to print."""
-    ports = {seen.source_port, seen.destination_port}
-    if seen.kind == "udp" and ports & DNS_PORTS:
-        return names_in(seen.payload)
-    if seen.kind == "tcp" and 53 in ports:
-        return names_in(seen.payload[2:])
-    if seen.kind == "udp" and ports == {67, 68}:
-        try:
-            return read_dhcp(seen.payload).names
-        except NotUnderstood:
-            return ()
-    return ()

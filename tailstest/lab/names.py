@@ -1,4 +1,4 @@
-"""Names in DNS, mDNS and LLMNR messages, read by dnspython."""
+"""Names in packets; those in DNS, mDNS and LLMNR messages are read by dnspython."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import dns.flags
 import dns.message
 import dns.rdataclass
 
-from tailstest.lab.seen import NotUnderstood
+from tailstest.lab.dhcp import read_dhcp
+from tailstest.lab.seen import NotUnderstood, Seen
 from tailstest.lab.wording import name_text
 
+#: Ports whose messages have names in the format of DNS.
+DNS_PORTS = frozenset({53, 5353, 5355})
 #: Names shown of one message: no message needs more to be recognised.
 MOST_NAMES = 20
 #: Flags of a plain question: recursion desired, authentic data, checking disabled.
@@ -58,3 +61,18 @@ def asked_name(message: bytes) -> str:
         if option.otype != COOKIE and not padded:
             raise NotUnderstood(f"a DNS question with the option {int(option.otype)}")
     return name_text(parsed.question[0].name.to_text(omit_final_dot=True)).lower()
+
+
+def names_of(seen: Seen) -> tuple[str, ...]:
+    """Return the names in a packet of a protocol that tells names, safe to print."""
+    ports = {seen.source_port, seen.destination_port}
+    if seen.kind == "udp" and ports & DNS_PORTS:
+        return names_in(seen.payload)
+    if seen.kind == "tcp" and 53 in ports:
+        return names_in(seen.payload[2:])
+    if seen.kind == "udp" and ports == {67, 68}:
+        try:
+            return read_dhcp(seen.payload).names
+        except NotUnderstood:
+            return ()
+    return ()

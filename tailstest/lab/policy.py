@@ -21,6 +21,10 @@ from tailstest.core.settings import Strict, read_toml, validated
 #: The policy that `tailstest capture policy` prints.
 TEMPLATE = Path(__file__).with_name("default_policy.toml")
 
+#: Ethernet types that have whole packets of other types inside: VLAN tags, MPLS, PPPoE, MACsec,
+#: backbone bridging.
+CARRIERS = frozenset({0x8100, 0x88A8, 0x9100, 0x8847, 0x8848, 0x8864, 0x88E5, 0x88E7})
+
 
 def _mac(value: object) -> bytes:
     if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}", value):
@@ -155,9 +159,11 @@ class Ignored(Strict):
     to: Mac
 
     @model_validator(mode="after")
-    def _unknown(self) -> Ignored:
+    def _carries_nothing(self) -> Ignored:
         if self.ether_type in (0x0800, 0x0806, 0x8035, 0x86DD):
             raise ValueError(f'"{self.title}": {self.ether_type:#06x} is understood, use a rule')
+        if self.ether_type in CARRIERS:
+            raise ValueError(f'"{self.title}": {self.ether_type:#06x} carries other packets')
         return self
 
 

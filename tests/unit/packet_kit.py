@@ -146,10 +146,12 @@ def router_solicitation():
     )
 
 
-def mld_report(group="ff02::1:ff12:3456"):
-    body = struct.pack("!BBHHH", 143, 0, 0, 0, 1) + struct.pack("!BBH", 4, 0, 0) + ip(group)
+def mld_report(group="ff02::1:ff12:3456", *, sources=(), extra=b"", behind=b"", hops=1, count=1):
+    body = struct.pack("!BBHHH", 143, 0, 0, 0, count)
+    body += struct.pack("!BBH", 4, len(extra) // 4, len(sources)) + ip(group)
+    body += b"".join(ip(source) for source in sources) + extra + behind
     alert = bytes.fromhex("3a00050200000100")
-    sent = ipv6(alert + icmp6(body, target="ff02::16"), 0, target="ff02::16", hops=1)
+    sent = ipv6(alert + icmp6(body, target="ff02::16"), 0, target="ff02::16", hops=hops)
     return ethernet(sent, 0x86DD, target="33:33:00:00:00:16")
 
 

@@ -43,6 +43,10 @@ RULE = '[[allow]]\ntitle = "r"\nto = ["10.0.0.1"]\nprotocol = "tcp"\nports = [44
             '[[ignore]]\ntitle = "v6"\nether_type = 0x86dd\nto = "33:33:00:00:00:01"',
             "ignore.0: .*0x86dd is understood, use a rule",
         ),
+        (
+            '[[ignore]]\ntitle = "v"\nether_type = 0x8100\nto = "33:33:00:00:00:01"',
+            "ignore.0: .*0x8100 carries other packets",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, expected):
