@@ -324,7 +324,7 @@ LEAKS = {
     ),
     "ARP with data behind it": (arp()[:42] + b"secret", "6 bytes behind the end"),
     "LLDP": (ethernet(b"\2\7\4" + mac(GUEST), 0x88CC), "Ethernet type 0x88cc (LLDP)"),
-    "spanning tree": (ethernet(b"\x42\x42\3" + bytes(43), 0x26), "IEEE 802.3"),
+    "spanning tree": (ethernet(b"\x42\x42\3" + bytes(997), 1000), "IEEE 802.3"),
     "an unknown type": (ethernet(b"?" * 46, 0x1234), "Ethernet type 0x1234"),
     "a VLAN tag": (ethernet(VLAN, 0x8100), "Ethernet type 0x8100 (VLAN tag)"),
     "half an Ethernet header": (mac(LAB) + mac(GUEST), "too short for its Ethernet header"),

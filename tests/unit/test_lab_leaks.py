@@ -114,6 +114,8 @@ def test_cooked_and_raw_captures_are_understood():
         (leak,) = check([wrap(elsewhere), wrap(answer, LAB)], link).leaks
         assert (leak.sender, leak.destination) == (mac(GUEST), ip("198.51.100.1"))
     text = POLICY.replace("[others]", f'[others]\naddresses = ["{RELAY}"]')
+    spoofed = ethernet(ipv4(tcp(), 6, RELAY, "198.51.100.1"))
+    assert not check([spoofed], rules=policy(text)).clean
     for link in (12, 101, 228):
         assert check([packet, answer], link, policy(text)).clean
         assert [leak.number for leak in check([packet, elsewhere], link).leaks] == [2]

@@ -172,7 +172,8 @@ def test_a_rule_without_names_still_allows_what_one_with_names_does_not():
         allow=[
             {"title": "a", "to": [RESOLVER], "protocol": "udp", "ports": [53], "names": ["a.org"]},
             {"title": "b", "to": ["10.0.2.0/24"], "protocol": "udp", "ports": ["50-60"]},
-        ]
+        ],
+        forbidden={},
     )
     frames = [udp4(b"no DNS", 53, RESOLVER), *[udp4(question("a.org"), 53, RESOLVER)] * 2]
     report = check(frames, rules=rules)
