@@ -13,6 +13,7 @@ from packet_kit import (
     REAL,
     RELAY,
     dhcp,
+    ethernet,
     ip,
     ipv4,
     mac,
