@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import dns.exception
+import re
+
 import dns.flags
 import dns.message
 import dns.rdataclass
@@ -21,6 +22,8 @@ QUESTION_FLAGS = dns.flags.RD | dns.flags.AD | dns.flags.CD
 DNSSEC_WANTED = 0x8000
 #: EDNS options that a question may carry and that tell nothing: COOKIE (RFC 7873), PADDING (7830).
 COOKIE, PADDING = 10, 12
+#: What a part of a name is made of (RFC 1123, 2.1), and the underscore of service names.
+PLAIN_LABEL = re.compile(rb"[0-9A-Za-z_-]+")
 
 
 def names_in(message: bytes) -> tuple[str, ...]:
@@ -60,7 +63,11 @@ def asked_name(message: bytes) -> str:
         padded = option.otype == PADDING and not any(option.to_wire() or b"")
         if option.otype != COOKIE and not padded:
             raise NotUnderstood(f"a DNS question with the option {int(option.otype)}")
-    return name_text(parsed.question[0].name.to_text(omit_final_dot=True)).lower()
+    name = parsed.question[0].name
+    if not all(PLAIN_LABEL.fullmatch(label) for label in name.labels[:-1]):
+        # A dot inside a label would make it look like a name of another domain.
+        raise NotUnderstood("a DNS question for an odd name")
+    return name_text(name.to_text(omit_final_dot=True)).lower()
 
 
 def names_of(seen: Seen) -> tuple[str, ...]:

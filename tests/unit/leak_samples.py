@@ -136,6 +136,14 @@ LEAKS = {
         udp4(question("badexample.net"), 53, RESOLVER),
         "badexample.net",
     ),
+    "a name with a dot inside a label": (
+        udp4(question(r"evil\.example.net"), 53, RESOLVER),
+        "not understood: a DNS question for an odd name",
+    ),
+    "a name of bytes": (
+        udp4(question(r"\200\000secret.example.net"), 53, RESOLVER),
+        "not understood: a DNS question for an odd name",
+    ),
     "a name above an allowed one": (udp4(question("example.net"), 53, RESOLVER), "example.net"),
     "something else to the resolver": (
         udp4(b"not DNS at all", 53, RESOLVER),
@@ -321,6 +329,10 @@ LEAKS = {
     "RARP with an address": (
         arp(3, kind=0x8035),
         "RARP that tells an IP address",
+    ),
+    "ARP with addresses that are too long": (
+        arp()[:18] + b"\xff" + arp()[19:],
+        "ARP for something else than Ethernet and IPv4",
     ),
     "ARP with data behind it": (arp()[:42] + b"secret", "6 bytes behind the end"),
     "LLDP": (ethernet(b"\2\7\4" + mac(GUEST), 0x88CC), "Ethernet type 0x88cc (LLDP)"),

@@ -25,8 +25,9 @@ from packet_kit import (
     udp4,
 )
 
+from tailstest.lab.leak_finder import LeakFinder
 from tailstest.lab.leak_view import report_text
-from tailstest.lab.packet import LINUX_COOKED, LINUX_COOKED_2, WIFI_RADIOTAP
+from tailstest.lab.packet import ETHERNET, LINUX_COOKED, LINUX_COOKED_2, WIFI_RADIOTAP, Packet
 
 
 def test_a_clean_capture_passes():
@@ -61,6 +62,21 @@ def test_what_another_sends_does_not_count(what):
         report = check([*CLEAN, frame[:6] + mac(LAB) + frame[12:]])
         assert report.clean
         assert report.of_machine == len(CLEAN)
+
+
+@pytest.mark.parametrize("what", LEAKS)
+def test_addresses_are_never_left_out(what):
+    """Case C48."""
+    frame, _expected = LEAKS[what]
+    first = {b"\x08\0": 34, b"\x86\xdd": 54}.get(frame[12:14])
+    if first:
+        for kept in (len(frame), first):
+            finder = LeakFinder(policy())
+            finder.feed(Packet(1, 0, ETHERNET, frame[:kept], len(frame)))
+            (leak,) = finder.report().leaks
+            assert leak.sender == frame[6:12]
+            assert leak.source == (frame[26:30] if first == 34 else frame[22:38])
+            assert leak.destination == (frame[30:34] if first == 34 else frame[38:54])
 
 
 @pytest.mark.skipif(not shutil.which("tcpdump"), reason="tcpdump is not installed")
