@@ -12,10 +12,25 @@ HEADER = 236
 REQUEST, ETHERNET = 1, 1
 PAD, END = 0, 255
 HOST_NAME, CLIENT_ID, FULL_NAME = 12, 61, 81
-#: What a client says about the lease and about itself that names neither it nor its owner:
-#: requested address, lease time, message type, server, wanted options, largest message, renewal
-#: and rebinding time, vendor class, rapid commit, auto-configuration, IPv6-only, forced renewal.
-HARMLESS = frozenset({50, 51, 53, 54, 55, 57, 58, 59, 60, 80, 108, 116, 145})
+#: What a client says about the lease and about itself that names neither it nor its owner, to the
+#: bytes that it has (None: any number): requested address, lease time, message type, server, wanted
+#: options, largest message, renewal and rebinding time, vendor class, rapid commit, IPv6-only,
+#: auto-configuration, forced renewal.
+HARMLESS = {
+    50: 4,
+    51: 4,
+    53: 1,
+    54: 4,
+    55: None,
+    57: 2,
+    58: 4,
+    59: 4,
+    60: None,
+    80: 0,
+    108: 4,
+    116: 1,
+    145: None,
+}
 DUID_LINK_TIME, DUID_LINK = 1, 3
 
 
@@ -56,8 +71,8 @@ def read_dhcp(message: bytes) -> DhcpRequest:
             names.append(shown(full_name(value)))
         elif code == CLIENT_ID:
             client_id += value
-        elif code not in HARMLESS:
-            raise NotUnderstood(f"DHCP with option {code}")
+        else:
+            check_harmless("DHCP", HARMLESS, code, value)
     return DhcpRequest(message[28:34], tuple(names), client_id)
 
 
@@ -89,12 +104,29 @@ def full_name(value: bytes) -> bytes:
     return labels(value[3:])
 
 
+def check_harmless(what: str, harmless: dict[int, int | None], code: int, value: bytes) -> None:
+    """Raise `NotUnderstood` unless an option is in a table, with the length that it has there."""
+    if code not in harmless:
+        raise NotUnderstood(f"{what} with option {code}")
+    if harmless[code] not in (None, len(value)):
+        raise NotUnderstood(f"{what} with option {code} of {len(value)} bytes")
+
+
 def labels(data: bytes) -> bytes:
-    """Return labels with their lengths as text with dots."""
+    """Return labels with their lengths as text with dots.
+
+    Raises:
+        NotUnderstood: one is longer than what is there, or something stands behind the last.
+    """
     parts, place = [], 0
     while place < len(data) and data[place]:
-        parts.append(data[place + 1 : place + 1 + data[place]])
+        part = data[place + 1 : place + 1 + data[place]]
+        if len(part) < data[place]:
+            raise NotUnderstood("DHCP with a name that is cut off")
+        parts.append(part)
         place += 1 + data[place]
+    if data[place + 1 :]:
+        raise NotUnderstood("DHCP with something behind a name")
     return b".".join(parts)
 
 

@@ -307,6 +307,10 @@ LEAKS = {
         udp4(dhcp()[42:] + b"secret", 67, *BOOT),
         "something behind its last option",
     ),
+    "bytes in a fixed option of DHCP": (
+        dhcp(option(50, b"\x0a\0\2\x0fmore")),
+        "DHCP with option 50 of 8 bytes",
+    ),
     "a server name in DHCP": (
         udp4(dhcp()[42:86] + b"my secret".ljust(64, b"\0") + dhcp()[150:], 67, *BOOT),
         "DHCP with something behind the hardware address",

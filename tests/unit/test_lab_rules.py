@@ -78,6 +78,20 @@ def test_dhcp_servers_names_and_client_ids_can_be_allowed():
         assert not check([told], rules=policy(usual=fewer)).clean, key
 
 
+def test_an_allowed_host_name_hides_nothing_behind_it():
+    rules = policy(usual={"dhcp_host_names": ["amnesia"]})
+    assert check([dhcp(option(81, b"\4\0\0\x07amnesia\0"))], rules=rules).clean
+    assert check([dhcp(option(12, b"amnesia\0"))], rules=rules).clean
+    for value in (
+        option(81, b"\4\0\0\x07amnesia\0secret"),
+        option(81, b"\4\0\0\x07amnesia\xc0\x0c"),
+        option(81, b"\4\0\0\x07amnesi"),
+        option(81, b"\4\0\0\x07amnesia\7secretx\0"),
+        option(12, b"amnesia\0secret"),
+    ):
+        assert not check([dhcp(value)], rules=rules).clean, value
+
+
 def test_what_is_usual_can_be_forbidden():
     for frame, key in (
         (arp(), "arp"),
@@ -97,11 +111,17 @@ def test_dhcp6_can_be_allowed_and_is_read():
     rules = policy(usual={"dhcp6": True})
     own = b"\0\1\0\x0a\0\3\0\1" + mac(GUEST) + b"\0\6\0\2\0\x17"
     assert check([dhcp6(own)], rules=rules).clean
+    wanted = b"\0\5\0\x18" + bytes(24)
+    whole = own + b"\0\3\0\x28" + bytes(12) + wanted + b"\0\x08\0\2\0\0" + b"\0\x0e\0\0"
+    assert check([dhcp6(whole)], rules=rules).clean
     for options, expected in (
         (own.replace(b"\0\3\0\1", b"\0\2\0\1"), "client id that is not made of"),
         (own + b"\0\x27\0\5\0\3abc", "DHCP that tells a host name"),
         (own + b"\0\x27\0\4\0\2pc", "the real host name pc"),
         (own + b"\0\x63\0\1x", "DHCPv6 with option 99"),
+        (own + b"\0\x08\0\5\0\0abc", "DHCPv6 with option 8 of 5 bytes"),
+        (own + b"\0\3\0\x11" + bytes(12) + b"\0\x63\0\1x", "DHCPv6 with option 99"),
+        (own + b"\0\3\0\5" + bytes(5), "DHCPv6 with option 3 of 5 bytes"),
         (own + b"\0\6\0\x20x", "an option that is cut off"),
         (own.replace(mac(GUEST), mac(REAL)), "the real MAC address"),
     ):
