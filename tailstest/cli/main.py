@@ -30,6 +30,7 @@ COMMANDS = {
     "image": "image",
     "profile": "profile",
     "checkpoints": "checkpoints",
+    "capture": "capture",
     "init": "init",
 }
 

@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -123,9 +123,14 @@ def validated(model: type[M], values: Mapping[str, Any], origin: Any) -> M:
 def _model_at(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
     """Return the model of a table inside of a table; the last one that is known."""
     for part in path:
-        field = model.model_fields.get(str(part))
-        if field is None or not isinstance(field.annotation, type):
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        if field is None:
             return model
-        if issubclass(field.annotation, BaseModel):
-            model = field.annotation
+        # A list of tables (`tuple[Rule, ...]`) has its model inside.
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                model = kind
+                break
     return model

@@ -14,6 +14,7 @@ LEVELS = {
     "input": 2,
     "media": 2,
     "guest": 2,
+    "lab": 2,
     "machine": 3,
     "results": 4,
     "suite": 5,

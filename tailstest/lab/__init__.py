@@ -1,0 +1,1 @@
+"""The network around a machine: what left it, and what must not have."""
