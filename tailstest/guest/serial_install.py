@@ -44,8 +44,10 @@ dmesg -n 1
 true
 """
 
+# The interpreter that unpacks the agent also sees that it can be loaded: it shows its usage, and
+# ends with status 2. In a guest that is starting, every process costs dearly.
 _UNPACK = """
-import hashlib, os, sys, zlib
+import hashlib, os, runpy, sys, zlib
 source, path = sys.argv[1:]
 folder = os.path.dirname(path)
 os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -56,7 +58,9 @@ with open(path + ".new", "wb") as file:
     file.write(code)
 os.replace(path + ".new", path)
 with open(path, "rb") as file:
-    print(hashlib.sha256(file.read()).hexdigest())
+    print(hashlib.sha256(file.read()).hexdigest(), flush=True)
+sys.argv = [path, "--help"]
+runpy.run_path(path, run_name="__main__")
 """
 
 # The agent of an earlier call holds the port, which only one process can open.
@@ -92,6 +96,23 @@ if [ -n "WITH_SERVICE" ] && systemctl is-active --quiet UNIT 2>/dev/null; then
     exit 0
 fi
 [ -s FOLDER/pid ] && kill -0 "$(cat FOLDER/pid)"
+"""
+
+# All in one script: each request to a guest that is starting takes long, whatever it asks for. 2 is
+# what the agent ends with when it shows its usage.
+_INSTALL = f"""
+python3 -I -c {shlex.quote(_UNPACK)} SOURCE AGENT
+checked=$?
+printf '\\nchecked=%s\\n' "$checked"
+[ "$checked" = 2 ] || exit
+({_START})
+printf '\\nstarted=%s\\n' "$?"
+left=5
+until ({_RUNS}) || [ "$left" -eq 0 ]; do
+    sleep 1
+    left=$((left - 1))
+done
+({_RUNS}) && printf 'running=yes\\n'
 """
 
 
@@ -136,27 +157,46 @@ def install_agent(
         GuestUnreachable: an InfrastructureError; the shell does not answer.
     """
     agent = f"{place.folder}/tailstest_agent.py"
-    device = _find_device(shell, port, place)
-    _unpack(shell, agent_file, agent, place)
-    _check_python(shell, agent)
     names = {
         "AGENT": shlex.quote(agent),
-        "DEVICE": shlex.quote(device),
+        "DEVICE": shlex.quote(_find_device(shell, port, place)),
         "FOLDER": shlex.quote(place.folder),
         "UNIT": shlex.quote(place.unit),
         "WITH_SERVICE": "yes" if place.service else "",
     }
-    status, output = shell.run(_filled(_START, names))
-    runs = _filled(_RUNS, names)
+    code = agent_file.read_bytes()
+    source = shell.upload(zlib.compress(code, 9))
+    try:
+        script = _filled(_INSTALL, {**names, "SOURCE": shlex.quote(source)})
+        output = shell.run(script)[1].decode("utf-8", "replace")
+    finally:
+        shell.remove(source)
+    if output.lstrip().partition("\n")[0].strip() != digest(code):
+        raise GuestUnreachable(
+            f"the agent could not be written to {place.folder} in the guest: {_said(output)}",
+            hint="Is the guest's memory full?",
+        )
+    if "\nchecked=2\n" not in output or "Usage" not in output:
+        raise SetupError(
+            "the image's python3 cannot run the agent, which needs Python 3.9 with its whole "
+            f"standard library: {_said(output.partition(chr(10))[2])}",
+            hint="Add the complete python3 to the image (in Debian, python3-minimal is too little)",
+        )
+    if "\nrunning=yes\n" not in output:
+        _wait_running(shell, _filled(_RUNS, names), output)
+
+
+def _wait_running(shell: SerialShell, runs: str, said: str) -> None:
+    """Wait until the agent runs, which it did not at once."""
 
     def look() -> bool | None:
         return shell.run(runs)[0] == 0 or None
 
     deadline = shell.line.deadline(RUNNING_WITHIN)
-    if status != 0 or poll(look, deadline, interval=0.5, watches=shell.line.watches) is None:
+    started = "\nstarted=0\n" in said
+    if not started or poll(look, deadline, interval=0.5, watches=shell.line.watches) is None:
         raise GuestUnreachable(
-            f"the agent was installed but does not run (status {status}); the guest says: "
-            f"{_said(output)}"
+            f"the agent was installed but does not run; the guest says: {_said(said)}"
         )
 
 
@@ -164,11 +204,12 @@ def _find_device(shell: SerialShell, port: str, place: AgentPlace) -> str:
     """Return the port's device, which may come late in a boot."""
     names = {"DEVICE": shlex.quote(f"{place.devices}/{port}"), "PORT": shlex.quote(port)}
     script = _filled(_LOOK, names)
-    if place.own_system:
-        shell.run(_QUIETEN)
+    first = f"{_QUIETEN if place.own_system else ''}{script}"
 
     def look() -> str | None:
-        output = shell.run(script)[1].decode("utf-8", "replace")
+        nonlocal first
+        text, first = first, script
+        output = shell.run(text)[1].decode("utf-8", "replace")
         found = dict(re.findall(r"^(uid|python|device)=(.*)$", output, re.MULTILINE))
         if place.own_system and found.get("uid") != "0":
             raise SetupError(
@@ -195,36 +236,10 @@ def _find_device(shell: SerialShell, port: str, place: AgentPlace) -> str:
     return device
 
 
-def _unpack(shell: SerialShell, agent_file: Path, agent: str, place: AgentPlace) -> None:
-    code = agent_file.read_bytes()
-    source = shell.upload(zlib.compress(code, 9))
-    try:
-        words = ["python3", "-I", "-c", _UNPACK, source, agent]
-        status, output = shell.run(shlex.join(words))
-    finally:
-        shell.remove(source)
-    if status != 0 or output.decode("utf-8", "replace").strip() != digest(code):
-        raise GuestUnreachable(
-            f"the agent could not be written to {place.folder} in the guest: {_said(output)}",
-            hint="Is the guest's memory full?",
-        )
-
-
-def _check_python(shell: SerialShell, agent: str) -> None:
-    """See that the agent can be loaded: it shows its usage, and ends with status 2."""
-    status, output = shell.run(f"python3 -I {shlex.quote(agent)} --help")
-    if status != 2 or b"Usage" not in output:
-        raise SetupError(
-            f"the image's python3 cannot run the agent, which needs Python 3.9 with its whole "
-            f"standard library: {_said(output)}",
-            hint="Add the complete python3 to the image (in Debian, python3-minimal is too little)",
-        )
-
-
 def _filled(script: str, names: dict[str, str]) -> str:
     """Return the script with its words in capitals replaced, all at once."""
     return re.sub(rf"\b({'|'.join(names)})\b", lambda found: names[found[1]], script)
 
 
-def _said(output: bytes) -> str:
-    return shortened(printable(output.decode("utf-8", "replace")).strip(), 500) or "nothing"
+def _said(output: str) -> str:
+    return shortened(printable(output).strip(), 500) or "nothing"

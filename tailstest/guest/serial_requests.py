@@ -1,6 +1,6 @@
 """Requests to a shell on a serial port, each repeated until its answer has come undamaged.
 
-A request is one line of fewer than 1000 bytes: a checksum, a number and words of letters, digits
+A request is one short line: a checksum, a number and words of letters, digits
 and `+/=`. The functions of serial_helper.sh do it only when the checksum is right, and answer with
 `<TT-number answer checksum>`. That text is never in what we send, so an echo cannot be taken for
 an answer, and a message of the kernel in the middle of either only makes us ask again.
@@ -23,11 +23,16 @@ from tailstest.guest.serial_line import SerialLine
 HELPER_FILE = Path(__file__).with_name("serial_helper.sh")
 
 #: Bytes of base64 in one line; with the rest of the line it stays below what every line editor
-#: takes (busybox: 1024).
-PIECE = 600
+#: takes (busybox: 1024). Bash and dash leave the line to the terminal, which takes 4095 bytes
+#: (N_TTY_BUF_SIZE in the kernel's drivers/tty/n_tty.c); twice a line of this fits, because each may
+#: be repeated.
+PIECE, LONG_PIECE = 600, 1800
 
 #: Seconds before a request is repeated, at first and at most; before stretching.
 PATIENCE = (1.0, 16.0)
+
+#: The most of it, not stretched, while nobody has answered at all: the shell may start at any time.
+PATIENCE_BEFORE = 3.0
 
 #: How often something is sent before we also press Ctrl+C and send slowly.
 TRIES_BEFORE_GENTLE = 2
@@ -56,7 +61,8 @@ _TIDY = (
 
 _WHICH = (
     "for tt_t in base64 sha256sum python3; "
-    "do command -v $tt_t >/dev/null 2>&1 && printf %s, $tt_t; done; printf ."
+    "do command -v $tt_t >/dev/null 2>&1 && printf %s, $tt_t; done; "
+    "case $(readlink -f /bin/sh) in */bash|*/dash) printf long,; esac; printf ."
 )
 _SAMPLE = b"tailstest"
 
@@ -77,6 +83,9 @@ class Requests:
         self.line = line
         self._folders = tuple(folders)
         self._gently = False  # once it helped to send slowly, we go on so
+        self._heard = False  # whether a shell has answered since we began to wait for one
+        #: Bytes of base64 that one line may carry to this shell.
+        self.piece = PIECE
 
     # -- a shell of any kind
 
@@ -86,7 +95,9 @@ class Requests:
         Raises:
             GuestUnreachable: none did before the deadline.
         """
+        self._heard = False
         self._probe("", re.compile(rb""), deadline)
+        self._heard = True
 
     def prepare(self, deadline: Deadline) -> bool:
         """Turn the shell that answers into one that does requests.
@@ -127,6 +138,7 @@ class Requests:
             )
         for command in coders:
             self._tell(command, deadline)
+        self.piece = LONG_PIECE if "long" in tools else PIECE
         check = f"printf %s {_SAMPLE.decode()} | tt_enc | tt_dec | tt_sum"
         wanted = re.compile(digest(_SAMPLE).encode() + rb"|.*", re.DOTALL)
         return self._probe(check, wanted, deadline)[:64] == digest(_SAMPLE)
@@ -136,8 +148,8 @@ class Requests:
         lines[:0] = [f"tt_n={secrets.token_hex(8)}", f"tt_dirs='{' '.join(self._folders)}'"]
         code = base64.b64encode("\n".join(lines).encode()).decode()
         names = ""
-        for start in range(0, len(code), PIECE):
-            name, piece = f"tt_{start}", code[start : start + PIECE]
+        for start in range(0, len(code), self.piece):
+            name, piece = f"tt_{start}", code[start : start + self.piece]
             wanted = re.compile(digest(piece.encode()).encode() + rb"[ -]*")
             self._probe(f"printf %s ${name} | tt_sum", wanted, deadline, f"{name}={piece}; ")
             names += f"${name}"
@@ -147,7 +159,7 @@ class Requests:
     def _tell(self, command: str, deadline: Deadline) -> None:
         """Send a command and wait until a shell answers behind it."""
         self.line.send(command.encode() + b"\n", deadline)
-        self.wait_marker(deadline)
+        self._probe("", re.compile(rb""), deadline)
 
     def _probe(
         self, script: str, wanted: re.Pattern[bytes], deadline: Deadline, before: str = ""
@@ -198,7 +210,7 @@ class Requests:
         number = number or secrets.token_hex(4)
         request = " ".join([number, *map(str, words)])
         text = f"tt {digest(request.encode())[:16]} {request}\n".encode()
-        assert len(text) < 1000, "a request is one short line"
+        assert len(text) < self.piece + 400, "a request is one short line"
         pattern = re.compile(rb"<TT-damaged>|<TT-(" + number.encode() + rb" [^>]*)>")
         found = self._attempt(text, pattern, attempt, deadline)
         if found is None or found[1] is None:
@@ -221,10 +233,13 @@ class Requests:
         if attempt:
             self.line.send(KILL_LINE, deadline)
         seconds = min(PATIENCE[0] * 2 ** min(attempt, 8), PATIENCE[1]) * self.line.scale
+        if not self._heard:
+            seconds = min(seconds, PATIENCE_BEFORE)
         patience = Deadline.after(min(seconds, deadline.remaining))
         self.line.send(text, deadline, gently=stuck or self._gently)
         found = self.line.expect(pattern, patience)
-        self._gently |= stuck and found is not None
+        # A shell that has just started missed what came before, however it was sent.
+        self._gently |= stuck and self._heard and found is not None
         return found
 
     def _no_answer(self, deadline: Deadline) -> GuestUnreachable:

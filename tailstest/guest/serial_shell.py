@@ -21,7 +21,7 @@ from tailstest.guest.errors import (
     GuestUsageError,
 )
 from tailstest.guest.serial_line import SerialLine
-from tailstest.guest.serial_requests import PIECE, Requests, digest
+from tailstest.guest.serial_requests import Requests, digest
 
 #: Seconds in which a shell must answer for the first time, before stretching.
 READY_WITHIN = 120.0
@@ -196,8 +196,9 @@ class SerialShell:
         deadline = self._transfer_deadline(len(data))
         for _ in range(UPLOAD_TRIES):
             name = secrets.token_hex(4)
-            for start in range(0, len(code), PIECE):
-                piece = code[start : start + PIECE]
+            size = self._requests.piece
+            for start in range(0, len(code), size):
+                piece = code[start : start + size]
                 self._ask("piece", name, f"{start:08d}", piece, deadline=deadline)
             if self._ask("join", name, deadline=deadline) == digest(data):
                 return name

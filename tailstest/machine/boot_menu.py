@@ -15,12 +15,15 @@ from tailstest.core.text import printable
 from tailstest.machine.machine import Machine
 from tailstest.screen.text_line import TextLine
 
-#: What GRUB shows below its menu, and in its editor (grub-core/normal/menu_text.c).
+#: What GRUB shows below its menu (grub-core/normal/menu_text.c), or in a theme that has the short
+#: help (@KEYMAP_SHORT@ of grub-core/gfxmenu/view.c, as the one of live-build), and in its editor.
 GRUB_MENU = "Use the"
+GRUB_MENUS = (GRUB_MENU, "cmd-line")
 GRUB_EDITOR = "Minimum Emacs-like screen editing"
 
-#: What isolinux shows while a line is edited; its menu asks for Tab.
-ISOLINUX_MENU = "Press [Tab] to edit options"
+#: What isolinux shows below its menu (com32/menu/readconfig.c of syslinux), or where live-build
+#: wrote its configuration.
+ISOLINUX_MENUS = ("Press [Tab] to edit options", "or TAB to edit a menu entry")
 
 #: Means nothing to GRUB and isolinux, but ends GRUB's countdown and lets isolinux's begin anew. An
 #: arrow would choose another entry where the first is not the default one.
@@ -62,20 +65,24 @@ GRUB_COMMANDS = frozenset(
 MOST_LINES = 30
 
 
-def boot_with_parameters(machine: Machine, parameters: str, menu: str, *, within: float) -> None:
+def boot_with_parameters(
+    machine: Machine, parameters: str, menu: str, *, within: float, shows: str = ""
+) -> None:
     """Add `parameters` to the kernel command line of the chosen entry, and boot it.
 
     Args:
         menu: "grub" or "isolinux".
         within: seconds for all of it, tries included, before scaling.
+        shows: a text that stands on the screen while the menu does, in place of those that most
+            menus show.
 
     Raises:
         UsageError: the kind of boot menu is not known, or the parameters cannot be typed there.
         CheckFailed: the menu never came, or did not take the parameters; quotes what was read.
     """
-    edits: dict[str, Callable[[Machine, str], None]] = {
-        "grub": _edit_grub,
-        "isolinux": _edit_isolinux,
+    edits: dict[str, tuple[Callable[[Machine, str, Sequence[str]], None], Sequence[str]]] = {
+        "grub": (_edit_grub, GRUB_MENUS),
+        "isolinux": (_edit_isolinux, ISOLINUX_MENUS),
     }
     if menu not in edits:
         raise UsageError(
@@ -88,10 +95,11 @@ def boot_with_parameters(machine: Machine, parameters: str, menu: str, *, within
             hint='give words in one line, for example "debug console=ttyS0"',
         )
     parameters = " ".join(parameters.split())
+    edit, usual = edits[menu]
     deadline = Deadline.after(within, scale=machine.deadline_scale)
     while True:
         try:
-            edits[menu](machine, parameters)
+            edit(machine, parameters, [shows] if shows else usual)
             return
         except CheckFailed:
             if deadline.expired:
@@ -102,8 +110,8 @@ def boot_with_parameters(machine: Machine, parameters: str, menu: str, *, within
             machine.power_on()
 
 
-def _edit_grub(machine: Machine, parameters: str) -> None:
-    _hold_countdown(machine, GRUB_MENU)
+def _edit_grub(machine: Machine, parameters: str, shows: Sequence[str]) -> None:
+    _hold_countdown(machine, shows)
     machine.keyboard.press("e")
     machine.screen.wait_text(GRUB_EDITOR, within=REACTION)
     _go_to_kernel_line(machine)
@@ -112,47 +120,70 @@ def _edit_grub(machine: Machine, parameters: str) -> None:
     machine.screen.wait_text_gone(GRUB_EDITOR, within=REACTION)
 
 
-def _edit_isolinux(machine: Machine, parameters: str) -> None:
-    _hold_countdown(machine, ISOLINUX_MENU)
+def _edit_isolinux(machine: Machine, parameters: str, shows: Sequence[str]) -> None:
+    menu = _hold_countdown(machine, shows)
     before = machine.screen.frame()
     machine.keyboard.press("Tab")
     machine.screen.wait_change(since=before, within=REACTION)
     _type_and_see(machine, parameters)
     machine.keyboard.press("Enter")
-    machine.screen.wait_text_gone(ISOLINUX_MENU, within=REACTION)
+    machine.screen.wait_text_gone(menu, within=REACTION)
 
 
-def _hold_countdown(machine: Machine, text: str) -> None:
-    """Wait for a menu, and end its countdown as soon as it is there.
+def _hold_countdown(machine: Machine, shows: Sequence[str]) -> str:
+    """Wait for a menu, and end its countdown as soon as it is there; return which text it shows.
 
     No key may be pressed before: one that is pressed while OVMF prepares the keyboard leaves the
     machine without a keyboard, even after a reset.
     """
 
-    def look() -> bool | None:
-        return True if machine.screen.look_text(text, patient=False).found else None
+    def look() -> str | None:
+        read = machine.screen.look_text
+        return next((text for text in shows if read(text, patient=False).found), None)
 
     deadline = Deadline.after(machine.default_deadline, scale=machine.deadline_scale)
-    if poll(look, deadline, watches=machine.screen.watches) is None:
-        machine.screen.wait_text(text, within=0)
+    found = poll(look, deadline, watches=machine.screen.watches)
+    # A menu that stands there for ever can be read with more patience.
+    found = found or next((text for text in shows if machine.screen.look_text(text).found), None)
+    if found is None:
+        seen = "\n".join(printable(line.text) for line in machine.screen.read())
+        wanted = " or ".join(f"“{printable(text)}”" for text in shows)
+        raise CheckFailed(
+            f"no boot menu was seen in {deadline.seconds:.0f} seconds: {wanted} is not on the "
+            f"screen, which shows now:\n{seen or '(no text)'}",
+            hint="if its boot menu is there, say in its profile.toml what kind it is (boot_menu) "
+            "and a text that it shows (boot_menu_text); `tailstest boot IMAGE` shows what is read",
+        )
     machine.keyboard.press(HARMLESS_KEY)
+    return found
 
 
-def _type_and_see(machine: Machine, text: str) -> None:
+def _type_and_see(machine: Machine, text: str, *, exactly: bool = False) -> None:
     """Type a text behind what stands there, and see all of it arrive.
+
+    Args:
+        exactly: letter by letter, as only a menu in the console's own font is read.
 
     Raises:
         CheckFailed: it did not appear; quotes what was read.
     """
+    words = text.split()
     before = times_written(text, machine.screen.read())
+    # A graphical menu is not read letter by letter; then words that were not there before must be
+    # there more or less.
+    are_new = not exactly and not any(
+        machine.screen.look_text(word, patient=False).found for word in words
+    )
     machine.keyboard.type(f" {text}")
 
     def look() -> bool | None:
-        return True if times_written(text, machine.screen.read()) > before else None
+        if times_written(text, machine.screen.read()) > before:
+            return True
+        found = are_new and all(machine.screen.look_text(word).found for word in words)
+        return found or None
 
     if _poll_reaction(machine, look) is None:
-        # A graphical menu is not read letter by letter; then each word must be there more or less.
-        for word in text.split():
+        for word in words:
             machine.screen.wait_text(word, within=0)
 
 
@@ -179,7 +210,7 @@ def _go_to_kernel_line(machine: Machine) -> None:
     """
     for _ in range(MOST_LINES):
         machine.keyboard.press("End")
-        _type_and_see(machine, MARK)
+        _type_and_see(machine, MARK, exactly=True)
         is_there = _mark_is_on_kernel_line(machine.screen.read())
         machine.keyboard.press(*["BackSpace"] * (len(MARK) + 1))
         if _poll_reaction(machine, lambda: _is_gone(machine, MARK)) is None:

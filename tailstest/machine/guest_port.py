@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tailstest.core.deadline import Deadline
-from tailstest.core.errors import UsageError
+from tailstest.core.errors import SetupError, UsageError
 from tailstest.guest.agent import AGENT_FILE
 from tailstest.guest.agent_client import AgentClient
 from tailstest.guest.channel import GuestChannel
@@ -57,6 +57,7 @@ class GuestPort:
         self._check = check
         self._channel: AgentClient | None = None
         self._installed = threading.Event()
+        self._lacks: SetupError | None = None
         #: Seconds, before scaling, until somebody answers after a start.
         self.boot_limit = SHELL_LIMIT
 
@@ -89,10 +90,16 @@ class GuestPort:
                 "nobody knows a way into this image",
                 hint="say in its profile which channel it has: [machine] channel = ...",
             )
+        if self._lacks is not None:  # whoever keeps evidence asks, too, and need not wait again
+            raise SetupError(self._lacks.message, hint=self._lacks.hint)
         if self._kind != "agent" and not self._installed.is_set():
             self._installed.set()
             try:
                 self._install()
+            except SetupError as error:
+                self._installed.clear()
+                self._lacks = error
+                raise
             except BaseException:
                 self._installed.clear()
                 raise
@@ -121,6 +128,7 @@ class GuestPort:
     def forget(self) -> None:
         """Note that the system starts anew: what was installed in it is gone."""
         self._installed.clear()
+        self._lacks = None
         self._is_logged_in = False
 
     def _install(self) -> None:

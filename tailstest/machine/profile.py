@@ -100,6 +100,8 @@ class Profile(Strict):
         title, description: for people.
         boot_menu: what shows the boot menu, for adding kernel parameters; one for each firmware if
             they differ.
+        boot_menu_text: what can be read while the boot menu is shown, where it has not the usual
+            words.
         languages: that a person can choose; for people and for a suite's own steps.
         times: how long things may take.
         features: which scenarios fit.
@@ -113,6 +115,7 @@ class Profile(Strict):
     title: str
     description: str = ""
     boot_menu: BootMenu | BootMenus = "none"
+    boot_menu_text: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)] = ""
     languages: tuple[Language, ...] = ()
     times: Times = Times()
     features: Features = Features()
@@ -190,7 +193,7 @@ def load_profile(file: Path) -> Profile:
     Raises:
         UsageError: names the file, the key and what is wrong with it.
     """
-    folder = file.parent
+    folder = file.parent.absolute()  # QEMU, for one, does not know where we are
     raw = read_toml(file)
     for reserved in ("name", "folder"):
         if reserved in raw:

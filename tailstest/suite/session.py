@@ -300,7 +300,11 @@ class Session:
         firmware = self.machine.definition.firmware
         kind = self.profile.boot_menu_on(firmware) if self.profile else "none"
         boot_with_parameters(
-            self.machine, parameters, kind, within=self.settings.default_deadline * 4
+            self.machine,
+            parameters,
+            kind,
+            within=self.settings.default_deadline * 4,
+            shows=self.profile.boot_menu_text if self.profile else "",
         )
         text = f"added to the kernel command line: {parameters}"
         self._events.publish(Noted(text=text, level="warning"))

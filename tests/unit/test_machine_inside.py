@@ -2,7 +2,7 @@
 
 import pytest
 
-from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
+from tailstest.core.errors import CheckFailed, InfrastructureError, SetupError, UsageError
 from tailstest.core.events import Events
 from tailstest.core.paths import bundled
 from tailstest.guest.errors import GuestPathMissing
@@ -195,6 +195,37 @@ def test_through_a_serial_shell_the_agent_is_installed_once_for_each_start(tmp_p
     _ = port.channel
     assert done == once  # a failed attempt does not count
     port.close()
+
+
+def test_what_the_image_lacks_is_found_out_once_for_each_start(tmp_path, monkeypatch):
+    tries = []
+
+    class Shell:
+        def __init__(self, _connect, **_options):
+            pass
+
+        def wait_ready(self, _deadline):
+            tries.append("waited")
+
+        def close(self):
+            pass
+
+    def refuse(_shell, _file, *, port):
+        raise SetupError(f"no python3 for {port}", hint="add it")
+
+    monkeypatch.setattr("tailstest.machine.guest_port.SerialShell", Shell)
+    monkeypatch.setattr("tailstest.machine.guest_port.install_agent", refuse)
+    definition = MachineDefinition(channel="debug-shell")
+    port = GuestPort(definition, tmp_path, deadline_scale=1.0, check=lambda: None)
+    for _ in range(2):
+        with pytest.raises(SetupError, match="no python3") as error:
+            _ = port.channel
+        assert error.value.hint == "add it"
+    assert tries == ["waited"]
+    port.forget()
+    with pytest.raises(SetupError):
+        _ = port.channel
+    assert tries == ["waited", "waited"]
 
 
 def test_through_qemu_s_agent_it_is_installed_once_for_each_start(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tailstest.core.errors import InfrastructureError, MachineStopped, UsageError
+from tailstest.core.errors import CheckFailed, InfrastructureError, MachineStopped, UsageError
 from tailstest.core.geometry import Region
 from tailstest.input.sinks import KeyStroke
 from tailstest.machine.boot_menu import (
@@ -98,3 +98,16 @@ def test_what_stands_behind_the_last_prompt_is_read_without_its_caret():
 def test_parameters_that_would_boot_or_do_nothing_are_refused(parameters):
     with pytest.raises(UsageError, match="kernel command line"):
         boot_with_parameters(None, parameters, "grub", within=1)
+
+
+def test_a_menu_that_is_not_recognised_is_described_with_what_can_be_done():
+    screen = SimpleNamespace(
+        watches=[],
+        look_text=lambda _text, patient=True: SimpleNamespace(found=False),
+        read=lambda: [line("Start the system", 10), line("Start it slowly", 30)],
+    )
+    machine = SimpleNamespace(screen=screen, deadline_scale=1.0, default_deadline=0.2)
+    with pytest.raises(CheckFailed, match="Start the system\nStart it slowly") as error:
+        boot_with_parameters(machine, "debug", "grub", within=0, shows="Choose one")
+    assert "“Choose one” is not on the screen" in error.value.message
+    assert "boot_menu_text" in error.value.hint

@@ -1,5 +1,6 @@
 """What a profile says about a family of images, and who heeds it."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -48,6 +49,20 @@ def test_times_languages_menus_and_features_are_read(tmp_path):
 def test_one_boot_menu_is_that_of_each_firmware(tmp_path):
     read = load_profile(profile(tmp_path, 'title = "Mine"\nboot_menu = "grub"\n'))
     assert (read.boot_menu_on("bios"), read.boot_menu_on("uefi")) == ("grub", "grub")
+
+
+def test_a_menu_with_words_of_its_own_can_say_them(tmp_path):
+    read = load_profile(profile(tmp_path, 'title = "Mine"\nboot_menu_text = " Press a key "\n'))
+    assert read.boot_menu_text == "Press a key"
+    assert load_profile(profile(tmp_path, 'title = "Mine"\n')).boot_menu_text == ""
+
+
+def test_the_image_of_a_suite_in_the_present_folder_is_found_from_everywhere(tmp_path, monkeypatch):
+    profile(tmp_path, 'title = "Mine"\n[image]\nfile = "my.iso"\n')
+    iso = tmp_path / "images" / "mine" / "my.iso"
+    iso.write_bytes(b"x" * 510 + b"\x55\xaa" + b"x" * 4096)
+    monkeypatch.chdir(tmp_path)
+    assert load_profiles([Path("images")])["mine"].image_path() == iso
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,57 @@ LABEL second
   KERNEL /linux
   APPEND second norandmaps mitigations=off
 """
+#: As live-build writes them (share/bootloaders of live-build 20230502): isolinux's graphical menu,
+#: which words its help in its own way and waits for ever.
+LIVE_BUILD_ISOLINUX = """default vesamenu.c32
+prompt 0
+timeout 0
+menu title Boot menu
+menu vshift 12
+menu rows 10
+menu cmdlinerow 16
+menu tabmsgrow 18
+menu color tabmsg * #ffffffff #00000000 *
+menu tabmsg Press ENTER to boot or TAB to edit a menu entry
+label first
+  menu label First
+  linux /linux
+  append first
+label second
+  menu label Second
+  menu default
+  linux /linux
+  append second norandmaps mitigations=off
+"""
+#: And GRUB with a theme, which has the short help only.
+THEME = """desktop-color: "#1b3a5c"
+title-text: "Live Boot Menu with GRUB"
++ label {
+  top = 100%-50
+  left = 0
+  width = 100%
+  height = 20
+  text = "@KEYMAP_SHORT@"
+  align = "center"
+  color = "#ffffff"
+}
++ boot_menu {
+  left = 10%
+  width = 80%
+  top = 52%
+  height = 48%-80
+  item_color = "#a8a8a8"
+  selected_item_color = "#ffffff"
+  icon_width = 0
+}
+"""
+THEMED_START = """loadfont $prefix/fonts/unicode.pf2
+set gfxmode=800x600
+insmod all_video
+insmod gfxterm
+set theme=/boot/grub/theme.txt
+terminal_output gfxterm
+"""
 GRUB_CONFIGURATION = """set timeout=1
 set default=1
 menuentry "First" {
@@ -49,15 +100,13 @@ PARAMETERS = "mitigations=off systemd.debug_shell=ttyS0 console=ttyS0,115200n8"
 COMMAND_LINE = re.compile(rf"Command line: .*\bsecond .*{re.escape(PARAMETERS)}\r?\n")
 
 
-@pytest.fixture(scope="module")
-def isolinux_iso(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("isolinux")
+def write_isolinux_iso(folder: Path, menu: str) -> Path:
     tree = folder / "tree"
     (tree / "isolinux").mkdir(parents=True)
     shutil.copy("/usr/lib/ISOLINUX/isolinux.bin", tree / "isolinux")
-    for name in ("ldlinux", "menu", "libutil", "libcom32"):
+    for name in ("ldlinux", "menu", "vesamenu", "libutil", "libcom32"):
         shutil.copy(MODULES / f"{name}.c32", tree / "isolinux")
-    (tree / "isolinux" / "isolinux.cfg").write_text(ISOLINUX_MENU)
+    (tree / "isolinux" / "isolinux.cfg").write_text(menu)
     shutil.copy(installer_iso("text").kernel, tree / "linux")
     iso = folder / "menu.iso"
     boot = ["-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat", "-no-emul-boot"]
@@ -67,21 +116,44 @@ def isolinux_iso(tmp_path_factory):
     return iso
 
 
-@pytest.fixture(scope="module")
-def grub_iso(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("grub")
+def write_grub_iso(folder: Path, configuration: str) -> Path:
     tree = folder / "tree"
     (tree / "boot" / "grub").mkdir(parents=True)
-    (tree / "boot" / "grub" / "grub.cfg").write_text(GRUB_CONFIGURATION)
+    (tree / "boot" / "grub" / "grub.cfg").write_text(configuration)
+    (tree / "boot" / "grub" / "theme.txt").write_text(THEME)
     shutil.copy(installer_iso("text").kernel, tree / "linux")
     iso = folder / "menu.iso"
     subprocess.run(["grub-mkrescue", "-o", iso, tree], check=True, capture_output=True)
     return iso
 
 
+@pytest.fixture(scope="module")
+def isolinux_iso(tmp_path_factory):
+    return write_isolinux_iso(tmp_path_factory.mktemp("isolinux"), ISOLINUX_MENU)
+
+
+@pytest.fixture(scope="module")
+def grub_iso(tmp_path_factory):
+    return write_grub_iso(tmp_path_factory.mktemp("grub"), GRUB_CONFIGURATION)
+
+
 def test_parameters_are_added_at_isolinuxs_menu(make, isolinux_iso):
     machine = make(Dvd(isolinux_iso).disk(), memory_mib=512)
     boot_with_parameters(machine, PARAMETERS, "isolinux", within=120)
+    machine.wait_serial(COMMAND_LINE)
+
+
+def test_parameters_are_added_at_the_isolinux_menu_of_live_build(make, tmp_path):
+    iso = write_isolinux_iso(tmp_path, LIVE_BUILD_ISOLINUX)
+    machine = make(Dvd(iso).disk(), memory_mib=512)
+    boot_with_parameters(machine, PARAMETERS, "isolinux", within=60)
+    machine.wait_serial(COMMAND_LINE)
+
+
+def test_parameters_are_added_at_a_grub_menu_with_a_theme(make, tmp_path):
+    iso = write_grub_iso(tmp_path, THEMED_START + GRUB_CONFIGURATION.replace("=1\n", "=5\n", 1))
+    machine = make(Dvd(iso).disk(), memory_mib=512)
+    boot_with_parameters(machine, PARAMETERS, "grub", within=60)
     machine.wait_serial(COMMAND_LINE)
 
 
