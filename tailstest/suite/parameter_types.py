@@ -52,6 +52,18 @@ def size(text: str) -> int:
     return int(number) * _UNITS[unit]
 
 
+@parse.with_pattern(r"a GPT|an MBR|no partition table")
+def partition_table(text: str) -> str:
+    """Return "GPT", "MBR" or "no"; see `media.stick_content.volume`."""
+    return "no" if text.startswith("no") else text.split()[1]
+
+
+@parse.with_pattern(r"FAT32|exFAT|NTFS|ext4|btrfs|ISO 9660|LUKS1|LUKS2|nothing")
+def content(text: str) -> str:
+    """Return what a partition holds, as `media.stick_content.inspection` names it."""
+    return "none" if text == "nothing" else text
+
+
 @parse.with_pattern(r"[^\"]+")
 def keys(text: str) -> str:
     """Return names of keys as they are; a quote ends them."""
@@ -73,6 +85,8 @@ PARAMETER_TYPES: dict[str, Callable[[str], Any]] = {
     "Medium": medium,
     "Chipset": chipset,
     "Size": size,
+    "PartitionTable": partition_table,
+    "Content": content,
     "Direction": direction,
     "Keys": keys,
     "Role": role,

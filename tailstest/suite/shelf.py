@@ -14,8 +14,12 @@ from tailstest.machine.machine import Machine
 from tailstest.media.boot_report import inspect_image
 from tailstest.media.dvd import Dvd
 from tailstest.media.image_file import Digests
+from tailstest.media.stick_content.volume import Volume
+from tailstest.media.stick_content.writing import written_stick
 from tailstest.media.usb_stick import UsbStick, copy_file
+from tailstest.suite.checkpoints.keys import digest_of_folder
 from tailstest.suite.checkpoints.state import CheckpointStale, ShelfState, StickState
+from tailstest.suite.stick_check import StickCheck
 
 #: Most characters of the name of a medium.
 NAME_LIMIT = 100
@@ -39,10 +43,12 @@ class Shelf:
         self._sticks: dict[str, UsbStick] = {}
         self._waiting: list[str] = []  # will be plugged in when the machine starts
         self._images: set[Path] = set()
+        self._folders: dict[str, str] = {}
 
     def clear(self) -> None:
         """Forget everything: another scenario begins."""
         self._sticks, self._waiting, self._images = {}, [], set()
+        self._folders = {}
 
     # Making media
 
@@ -67,6 +73,23 @@ class Shelf:
         """
         self._sticks[name] = UsbStick.of_image(image, self._new_file(name), size)
         self._images.add(image)
+
+    def add_written(self, name: str, size: int, table: str, volumes: list[Volume]) -> None:
+        """Put a stick with partitions, file systems and files on the shelf.
+
+        Args:
+            size: bytes.
+            table: kind of the partition table, "GPT", "MBR" or "no".
+
+        Raises:
+            UsageError: the name is taken, or there cannot be such a stick.
+            SetupError: a tool is not installed.
+            InfrastructureError: it cannot be made.
+        """
+        self._sticks[name] = written_stick(self._new_file(name), size, table, volumes)
+        for volume in volumes:
+            if volume.files is not None:
+                self._folders[str(volume.files)] = digest_of_folder(volume.files)
 
     def add_copy(self, name: str, other: str) -> None:
         """Put a stick with the content of another one on the shelf.
@@ -94,6 +117,16 @@ class Shelf:
                 hint=f'make one with: Given a blank USB stick "{printable(name)}" of 2 GiB',
             )
         return self._sticks[name]
+
+    def look_at(self, name: str) -> StickCheck:
+        """Return what checks the content of a stick.
+
+        Raises:
+            UsageError: there is no such stick, or a machine that runs may be writing to it.
+        """
+        stick = self.stick(name)
+        self.check_at_rest(name, "be looked at")
+        return StickCheck(name, stick)
 
     def check_at_rest(self, name: str, what: str) -> None:
         """Raise if a machine that runs may write to a stick.
@@ -229,7 +262,7 @@ class Shelf:
                 copy_name="" if is_in else f"shelf-{number}.qcow2",
             )
         images = {str(image): self._digests.of(image) for image in sorted(self._images)}
-        return ShelfState(sticks=sticks, images=images)
+        return ShelfState(sticks=sticks, images=images, folders=self._folders)
 
     def rest(self, folder: Path) -> None:
         """Write what is not plugged in into a folder; the machine writes what is.
@@ -262,6 +295,10 @@ class Shelf:
             if not is_same:
                 raise CheckpointStale(f"{printable(name)} is not the image that it was")
             self._images.add(image)
+        for name, digest in state.folders.items():
+            if not Path(name).is_dir() or digest_of_folder(Path(name)) != digest:
+                raise CheckpointStale(f"{printable(name)} holds other files than then")
+        self._folders = dict(state.folders)
         for name, stick in state.sticks.items():
             file = moved.get(stick.file)
             if file is None:

@@ -1,7 +1,12 @@
 """What is written onto a stick is found there by other tools: tables, file systems, LUKS, files."""
 
+import json
 import os
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -50,7 +55,7 @@ def test_files_are_copied_in_and_read_again(tmp_path, kind, files):
     made = stick(tmp_path, "GPT", Volume(kind, files=files))
     with StickInspection.of(made) as seen:
         assert seen.read(1, "/hello.txt").decode() == "Grüße\n"
-        with pytest.raises(CheckFailed, match="no file '/bye.txt' on partition 1"):
+        with pytest.raises(CheckFailed, match=r"no file '/bye\.txt' on partition 1"):
             seen.read(1, "/bye.txt")
 
 
@@ -72,6 +77,49 @@ def test_an_encrypted_file_system_is_opened_by_its_passphrase_only(
             seen.read(2, "hello.txt", "wrong")
         with pytest.raises(CheckFailed, match="partition 1 is not encrypted"):
             seen.opens(1, STRANGE)
+
+
+def test_qemu_decrypts_what_was_encrypted_here(tmp_path, files):
+    made = stick(tmp_path, "no", Volume("FAT32", "MINE", "LUKS1", STRANGE, files), size=64 * MIB)
+    raw, inner, secret = (str(tmp_path / name) for name in ("raw", "inner", "secret"))
+    (tmp_path / "secret").write_text(STRANGE, encoding="utf-8")
+    subprocess.run(["qemu-img", "convert", "-O", "raw", str(made.overlay), raw], check=True)
+    opened = f"driver=luks,key-secret=s,file.filename={raw}"
+    convert = ["qemu-img", "convert", "--object", f"secret,id=s,file={secret}", "--image-opts"]
+    subprocess.run([*convert, opened, "-O", "raw", inner], check=True)
+    shown = subprocess.run(["mtype", "-i", inner, "::/hello.txt"], capture_output=True, check=True)
+    assert shown.stdout.decode() == "Grüße\n"
+
+
+def test_the_header_of_luks2_says_how_the_content_is_encrypted(tmp_path):
+    made = stick(tmp_path, "no", Volume("ext4", "", "LUKS2", STRANGE), size=64 * MIB)
+    raw = str(tmp_path / "raw")
+    subprocess.run(["qemu-img", "convert", "-O", "raw", str(made.overlay), raw], check=True)
+    dump = ["/usr/sbin/cryptsetup", "luksDump", "--dump-json-metadata", raw]
+    (segment,) = json.loads(subprocess.run(dump, capture_output=True, check=True).stdout)[
+        "segments"
+    ].values()
+    assert segment["offset"] == str(16 * MIB)
+    assert segment["encryption"] == "aes-xts-plain64"
+    assert (segment["iv_tweak"], segment["sector_size"]) == ("0", 512)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_no_root_is_needed():
+    code = (
+        "import os,sys,pathlib;os.setgid(65534);os.setuid(65534);"
+        "from tailstest.media.stick_content.writing import written_stick;"
+        "from tailstest.media.stick_content.inspection import StickInspection as S;"
+        "from tailstest.media.stick_content.volume import Volume as V;"
+        "m=written_stick(pathlib.Path(sys.argv[1])/'s.qcow2',1<<28,'GPT',"
+        "[V('ext4',encryption='LUKS2',passphrase='x y',size=1<<26),V('FAT32')]);"
+        "\nwith S.of(m) as s: print(s.file_system(1,'x y').kind, s.file_system(2).kind)"
+    )
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own belong to root
+        Path(folder).chmod(0o777)
+        command = [sys.executable, "-c", code, folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["ext4", "FAT32"], done.stderr
 
 
 def test_a_blank_stick_has_nothing_and_two_of_them_are_the_same(tmp_path):
@@ -106,7 +154,7 @@ def test_a_blank_stick_has_nothing_and_two_of_them_are_the_same(tmp_path):
 def test_what_cannot_be_made_is_refused_and_leaves_nothing(tmp_path, volume, said):
     with pytest.raises(UsageError, match=said):
         stick(tmp_path, "GPT", volume)
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_partitions_fill_the_stick():

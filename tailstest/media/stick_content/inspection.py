@@ -13,21 +13,19 @@ from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
 from tailstest.core.text import printable
 from tailstest.media.host_tool import HostTool
 from tailstest.media.stick_content import luks
-from tailstest.media.stick_content.partition_table import TableFound, read_table
+from tailstest.media.stick_content.partition_table import BLKID, TableFound, read_table
 from tailstest.media.stick_content.sparse import copy_range, make_sparse
 from tailstest.media.usb_stick import QEMU_IMG, UsbStick
 
-BLKID = HostTool("blkid", package="util-linux")
 MTYPE = HostTool("mtype", package="mtools")
 DEBUGFS = HostTool("debugfs", package="e2fsprogs")
 NTFSCAT = HostTool("ntfscat", package="ntfs-3g")
-BTRFS = HostTool("btrfs", package="btrfs-progs")
 
 #: Most bytes of a file that are read; what a guest wrote is hostile.
 READ_LIMIT = 64 << 20
 
 #: What blkid calls things, and what people call them.
-_NAMES = {"vfat": "FAT32", "exfat": "exFAT", "ntfs": "NTFS", "ext4": "ext4", "btrfs": "btrfs"}
+_NAMES = {"vfat": "FAT32", "exfat": "exFAT", "ntfs": "NTFS", "iso9660": "ISO 9660"}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from tailstest.media.host_tool import HostTool
 from tailstest.media.stick_content.volume import Volume
 
 SFDISK = HostTool("sfdisk", package="fdisk")
+BLKID = HostTool("blkid", package="util-linux")
 
 _SECTOR = 512
 
@@ -96,6 +97,12 @@ def read_table(file: Path) -> TableFound:
             )
             for entry in table.get("partitions", [])
         )
+        # sfdisk takes the boot sector of a file system for a table, without or with odd entries;
+        # so does blkid for exFAT. An ISO image may be both.
+        _known, told, _stderr = BLKID.attempt("-p", "-o", "export", str(file))
+        is_file_system = b"USAGE=filesystem" in told
+        if is_file_system and (not found or b"PTTYPE=" not in told):
+            return TableFound("no", (whole,))
         kind = {"gpt": "GPT", "dos": "MBR"}.get(table["label"], str(table["label"])[:20])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InfrastructureError("sfdisk describes a table that is not understood") from error

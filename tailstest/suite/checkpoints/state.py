@@ -35,10 +35,12 @@ class ShelfState(Strict):
     Attributes:
         sticks: by name.
         images: file of an image that a medium was made of to its SHA-256.
+        folders: folder that was copied onto a medium to the digest of all that was in it.
     """
 
     sticks: dict[str, StickState] = Field(default_factory=dict)
     images: dict[str, str] = Field(default_factory=dict)
+    folders: dict[str, str] = Field(default_factory=dict)
 
 
 class SessionState(Strict):
