@@ -45,6 +45,36 @@ def copied_stick(context, name, other):
     context.test.shelf.add_copy(name, other)
 
 
+@given('the USB stick "{name}" has the serial number "{serial}"')
+def stick_has_serial(context, name, serial):
+    """Give a stick a serial number; two of the same number are twins, the model is the same too."""
+    context.test.shelf.set_traits(name, serial=serial)
+
+
+@given('the USB stick "{name}" is write-protected')
+def stick_is_protected(context, name):
+    """Slide the small switch of the stick: nothing can be written to it."""
+    context.test.shelf.set_traits(name, is_write_protected=True)
+
+
+@given('the USB stick "{name}" reads and writes {size:Size} per second')
+def stick_is_slow(context, name, size):
+    """Slow a stick down, for example to "1 MB" per second."""
+    context.test.shelf.set_traits(name, bytes_per_second=size)
+
+
+@given('the machine has a {bus:DiskBus} disk "{name}" of {size:Size}')
+def has_disk(context, bus, name, size):
+    """Build a blank disk into the machine, "virtio" or "SATA"; give it before the start."""
+    context.test.shelf.add_disk(name, size, bus)
+
+
+@given("the machine has USB {version:UsbVersion} sockets")
+def has_usb(context, version):
+    """Choose the version of all USB sockets, 1, 2 or 3; it is 3 unless a step says otherwise."""
+    context.test.define(usb=version)
+
+
 @given('the USB stick "{name}" is plugged in')
 def stick_is_plugged_in(context, name):
     """Plug in a USB stick; before the machine is started, it is there from the beginning."""

@@ -58,6 +58,18 @@ def partition_table(text: str) -> str:
     return "no" if text.startswith("no") else text.split()[1]
 
 
+@parse.with_pattern(r"virtio|SATA")
+def disk_bus(text: str) -> str:
+    """Return what a built-in disk is attached to, "virtio" or "sata"."""
+    return text.lower()
+
+
+@parse.with_pattern(r"[123]")
+def usb_version(text: str) -> int:
+    """Return the version of USB."""
+    return int(text)
+
+
 @parse.with_pattern(r"FAT32|exFAT|NTFS|ext4|btrfs|ISO 9660|LUKS1|LUKS2|nothing")
 def content(text: str) -> str:
     """Return what a partition holds, as `media.stick_content.inspection` names it."""
@@ -87,6 +99,8 @@ PARAMETER_TYPES: dict[str, Callable[[str], Any]] = {
     "Size": size,
     "PartitionTable": partition_table,
     "Content": content,
+    "DiskBus": disk_bus,
+    "UsbVersion": usb_version,
     "Direction": direction,
     "Keys": keys,
     "Role": role,

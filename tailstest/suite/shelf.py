@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Literal
 
 from tailstest.core.errors import CheckFailed, UsageError
 from tailstest.core.evidence import EvidenceFolder
@@ -23,6 +26,12 @@ from tailstest.suite.stick_check import StickCheck
 
 #: Most characters of the name of a medium.
 NAME_LIMIT = 100
+
+#: Most characters of a serial number; QEMU cuts off what is longer.
+SERIAL_LIMIT = 20
+
+#: What can be particular about a stick; see `UsbStick`.
+_TRAITS = ("serial", "is_write_protected", "bytes_per_second", "bus")
 
 
 class Shelf:
@@ -145,6 +154,43 @@ class Shelf:
                 hint="pull it out, or switch the machine off",
             )
 
+    def add_disk(self, name: str, size: int, bus: Literal["virtio", "sata"]) -> None:
+        """Build a blank disk into the machine.
+
+        Args:
+            size: bytes.
+            bus: what it is attached to.
+
+        Raises:
+            UsageError: the name is taken, or no disk has such a size.
+            InfrastructureError: it cannot be made.
+        """
+        self.add_blank(name, size)
+        self.set_traits(name, bus=bus)
+        self.plug_in(name)
+
+    def set_traits(self, name: str, **traits: Any) -> None:
+        """Change what is particular about a stick.
+
+        Args:
+            traits: fields of `UsbStick`.
+
+        Raises:
+            UsageError: there is no such stick, or it is plugged in; or no such serial number.
+        """
+        stick, machine = self.stick(name), self._machine()
+        if machine is not None and machine.bay.holds(stick.overlay):
+            raise UsageError(
+                f'the USB stick "{printable(name)}" is plugged in', hint="say this before"
+            )
+        serial = traits.get("serial", "")
+        if len(serial) > SERIAL_LIMIT or not re.fullmatch(r"[A-Za-z0-9 ._+-]*", serial):
+            raise UsageError(
+                f"this is no serial number of a stick: {printable(serial)!r}",
+                hint=f"use at most {SERIAL_LIMIT} letters, digits, spaces and . _ + -",
+            )
+        self._sticks[name] = dataclasses.replace(stick, **traits)
+
     # Plugging
 
     def plug_in(self, name: str) -> None:
@@ -260,6 +306,7 @@ class Shelf:
                 file=str(stick.overlay),
                 image=str(stick.image) if stick.image else None,
                 copy_name="" if is_in else f"shelf-{number}.qcow2",
+                traits={trait: getattr(stick, trait) for trait in _TRAITS},
             )
         images = {str(image): self._digests.of(image) for image in sorted(self._images)}
         return ShelfState(sticks=sticks, images=images, folders=self._folders)
@@ -304,7 +351,8 @@ class Shelf:
             if file is None:
                 file = self._new_file(name)
                 copy_file(folder / stick.copy_name, file)
-            self._sticks[name] = UsbStick(file, Path(stick.image) if stick.image else None)
+            content = Path(stick.image) if stick.image else None
+            self._sticks[name] = UsbStick(file, content, **stick.traits)
 
     def _new_file(self, name: str) -> Path:
         if name in self._sticks:
