@@ -20,6 +20,8 @@ CRYPTSETUP = HostTool("cryptsetup", package="cryptsetup-bin")
 PAYLOAD = 16 << 20
 
 _SECTOR = 512
+#: Bytes that are read at once, whole sectors.
+_CHUNK = 1 << 20
 
 #: cryptsetup says with this exit status that no passphrase fits (its manual, "RETURN CODES").
 _WRONG_PASSPHRASE = 2
@@ -113,17 +115,30 @@ def _translate(
     # Imported late: only encrypted sticks need it.
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-    size = content.stat().st_size
+    size, cipher = content.stat().st_size, algorithms.AES(key)
+
+    def translated(number: int, block: bytes) -> bytes:
+        worker = Cipher(cipher, modes.XTS(number.to_bytes(16, "little")))
+        return (worker.encryptor() if encrypt else worker.decryptor()).update(block)
+
     try:
         with content.open("rb") as reading, into.open("r+b") as writing:
             for begin, end in extents(reading.fileno(), source, size):
-                first = begin - (begin - source) % _SECTOR
-                reading.seek(first)
-                writing.seek(first - source + target)
-                for number in range((first - source) // _SECTOR, -(-(end - source) // _SECTOR)):
-                    block = reading.read(_SECTOR).ljust(_SECTOR, b"\0")
-                    cipher = Cipher(algorithms.AES(key), modes.XTS(number.to_bytes(16, "little")))
-                    worker = cipher.encryptor() if encrypt else cipher.decryptor()
-                    writing.write(worker.update(block) + worker.finalize())
+                place = begin - (begin - source) % _SECTOR
+                reading.seek(place)
+                writing.seek(place - source + target)
+                while place < end:
+                    data = reading.read(min(_CHUNK, -(-(end - place) // _SECTOR) * _SECTOR))
+                    if not data:
+                        break
+                    first = (place - source) // _SECTOR
+                    place += len(data)
+                    sectors = (
+                        data[at : at + _SECTOR].ljust(_SECTOR, b"\0")
+                        for at in range(0, len(data), _SECTOR)
+                    )
+                    writing.write(
+                        b"".join(translated(n, each) for n, each in enumerate(sectors, first))
+                    )
     except OSError as error:
         raise InfrastructureError(f"cannot write {into}: {error.strerror}") from error
