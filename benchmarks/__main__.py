@@ -11,7 +11,17 @@ from pathlib import Path
 
 #: In the order of the report. Each is a module of this package that prints a table and writes
 #: JSON with --json FILE.
-BENCHMARKS = ("matching", "ocr", "capture", "typing", "suite", "guest", "checkpoints", "leaks")
+BENCHMARKS = (
+    "matching",
+    "ocr",
+    "capture",
+    "typing",
+    "suite",
+    "guest",
+    "checkpoints",
+    "media",
+    "leaks",
+)
 
 
 def run_one(name: str, folder: Path) -> object | None:

@@ -35,6 +35,7 @@ class DiskValues:
         boot_order: 1 is tried first; None: never booted from.
         serial: serial number shown to the guest, at most 20 characters; empty for none.
         alias: name to find the drive by, must begin with "ua-"; empty lets libvirt choose.
+        bytes_per_second: that it reads and writes at most; 0 does not slow it down.
     """
 
     source: Path | None
@@ -47,6 +48,7 @@ class DiskValues:
     boot_order: int | None = None
     serial: str = ""
     alias: str = ""
+    bytes_per_second: int = 0
 
     def render(self, machine: str, *, folder: Path | None = None) -> str:
         """Return the XML of this drive alone, to be plugged in.
@@ -82,6 +84,7 @@ class DomainValues:
         serial_log: file that gets what the guest writes to its first serial port; None for no port.
         serial_socket: Unix socket through which the first serial port can be used; None: it only
             writes the log.
+        usb_controller: whose sockets it has, of USB 1, 2 or 3.
         network: "none", or "user": QEMU's own NAT. `network_restricted` cuts it off the world.
         network_model: card that the guest sees.
         kernel, initrd, cmdline: boot these directly, without firmware's or a medium's loader.
@@ -112,6 +115,7 @@ class DomainValues:
     disks: tuple[DiskValues, ...] = ()
     serial_log: Path | None = None
     serial_socket: Path | None = None
+    usb_controller: Literal["piix3-uhci", "ehci", "qemu-xhci"] = "qemu-xhci"
     network: Literal["none", "user"] = "none"
     network_restricted: bool = True
     network_model: Literal["virtio", "e1000"] = "virtio"

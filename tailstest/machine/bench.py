@@ -6,6 +6,7 @@ import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tailstest.core.events import ArtifactKept, Events
 from tailstest.core.evidence import EvidenceFolder
@@ -16,6 +17,14 @@ from tailstest.hypervisor.domain_template import DiskValues, DomainValues
 from tailstest.hypervisor.host_report import HostReport
 from tailstest.machine.definition import MachineDefinition
 from tailstest.screen.library import ReferenceLibrary
+
+#: Models of controllers by the version of USB. A USB 2 controller of a real board has companions
+#: for slow devices; what we plug in are fast ones.
+USB_CONTROLLERS: dict[int, Literal["piix3-uhci", "ehci", "qemu-xhci"]] = {
+    1: "piix3-uhci",
+    2: "ehci",
+    3: "qemu-xhci",
+}
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,7 @@ class Bench:
             disks=disks,
             serial_log=serial_log,
             serial_socket=serial_socket,
+            usb_controller=USB_CONTROLLERS[definition.usb],
             network=definition.network,
             vnc_socket=viewer_socket,
             channels=channels,

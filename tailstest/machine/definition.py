@@ -26,6 +26,7 @@ class MachineDefinition(Strict):
             QEMU's guest agent; ours is installed through it), or "none".
         login_user, login_password: for "serial-login"; the user must be root by number, because the
             agent is. The password may be empty.
+        usb: version of its USB sockets.
         network: "none" has no network card; "user" has one in a network that leads nowhere.
     """
 
@@ -36,6 +37,7 @@ class MachineDefinition(Strict):
     medium: Literal["dvd", "usb"] = "dvd"
     width: Annotated[int, Field(ge=640, le=3840)] = 1024
     height: Annotated[int, Field(ge=480, le=2160)] = 768
+    usb: Literal[1, 2, 3] = 3
     network: Literal["none", "user"] = "none"
     channel: Literal["none", "agent", "debug-shell", "serial-login", "qemu-agent"] = "none"
     login_user: Annotated[str, Field(min_length=1, max_length=256)] = "root"

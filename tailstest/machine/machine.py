@@ -34,7 +34,7 @@ from tailstest.machine.saved_machine import (
     MachineLost,
     SavedMachine,
     copy_private,
-    writable_disks,
+    media_files,
 )
 from tailstest.machine.serial_log import SerialLog
 from tailstest.machine.tester import Tester
@@ -204,7 +204,7 @@ class Machine:
         try:
             xml = self._bench.hypervisor.connection.saveImageGetXMLDesc(str(folder / MEMORY), 0)
             names = {}
-            for number, source in enumerate(writable_disks(xml)):
+            for number, source in enumerate(media_files(xml)):
                 names[source] = f"disk-{number}.qcow2"
                 copy_private(Path(source), folder / names[source])
             if (self._folder / VARIABLES).exists():

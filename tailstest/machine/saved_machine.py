@@ -31,7 +31,7 @@ class SavedMachine(Strict):
         xml: of the domain as it ran, with the paths of then.
         folder: its private folder of then.
         serial_log: the file of its console, then.
-        disks: what it may write to: path of then to the name of the copy.
+        disks: its media but DVDs: path of then to the name of the copy.
         serial_text: what its console has shown so far.
         serial_begin: bytes of that before its last start.
         failure_texts: what on the console means failure.
@@ -98,10 +98,10 @@ class MachineAtRest:
     folder: Path
 
 
-def writable_disks(xml: str) -> list[str]:
-    """Return the files of a domain's drives that can be written to, in their order."""
+def media_files(xml: str) -> list[str]:
+    """Return the files of a domain's media that belong to its run, in their order: all but DVDs."""
     disks = ElementTree.fromstring(xml).iterfind("devices/disk")
-    sources = [disk.find("source") for disk in disks if disk.find("readonly") is None]
+    sources = [disk.find("source") for disk in disks if disk.get("device") != "cdrom"]
     return [source.get("file", "") for source in sources if source is not None]
 
 

@@ -1,9 +1,10 @@
-"""A USB stick whose content is a file of the run: blank, with an image on it, or a copy."""
+"""A stick or disk whose content is a file of the run: blank, with an image on it, or a copy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tailstest.core.errors import InfrastructureError, UsageError
 from tailstest.core.text import printable
@@ -28,10 +29,18 @@ class UsbStick:
     Attributes:
         overlay: qcow2 file; make one with `blank`, `of_image` or `copy_of`.
         image: what was written to it when it was made; None for a blank one.
+        serial: number that it shows, at most 20 characters; all are of the same model.
+        is_write_protected: has a small switch, and it is on.
+        bytes_per_second: that it reads and writes at most; 0 does not slow it down.
+        bus: where it is attached; what is not "usb" is a built-in disk.
     """
 
     overlay: Path
     image: Path | None = None
+    serial: str = ""
+    is_write_protected: bool = False
+    bytes_per_second: int = 0
+    bus: Literal["usb", "virtio", "sata"] = "usb"
 
     @classmethod
     def blank(cls, overlay: Path, size: int) -> UsbStick:
@@ -95,10 +104,13 @@ class UsbStick:
         return DiskValues(
             source=self.overlay,
             device="disk",
-            bus="usb",
+            bus=self.bus,
             target="sda",
             format="qcow2",
-            removable=True,
+            readonly=self.is_write_protected,
+            removable=self.bus == "usb",
+            serial=self.serial,
+            bytes_per_second=self.bytes_per_second,
             boot_order=boot_order,
         )
 

@@ -52,6 +52,30 @@ def size(text: str) -> int:
     return int(number) * _UNITS[unit]
 
 
+@parse.with_pattern(r"a GPT|an MBR|no partition table")
+def partition_table(text: str) -> str:
+    """Return "GPT", "MBR" or "no"; see `media.stick_content.volume`."""
+    return "no" if text.startswith("no") else text.split()[1]
+
+
+@parse.with_pattern(r"virtio|SATA")
+def disk_bus(text: str) -> str:
+    """Return what a built-in disk is attached to, "virtio" or "sata"."""
+    return text.lower()
+
+
+@parse.with_pattern(r"[123]")
+def usb_version(text: str) -> int:
+    """Return the version of USB."""
+    return int(text)
+
+
+@parse.with_pattern(r"FAT32|exFAT|NTFS|ext4|btrfs|ISO 9660|LUKS1|LUKS2|nothing")
+def content(text: str) -> str:
+    """Return what a partition holds, as `media.stick_content.inspection` names it."""
+    return "none" if text == "nothing" else text
+
+
 @parse.with_pattern(r"[^\"]+")
 def keys(text: str) -> str:
     """Return names of keys as they are; a quote ends them."""
@@ -73,6 +97,10 @@ PARAMETER_TYPES: dict[str, Callable[[str], Any]] = {
     "Medium": medium,
     "Chipset": chipset,
     "Size": size,
+    "PartitionTable": partition_table,
+    "Content": content,
+    "DiskBus": disk_bus,
+    "UsbVersion": usb_version,
     "Direction": direction,
     "Keys": keys,
     "Role": role,

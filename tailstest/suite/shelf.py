@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Literal
 
 from tailstest.core.errors import CheckFailed, UsageError
 from tailstest.core.evidence import EvidenceFolder
@@ -14,11 +17,21 @@ from tailstest.machine.machine import Machine
 from tailstest.media.boot_report import inspect_image
 from tailstest.media.dvd import Dvd
 from tailstest.media.image_file import Digests
+from tailstest.media.stick_content.volume import Volume
+from tailstest.media.stick_content.writing import written_stick
 from tailstest.media.usb_stick import UsbStick, copy_file
+from tailstest.suite.checkpoints.keys import digest_of_folder
 from tailstest.suite.checkpoints.state import CheckpointStale, ShelfState, StickState
+from tailstest.suite.stick_check import StickCheck
 
 #: Most characters of the name of a medium.
 NAME_LIMIT = 100
+
+#: Most characters of a serial number; QEMU cuts off what is longer.
+SERIAL_LIMIT = 20
+
+#: What can be particular about a stick; see `UsbStick`.
+_TRAITS = ("serial", "is_write_protected", "bytes_per_second", "bus")
 
 
 class Shelf:
@@ -39,10 +52,12 @@ class Shelf:
         self._sticks: dict[str, UsbStick] = {}
         self._waiting: list[str] = []  # will be plugged in when the machine starts
         self._images: set[Path] = set()
+        self._folders: dict[str, str] = {}
 
     def clear(self) -> None:
         """Forget everything: another scenario begins."""
         self._sticks, self._waiting, self._images = {}, [], set()
+        self._folders = {}
 
     # Making media
 
@@ -67,6 +82,23 @@ class Shelf:
         """
         self._sticks[name] = UsbStick.of_image(image, self._new_file(name), size)
         self._images.add(image)
+
+    def add_written(self, name: str, size: int, table: str, volumes: list[Volume]) -> None:
+        """Put a stick with partitions, file systems and files on the shelf.
+
+        Args:
+            size: bytes.
+            table: kind of the partition table, "GPT", "MBR" or "no".
+
+        Raises:
+            UsageError: the name is taken, or there cannot be such a stick.
+            SetupError: a tool is not installed.
+            InfrastructureError: it cannot be made.
+        """
+        self._sticks[name] = written_stick(self._new_file(name), size, table, volumes)
+        for volume in volumes:
+            if volume.files is not None:
+                self._folders[str(volume.files)] = digest_of_folder(volume.files)
 
     def add_copy(self, name: str, other: str) -> None:
         """Put a stick with the content of another one on the shelf.
@@ -95,6 +127,16 @@ class Shelf:
             )
         return self._sticks[name]
 
+    def look_at(self, name: str) -> StickCheck:
+        """Return what checks the content of a stick.
+
+        Raises:
+            UsageError: there is no such stick, or a machine that runs may be writing to it.
+        """
+        stick = self.stick(name)
+        self.check_at_rest(name, "be looked at")
+        return StickCheck(name, stick)
+
     def check_at_rest(self, name: str, what: str) -> None:
         """Raise if a machine that runs may write to a stick.
 
@@ -111,6 +153,43 @@ class Shelf:
                 "machine that runs",
                 hint="pull it out, or switch the machine off",
             )
+
+    def add_disk(self, name: str, size: int, bus: Literal["virtio", "sata"]) -> None:
+        """Build a blank disk into the machine.
+
+        Args:
+            size: bytes.
+            bus: what it is attached to.
+
+        Raises:
+            UsageError: the name is taken, or no disk has such a size.
+            InfrastructureError: it cannot be made.
+        """
+        self.add_blank(name, size)
+        self.set_traits(name, bus=bus)
+        self.plug_in(name)
+
+    def set_traits(self, name: str, **traits: Any) -> None:
+        """Change what is particular about a stick.
+
+        Args:
+            traits: fields of `UsbStick`.
+
+        Raises:
+            UsageError: there is no such stick, or it is plugged in; or no such serial number.
+        """
+        stick, machine = self.stick(name), self._machine()
+        if machine is not None and machine.bay.holds(stick.overlay):
+            raise UsageError(
+                f'the USB stick "{printable(name)}" is plugged in', hint="say this before"
+            )
+        serial = traits.get("serial", "")
+        if len(serial) > SERIAL_LIMIT or not re.fullmatch(r"[A-Za-z0-9 ._+-]*", serial):
+            raise UsageError(
+                f"this is no serial number of a stick: {printable(serial)!r}",
+                hint=f"use at most {SERIAL_LIMIT} letters, digits, spaces and . _ + -",
+            )
+        self._sticks[name] = dataclasses.replace(stick, **traits)
 
     # Plugging
 
@@ -227,9 +306,10 @@ class Shelf:
                 file=str(stick.overlay),
                 image=str(stick.image) if stick.image else None,
                 copy_name="" if is_in else f"shelf-{number}.qcow2",
+                traits={trait: getattr(stick, trait) for trait in _TRAITS},
             )
         images = {str(image): self._digests.of(image) for image in sorted(self._images)}
-        return ShelfState(sticks=sticks, images=images)
+        return ShelfState(sticks=sticks, images=images, folders=self._folders)
 
     def rest(self, folder: Path) -> None:
         """Write what is not plugged in into a folder; the machine writes what is.
@@ -262,12 +342,17 @@ class Shelf:
             if not is_same:
                 raise CheckpointStale(f"{printable(name)} is not the image that it was")
             self._images.add(image)
+        for name, digest in state.folders.items():
+            if not Path(name).is_dir() or digest_of_folder(Path(name)) != digest:
+                raise CheckpointStale(f"{printable(name)} holds other files than then")
+        self._folders = dict(state.folders)
         for name, stick in state.sticks.items():
             file = moved.get(stick.file)
             if file is None:
                 file = self._new_file(name)
                 copy_file(folder / stick.copy_name, file)
-            self._sticks[name] = UsbStick(file, Path(stick.image) if stick.image else None)
+            content = Path(stick.image) if stick.image else None
+            self._sticks[name] = UsbStick(file, content, **stick.traits)
 
     def _new_file(self, name: str) -> Path:
         if name in self._sticks:

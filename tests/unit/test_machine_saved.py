@@ -4,7 +4,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tailstest.machine.definition import MachineDefinition
-from tailstest.machine.saved_machine import SavedMachine, writable_disks
+from tailstest.machine.saved_machine import SavedMachine, media_files
 
 XML = """<domain type="qemu" xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">
   <name>tailstest-1</name><uuid>u</uuid>
@@ -65,7 +65,7 @@ def test_everything_else_stays_as_it_was():
 
 
 def test_only_what_can_be_written_to_is_a_writable_disk():
-    assert writable_disks(XML) == ["/run/disks/stick.qcow2"]
+    assert media_files(XML) == ["/run/disks/stick.qcow2"]
 
 
 def test_it_knows_its_domain():

@@ -147,6 +147,27 @@ def test_media_are_taken_up_from_a_checkpoint(place, tmp_path):
     assert new_out.overlay.read_bytes() == old_out.overlay.read_bytes()
 
 
+def test_what_is_particular_about_a_stick_is_kept(place, tmp_path):
+    place.shelf.add_blank("a", MIB)
+    place.shelf.set_traits("a", serial="0001", is_write_protected=True, bytes_per_second=1000)
+    disk = place.shelf.stick("a").disk()
+    assert (disk.serial, disk.readonly, disk.bytes_per_second) == ("0001", True, 1000)
+    rest = tmp_path / "rest"
+    rest.mkdir()
+    state = place.shelf.state
+    place.shelf.rest(rest)
+    place.shelf.take_up(state, rest, {})
+    assert place.shelf.stick("a").disk() == dataclasses.replace(
+        disk, source=place.shelf.stick("a").overlay
+    )
+    with pytest.raises(UsageError, match="no serial number"):
+        place.shelf.set_traits("a", serial="x" * 21)
+    place.machine = Machine()
+    place.shelf.plug_in("a")
+    with pytest.raises(UsageError, match="is plugged in"):
+        place.shelf.set_traits("a", serial="2")
+
+
 def test_an_image_that_changed_makes_a_checkpoint_stale(place, tmp_path):
     place.shelf.add_with_image("a", MIB, place.image)
     state = place.shelf.state

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from conftest import RESCUE
@@ -121,6 +122,31 @@ def test_a_medium_in_use_by_another_machine_is_refused(make, sticks):
     with pytest.raises(UsageError, match="in use by another machine"):
         other.bay.plug_in(blank.disk())
     assert other.bay.sticks() == []
+
+
+@pytest.mark.parametrize("usb", [1, 2, 3])
+def test_a_stick_starts_from_every_version_of_usb(make, sticks, usb):
+    _blank, rescue = sticks
+    machine = make(rescue.disk(), memory_mib=256, medium="usb", usb=usb)
+    machine.screen.wait_text("GNU/Linux")
+
+
+def test_twins_a_slow_stick_and_a_protected_one_are_there_together(make, wake, sticks, tmp_path):  # noqa: F811
+    blank, rescue = sticks
+    kinds = [
+        replace(rescue, serial="0001", is_write_protected=True),
+        replace(blank, serial="0001", bytes_per_second=1_000_000),
+        replace(UsbStick.blank(tmp_path / "v.qcow2", MIB), bus="virtio"),
+        replace(UsbStick.blank(tmp_path / "s.qcow2", MIB), bus="sata"),
+    ]
+    machine = make(*(kind.disk() for kind in kinds), memory_mib=256, medium="usb")
+    at_command_line(machine, "all of them")
+    machine.keyboard.type("clear; ls\n")
+    machine.screen.wait_text("hd3")
+    facts = saved(machine, tmp_path / "rest")
+    assert len(facts.disks) == 4
+    again = wake(facts, tmp_path / "rest")
+    again.screen.wait_text("hd3")
 
 
 def test_a_machine_with_two_sticks_is_saved_and_runs_on(make, wake, sticks, tmp_path):  # noqa: F811

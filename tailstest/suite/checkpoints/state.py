@@ -22,11 +22,13 @@ class StickState(Strict):
         image: the file that was written to it when it was made; None if it was blank.
         copy_name: of its copy in the checkpoint if it lay on the shelf; empty if it was plugged in,
             and is saved with the machine.
+        traits: what else is particular about it, see `UsbStick`.
     """
 
     file: str
     image: str | None
     copy_name: str
+    traits: dict[str, Any] = Field(default_factory=dict)
 
 
 class ShelfState(Strict):
@@ -35,10 +37,12 @@ class ShelfState(Strict):
     Attributes:
         sticks: by name.
         images: file of an image that a medium was made of to its SHA-256.
+        folders: folder that was copied onto a medium to the digest of all that was in it.
     """
 
     sticks: dict[str, StickState] = Field(default_factory=dict)
     images: dict[str, str] = Field(default_factory=dict)
+    folders: dict[str, str] = Field(default_factory=dict)
 
 
 class SessionState(Strict):

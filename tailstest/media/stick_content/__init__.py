@@ -1,0 +1,1 @@
+"""What is on a stick: partition table, encryption, file systems, files; written and inspected."""

@@ -1,0 +1,204 @@
+"""Looking at a stick from the host, without mounting anything and without root."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
+from tailstest.core.text import printable
+from tailstest.media.host_tool import HostTool
+from tailstest.media.stick_content import luks
+from tailstest.media.stick_content.partition_table import BLKID, TableFound, read_table
+from tailstest.media.stick_content.sparse import copy_range, make_sparse
+from tailstest.media.usb_stick import QEMU_IMG, UsbStick
+
+MTYPE = HostTool("mtype", package="mtools")
+DEBUGFS = HostTool("debugfs", package="e2fsprogs")
+NTFSCAT = HostTool("ntfscat", package="ntfs-3g")
+
+#: Most bytes of a file that are read; what a guest wrote is hostile.
+READ_LIMIT = 64 << 20
+
+#: What blkid calls things, and what people call them.
+_NAMES = {"vfat": "FAT32", "exfat": "exFAT", "ntfs": "NTFS", "iso9660": "ISO 9660"}
+
+
+@dataclass(frozen=True)
+class FileSystemFound:
+    """What a partition holds.
+
+    Attributes:
+        kind: "FAT32", "ext4", "LUKS2"...; "none" if nothing is known there.
+        label: of the file system.
+    """
+
+    kind: str
+    label: str
+
+
+class StickInspection:
+    """A stick that nobody writes to meanwhile.
+
+    Args:
+        whole: its content as a raw file.
+        folder: for what is taken out of it.
+    """
+
+    def __init__(self, whole: Path, folder: Path) -> None:
+        self._whole = whole
+        self._folder = folder
+
+    @classmethod
+    @contextmanager
+    def of(cls, stick: UsbStick) -> Iterator[StickInspection]:
+        """Open a stick; afterwards nothing is left of what was taken out of it.
+
+        Raises:
+            SetupError: qemu-img is not installed.
+            InfrastructureError: no space, or its file is damaged.
+        """
+        with tempfile.TemporaryDirectory(dir=stick.overlay.parent, prefix="look-") as folder:
+            whole = Path(folder) / "whole"
+            QEMU_IMG.run("convert", "-O", "raw", "-f", "qcow2", str(stick.overlay), str(whole))
+            yield cls(whole, Path(folder))
+
+    @property
+    def table(self) -> TableFound:
+        """Its partition table."""
+        return read_table(self._whole)
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the whole stick, in hexadecimal."""
+        with self._whole.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def file_system(self, number: int, passphrase: str = "") -> FileSystemFound:
+        """Return what a partition holds.
+
+        Args:
+            passphrase: looks into an encrypted one.
+
+        Raises:
+            CheckFailed: there is no such partition, or the passphrase does not open it.
+        """
+        return _probe(self._partition(number, passphrase))
+
+    def opens(self, number: int, passphrase: str) -> bool:
+        """Tell whether a passphrase opens an encrypted partition.
+
+        Raises:
+            CheckFailed: there is no such partition, or it is not encrypted.
+        """
+        part = self._partition(number)
+        if not _probe(part).kind.startswith("LUKS"):
+            raise CheckFailed(f"partition {number} is not encrypted: it holds {_probe(part).kind}")
+        return luks.opens(part, passphrase)
+
+    def read(self, number: int, path: str, passphrase: str = "") -> bytes:
+        """Return the content of a file on a partition.
+
+        Args:
+            path: from the top of the file system.
+
+        Raises:
+            CheckFailed: no such partition, file system or file.
+            UsageError: files of this file system cannot be read without mounting it.
+            InfrastructureError: the file is too large.
+        """
+        if not path or any(character in path for character in '"\n\r\0\\*?['):
+            raise UsageError(f"this is no path of a file on a stick: {printable(path)!r}")
+        part = self._partition(number, passphrase)
+        kind = _probe(part).kind
+        content = self._taken_out(part, kind, path.strip("/"))
+        if content is None:
+            raise CheckFailed(
+                f"there is no file {printable(path)!r} on partition {number}, which holds {kind}"
+            )
+        if len(content) > READ_LIMIT:
+            raise InfrastructureError(f"{printable(path)} has more than {READ_LIMIT} bytes")
+        return content
+
+    def _taken_out(self, part: Path, kind: str, path: str) -> bytes | None:
+        if kind == "FAT32":
+            status, found, _said = MTYPE.attempt("-i", str(part), f"::/{path}")
+            return found if status == 0 else None
+        if kind == "ext4":
+            target = self._folder / "file"
+            target.unlink(missing_ok=True)
+            DEBUGFS.attempt("-R", f'dump "/{path}" {target}', str(part))
+            return target.read_bytes() if target.exists() else None
+        if kind == "NTFS":
+            status, found, _said = NTFSCAT.attempt("-f", str(part), f"/{path}")
+            return found if status == 0 else None
+        raise UsageError(
+            f"files of a partition that holds {kind} cannot be read without mounting it",
+            hint="let the machine read them",
+        )
+
+    def _partition(self, number: int, passphrase: str = "") -> Path:
+        found = {each.number: each for each in self.table.partitions}
+        if number not in found:
+            known = ", ".join(map(str, found)) or "none"
+            raise CheckFailed(f"there is no partition {number} on the stick; there are: {known}")
+        entry, whole = found[number], self._whole.stat().st_size
+        if entry.start < 0 or entry.size <= 0 or entry.start + entry.size > whole:
+            raise CheckFailed(f"partition {number} reaches beyond the end of the stick")
+        part = self._folder / f"part-{number}"
+        if not part.exists():
+            make_sparse(part, entry.size)
+            copy_range(self._whole, part, start=entry.start, size=entry.size, to=0)
+        if not passphrase:
+            return part
+        if not self.opens(number, passphrase):
+            raise CheckFailed(f"the passphrase does not open partition {number}")
+        content = self._folder / f"content-{number}"
+        content.unlink(missing_ok=True)
+        luks.decrypt_into(part, content, passphrase)
+        return content
+
+
+def same_content(first: UsbStick, second: UsbStick) -> str:
+    """Return where two sticks differ, in words; empty if they do not.
+
+    Raises:
+        SetupError: qemu-img is not installed.
+        InfrastructureError: a file is damaged.
+    """
+    status, stdout, stderr = QEMU_IMG.attempt(
+        "compare", "-s", str(first.overlay), str(second.overlay)
+    )
+    if status == 0:
+        return ""
+    said = printable((stdout or stderr).decode(errors="replace").strip()[:200])
+    if status == 1:  # its manual: images differ
+        return said
+    raise InfrastructureError(f"qemu-img cannot compare the sticks: {said}")
+
+
+def _probe(part: Path) -> FileSystemFound:
+    status, stdout, _stderr = BLKID.attempt("-p", "-o", "export", str(part))
+    pairs = dict(
+        line.split("=", 1) for line in stdout.decode(errors="replace").splitlines() if "=" in line
+    )
+    kind = pairs.get("TYPE", "")
+    if status != 0 or not kind:
+        return FileSystemFound("none", "")
+    if kind == "crypto_LUKS":
+        return FileSystemFound(f"LUKS{pairs.get('VERSION', '')}", "")
+    if kind == "vfat" and pairs.get("VERSION", "FAT32") != "FAT32":
+        return FileSystemFound(printable(pairs["VERSION"]), _label(pairs))
+    return FileSystemFound(_NAMES.get(kind, printable(kind)), _label(pairs))
+
+
+def _label(pairs: dict[str, str]) -> str:
+    # blkid writes a backslash before what a shell would take for more than a letter.
+    raw, kept = pairs.get("LABEL", ""), []
+    characters = iter(raw)
+    for character in characters:
+        kept.append(next(characters, "") if character == "\\" else character)
+    return printable("".join(kept))

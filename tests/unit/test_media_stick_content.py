@@ -1,0 +1,170 @@
+"""What is written onto a stick is found there by other tools: tables, file systems, LUKS, files."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.media.stick_content.inspection import StickInspection, same_content
+from tailstest.media.stick_content.volume import Volume, places
+from tailstest.media.stick_content.writing import written_stick
+from tailstest.media.usb_stick import UsbStick
+
+GIB = 1 << 30
+MIB = 1 << 20
+STRANGE = "two words \"and\" 'quotes' $HOME ü ключ"
+
+
+@pytest.fixture
+def files(tmp_path):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "hello.txt").write_text("Grüße\n", encoding="utf-8")
+    return folder
+
+
+def stick(tmp_path, table, *volumes, size=8 * GIB):
+    began = time.monotonic()
+    made = written_stick(tmp_path / f"{time.monotonic_ns()}.qcow2", size, table, list(volumes))
+    print(f"{table} {volumes}: {time.monotonic() - began:.2f} s")
+    return made
+
+
+@pytest.mark.parametrize("kind", ["FAT32", "exFAT", "NTFS", "ext4", "btrfs"])
+@pytest.mark.parametrize("table", ["GPT", "MBR", "no"])
+def test_every_file_system_is_found_in_every_table(tmp_path, kind, table):
+    made = stick(tmp_path, table, Volume(kind, label="MY STICK"))
+    assert made.overlay.stat().st_blocks * 512 < 80 * MIB
+    with StickInspection.of(made) as seen:
+        assert seen.table.kind == table
+        assert seen.file_system(1).kind == kind
+        assert seen.file_system(1).label == "MY STICK"
+        with pytest.raises(CheckFailed, match="no partition 2"):
+            seen.file_system(2)
+    assert [file.name for file in tmp_path.iterdir()] == [made.overlay.name]
+
+
+@pytest.mark.parametrize("kind", ["FAT32", "NTFS", "ext4"])
+def test_files_are_copied_in_and_read_again(tmp_path, kind, files):
+    made = stick(tmp_path, "GPT", Volume(kind, files=files))
+    with StickInspection.of(made) as seen:
+        assert seen.read(1, "/hello.txt").decode() == "Grüße\n"
+        with pytest.raises(CheckFailed, match=r"no file '/bye\.txt' on partition 1"):
+            seen.read(1, "/bye.txt")
+
+
+@pytest.mark.parametrize("kind", ["FAT32", "ext4"])
+@pytest.mark.parametrize("encryption", ["LUKS1", "LUKS2"])
+def test_an_encrypted_file_system_is_opened_by_its_passphrase_only(
+    tmp_path, kind, encryption, files
+):
+    volume = Volume(kind, "in luks", encryption, STRANGE, files)
+    made = stick(tmp_path, "GPT", Volume("FAT32", "open", size=100 * MIB), volume)
+    with StickInspection.of(made) as seen:
+        assert seen.file_system(1).kind == "FAT32"
+        assert seen.file_system(2).kind == encryption
+        assert seen.opens(2, STRANGE)
+        assert not seen.opens(2, STRANGE + " ")
+        assert seen.file_system(2, STRANGE).kind == kind
+        assert seen.read(2, "hello.txt", STRANGE).decode() == "Grüße\n"
+        with pytest.raises(CheckFailed, match="does not open partition 2"):
+            seen.read(2, "hello.txt", "wrong")
+        with pytest.raises(CheckFailed, match="partition 1 is not encrypted"):
+            seen.opens(1, STRANGE)
+
+
+def test_qemu_decrypts_what_was_encrypted_here(tmp_path, files):
+    made = stick(tmp_path, "no", Volume("FAT32", "MINE", "LUKS1", STRANGE, files), size=64 * MIB)
+    raw, inner, secret = (str(tmp_path / name) for name in ("raw", "inner", "secret"))
+    (tmp_path / "secret").write_text(STRANGE, encoding="utf-8")
+    subprocess.run(["qemu-img", "convert", "-O", "raw", str(made.overlay), raw], check=True)
+    opened = f"driver=luks,key-secret=s,file.filename={raw}"
+    convert = ["qemu-img", "convert", "--object", f"secret,id=s,file={secret}", "--image-opts"]
+    subprocess.run([*convert, opened, "-O", "raw", inner], check=True)
+    shown = subprocess.run(["mtype", "-i", inner, "::/hello.txt"], capture_output=True, check=True)
+    assert shown.stdout.decode() == "Grüße\n"
+
+
+def test_the_header_of_luks2_says_how_the_content_is_encrypted(tmp_path):
+    made = stick(tmp_path, "no", Volume("ext4", "", "LUKS2", STRANGE), size=64 * MIB)
+    raw = str(tmp_path / "raw")
+    subprocess.run(["qemu-img", "convert", "-O", "raw", str(made.overlay), raw], check=True)
+    dump = ["/usr/sbin/cryptsetup", "luksDump", "--dump-json-metadata", raw]
+    (segment,) = json.loads(subprocess.run(dump, capture_output=True, check=True).stdout)[
+        "segments"
+    ].values()
+    assert segment["offset"] == str(16 * MIB)
+    assert segment["encryption"] == "aes-xts-plain64"
+    assert (segment["iv_tweak"], segment["sector_size"]) == ("0", 512)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_no_root_is_needed():
+    code = (
+        "import os,sys,pathlib;os.setgid(65534);os.setuid(65534);"
+        "from tailstest.media.stick_content.writing import written_stick;"
+        "from tailstest.media.stick_content.inspection import StickInspection as S;"
+        "from tailstest.media.stick_content.volume import Volume as V;"
+        "m=written_stick(pathlib.Path(sys.argv[1])/'s.qcow2',1<<28,'GPT',"
+        "[V('ext4',encryption='LUKS2',passphrase='x y',size=1<<26),V('FAT32')]);"
+        "\nwith S.of(m) as s: print(s.file_system(1,'x y').kind, s.file_system(2).kind)"
+    )
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own belong to root
+        Path(folder).chmod(0o777)
+        command = [sys.executable, "-c", code, folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["ext4", "FAT32"], done.stderr
+
+
+def test_a_blank_stick_has_nothing_and_two_of_them_are_the_same(tmp_path):
+    first = UsbStick.blank(tmp_path / "a.qcow2", 64 * MIB)
+    second = first.copy_to(tmp_path / "b.qcow2")
+    with StickInspection.of(first) as seen:
+        assert seen.table.kind == "no"
+        assert seen.file_system(1).kind == "none"
+        # Of 64 MiB of zeros, by sha256sum of coreutils.
+        assert seen.sha256().startswith("3b6a07d0d404fab4")
+    assert same_content(first, second) == ""
+    other = stick(tmp_path, "MBR", Volume("FAT32"), size=64 * MIB)
+    assert "mismatch" in same_content(first, other)
+    larger = UsbStick.blank(tmp_path / "c.qcow2", 65 * MIB)
+    assert "size" in same_content(first, larger)
+
+
+@pytest.mark.parametrize(
+    ("volume", "said"),
+    [
+        (Volume("FAT64"), "no file system 'FAT64'"),
+        (Volume("FAT32", label="TWELVE BYTES"), "too long for FAT32"),
+        (Volume("ext4", encryption="LUKS3", passphrase="x"), "no encryption 'LUKS3'"),
+        (Volume("ext4", encryption="LUKS2"), "go together"),
+        (Volume("ext4", passphrase="x"), "go together"),
+        (Volume("ext4", encryption="LUKS2", passphrase="x" * 513), "at most 512 bytes"),
+        (Volume("btrfs", size=2 * MIB), "cannot be made"),
+        (Volume("ext4", encryption="LUKS2", passphrase="x", size=8 * MIB), "larger than 16 MiB"),
+        (Volume("ext4", size=9 * GIB), "do not fit"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_and_leaves_nothing(tmp_path, volume, said):
+    with pytest.raises(UsageError, match=said):
+        stick(tmp_path, "GPT", volume)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_partitions_fill_the_stick():
+    some = [Volume("ext4", size=100 * MIB), Volume("ext4"), Volume("ext4", size=MIB + 1)]
+    assert places(some, "GPT", GIB) == [
+        (MIB, 100 * MIB),
+        (101 * MIB, (1024 - 101 - 1 - 2) * MIB),
+        ((1024 - 3) * MIB, 2 * MIB),
+    ]
+    with pytest.raises(UsageError, match="at most 4"):
+        places([Volume("ext4", size=MIB)] * 5, "MBR", GIB)
+    with pytest.raises(UsageError, match="one file system only"):
+        places(some, "no", GIB)
