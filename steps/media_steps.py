@@ -118,54 +118,54 @@ def put_in_dvd(context, image):
 @then('the USB stick "{name}" has {table:PartitionTable}')
 def has_partition_table(context, name, table):
     """Look at the stick from the host: "a GPT", "an MBR" or "no partition table"."""
-    context.test.shelf.look_at(name).has_table(table)
+    context.test.shelf.look_at(name).check_table(table)
 
 
 @then('partition {number:d} of the USB stick "{name}" holds {content:Content}')
 def partition_holds(context, number, name, content):
     """Check what is in a partition; the whole stick is number 1 if it has no partition table."""
-    context.test.shelf.look_at(name).holds(number, content)
+    context.test.shelf.look_at(name).check_content(number, content)
 
 
 @then('partition {number:d} of the USB stick "{name}" has the label "{label}"')
 def partition_has_label(context, number, name, label):
     """Check the label of a file system."""
-    context.test.shelf.look_at(name).has_label(number, label)
+    context.test.shelf.look_at(name).check_label(number, label)
 
 
 @then('the passphrase "{passphrase}" opens partition {number:d} of the USB stick "{name}"')
 def passphrase_opens(context, passphrase, number, name):
     """Try a passphrase on an encrypted partition, from the host."""
-    context.test.shelf.look_at(name).is_opened_by(number, passphrase, expected=True)
+    context.test.shelf.look_at(name).check_passphrase(number, passphrase, expected=True)
 
 
 @then('the passphrase "{passphrase}" does not open partition {number:d} of the USB stick "{name}"')
 def passphrase_does_not_open(context, passphrase, number, name):
     """Try a passphrase on an encrypted partition, from the host; it must be refused."""
-    context.test.shelf.look_at(name).is_opened_by(number, passphrase, expected=False)
+    context.test.shelf.look_at(name).check_passphrase(number, passphrase, expected=False)
 
 
 @then('the file "{path}" on partition {number:d} of the USB stick "{name}" contains "{text}"')
 def file_on_partition_contains(context, path, number, name, text):
     """Read a file from the host, without mounting it: from FAT32, NTFS or ext4."""
-    context.test.shelf.look_at(name).file_contains(number, path, text)
+    context.test.shelf.look_at(name).check_file(number, path, text)
 
 
 @then('the USB stick "{name}" has the SHA-256 "{digest}"')
 def stick_has_digest(context, name, digest):
     """Check all bytes of a stick at once."""
-    context.test.shelf.look_at(name).has_sha256(digest)
+    context.test.shelf.look_at(name).check_sha256(digest)
 
 
 @then('the USB sticks "{name}" and "{other}" have the same content')
 def sticks_are_same(context, name, other):
     """Compare two sticks byte by byte."""
     shelf = context.test.shelf
-    shelf.look_at(name).is_same_as(shelf.look_at(other), expected=True)
+    shelf.look_at(name).check_same(shelf.look_at(other), expected=True)
 
 
 @then('the USB sticks "{name}" and "{other}" differ')
 def sticks_differ(context, name, other):
     """Compare two sticks byte by byte; they must not be the same."""
     shelf = context.test.shelf
-    shelf.look_at(name).is_same_as(shelf.look_at(other), expected=False)
+    shelf.look_at(name).check_same(shelf.look_at(other), expected=False)

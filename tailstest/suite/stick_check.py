@@ -32,25 +32,25 @@ class StickCheck:
         self._name = printable(name)
         self._stick = stick
 
-    def has_table(self, kind: str) -> None:
+    def check_table(self, kind: str) -> None:
         """Check the partition table: "GPT", "MBR" or "no"."""
         with StickInspection.of(self._stick) as seen:
             found = seen.table.kind
         self._expect(found == kind, f"partition table {kind}", found)
 
-    def holds(self, number: int, content: str) -> None:
+    def check_content(self, number: int, content: str) -> None:
         """Check what a partition holds, such as "FAT32", "LUKS2", or "none"."""
         with StickInspection.of(self._stick) as seen:
             found = seen.file_system(number).kind
         self._expect(found == content, f"{content} on partition {number}", found)
 
-    def has_label(self, number: int, label: str) -> None:
+    def check_label(self, number: int, label: str) -> None:
         """Check the label of the file system of a partition."""
         with StickInspection.of(self._stick) as seen:
             found = seen.file_system(number).label
         self._expect(found == label, f'the label "{label}" on partition {number}', f'"{found}"')
 
-    def is_opened_by(self, number: int, passphrase: str, *, expected: bool) -> None:
+    def check_passphrase(self, number: int, passphrase: str, *, expected: bool) -> None:
         """Check whether a passphrase opens an encrypted partition."""
         with StickInspection.of(self._stick) as seen:
             opens = seen.opens(number, passphrase)
@@ -58,7 +58,7 @@ class StickCheck:
         found = "it opens it" if opens else "it does not"
         self._expect(opens is expected, f"that the passphrase {wish} partition {number}", found)
 
-    def file_contains(self, number: int, path: str, text: str, passphrase: str = "") -> None:
+    def check_file(self, number: int, path: str, text: str, passphrase: str = "") -> None:
         """Check that a file is there and that a text is in it.
 
         Args:
@@ -69,13 +69,13 @@ class StickCheck:
         quoted = shortened(printable(found), QUOTED)
         self._expect(text in found, f'"{printable(text)}" in {printable(path)}', f"\n{quoted}")
 
-    def has_sha256(self, digest: str) -> None:
+    def check_sha256(self, digest: str) -> None:
         """Check the SHA-256 of all bytes of the stick."""
         with StickInspection.of(self._stick) as seen:
             found = seen.sha256()
         self._expect(found == digest.lower(), f"the SHA-256 {printable(digest)}", found)
 
-    def is_same_as(self, other: StickCheck, *, expected: bool) -> None:
+    def check_same(self, other: StickCheck, *, expected: bool) -> None:
         """Check whether two sticks have the same size and content."""
         differ = same_content(self._stick, other._stick)
         wish = "the content" if expected else "another content than that"

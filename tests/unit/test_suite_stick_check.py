@@ -61,28 +61,31 @@ def check(tmp_path_factory):
 
 
 def test_what_is_as_expected_passes(check):
-    check.has_table("MBR")
-    check.holds(1, "LUKS2")
-    check.has_label(2, "FAT")
-    check.is_opened_by(1, "right", expected=True)
-    check.is_opened_by(1, "wrong", expected=False)
-    check.file_contains(2, "a.txt", "red")
-    check.file_contains(1, "a.txt", "red", "right")
-    check.is_same_as(check, expected=True)
+    check.check_table("MBR")
+    check.check_content(1, "LUKS2")
+    check.check_label(2, "FAT")
+    check.check_passphrase(1, "right", expected=True)
+    check.check_passphrase(1, "wrong", expected=False)
+    check.check_file(2, "a.txt", "red")
+    check.check_file(1, "a.txt", "red", "right")
+    check.check_same(check, expected=True)
 
 
 @pytest.mark.parametrize(
     ("look", "said"),
     [
-        (lambda check: check.has_table("GPT"), 'stick "s": partition table GPT; it has: MBR'),
-        (lambda check: check.holds(2, "NTFS"), "NTFS on partition 2; it has: FAT32"),
-        (lambda check: check.has_label(2, "X"), 'the label "X" on partition 2; it has: "FAT"'),
-        (lambda check: check.is_opened_by(1, "wrong", expected=True), "it has: it does not"),
-        (lambda check: check.is_opened_by(1, "right", expected=False), "it has: it opens it"),
-        (lambda check: check.file_contains(2, "a.txt", "blue"), '"blue" in a.txt; it has: \nall '),
-        (lambda check: check.has_sha256("00"), "the SHA-256 00; it has: [0-9a-f]{64}$"),
-        (lambda check: check.is_same_as(check, expected=False), "they are the same"),
-        (lambda check: check.holds(3, "ext4"), "no partition 3 on the stick; there are: 1, 2"),
+        (lambda check: check.check_table("GPT"), 'stick "s": partition table GPT; it has: MBR'),
+        (lambda check: check.check_content(2, "NTFS"), "NTFS on partition 2; it has: FAT32"),
+        (lambda check: check.check_label(2, "X"), 'the label "X" on partition 2; it has: "FAT"'),
+        (lambda check: check.check_passphrase(1, "wrong", expected=True), "it has: it does not"),
+        (lambda check: check.check_passphrase(1, "right", expected=False), "it has: it opens it"),
+        (lambda check: check.check_file(2, "a.txt", "blue"), '"blue" in a.txt; it has: \nall '),
+        (lambda check: check.check_sha256("00"), "the SHA-256 00; it has: [0-9a-f]{64}$"),
+        (lambda check: check.check_same(check, expected=False), "they are the same"),
+        (
+            lambda check: check.check_content(3, "ext4"),
+            "no partition 3 on the stick; there are: 1, 2",
+        ),
     ],
 )
 def test_what_is_not_is_told(check, look, said):
@@ -96,9 +99,9 @@ def test_what_a_guest_may_have_written_is_taken_for_data(tmp_path):
     check = StickCheck("s", stick)
     for path in ('a" -R "x', "a\nb", "*", "a\\b", ""):
         with pytest.raises(UsageError, match="no path"):
-            check.file_contains(1, path, "x")
+            check.check_file(1, path, "x")
     with pytest.raises(CheckFailed, match="is not encrypted: it holds none"):
-        check.is_opened_by(1, "x", expected=True)
+        check.check_passphrase(1, "x", expected=True)
 
 
 def test_a_partition_that_reaches_beyond_the_stick_is_not_followed(tmp_path):
@@ -107,6 +110,6 @@ def test_a_partition_that_reaches_beyond_the_stick_is_not_followed(tmp_path):
     entry = bytes([0, 0, 0, 0, 0x83, 0, 0, 0]) + (2048).to_bytes(4, "little") + b"\xff" * 4
     first.path.write_bytes(b"\0" * 446 + entry + b"\0" * 48 + b"\x55\xaa" + b"\0" * (4 * MIB - 512))
     check = StickCheck("s", UsbStick.of_image(first.path, tmp_path / "s.qcow2"))
-    check.has_table("MBR")
+    check.check_table("MBR")
     with pytest.raises(CheckFailed, match="reaches beyond the end"):
-        check.holds(1, "ext4")
+        check.check_content(1, "ext4")
