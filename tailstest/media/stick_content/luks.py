@@ -31,7 +31,8 @@ _WRONG_PASSPHRASE = 2
 _KINDS = {
     "LUKS1": ["--type", "luks1", "--pbkdf-force-iterations", "1000"],
     "LUKS2": [
-        *("--type", "luks2", "--sector-size", "512"),
+        # Room for eight passphrases instead of sixty-odd: all of that room is filled at once.
+        *("--type", "luks2", "--sector-size", "512", "--luks2-keyslots-size", "2m"),
         *("--pbkdf", "argon2id", "--pbkdf-memory", "32768", "--pbkdf-parallel", "1"),
         *("--pbkdf-force-iterations", "4"),
     ],
