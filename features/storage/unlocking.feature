@@ -2,7 +2,7 @@ Feature: Persistent storage is unlocked on the welcome screen
   After each start it is locked. The welcome screen opens it for whoever knows the passphrase.
 
   Background:
-    Given a USB stick "mine" of 2 GiB with the image under test
+    Given a USB stick "mine" of 1152 MiB with the image under test
     When I start the machine from the USB stick "mine"
     Then I see "troubleshooting"
     When I press "Enter"

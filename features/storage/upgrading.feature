@@ -2,7 +2,7 @@ Feature: A stick is upgraded and keeps what its owner put on it
   The system on a stick is replaced by the one that runs; the persistent storage stays.
 
   Background:
-    Given a USB stick "mine" of 2 GiB with the image under test
+    Given a USB stick "mine" of 1152 MiB with the image under test
     When I start the machine from the USB stick "mine"
     Then I see "troubleshooting"
     When I press "Enter"
