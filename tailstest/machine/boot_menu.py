@@ -193,10 +193,13 @@ def _poll_reaction(machine: Machine, look: Callable[[], bool | None]) -> bool | 
 
 
 def times_written(text: str, lines: Sequence[TextLine]) -> int:
-    """Return how often a text stands in lines of a screen, even where a line ends in its middle."""
+    """Return how often a text stands in lines of a screen, even where a line ends in its middle.
+
+    In the font of a graphical menu, S and s are hard to tell apart, so case does not count.
+    """
     ordered = sorted(lines, key=lambda each: (each.place.y, each.place.x))
     squeezed = "".join(line.text.translate(DECORATION) for line in ordered)
-    return squeezed.count(text.translate(DECORATION))
+    return squeezed.casefold().count(text.translate(DECORATION).casefold())
 
 
 def _go_to_kernel_line(machine: Machine) -> None:

@@ -81,6 +81,7 @@ def test_parameters_are_seen_even_where_a_line_is_wrapped_in_the_middle_of_a_wor
     assert times_written("console=ttyS0,115200", lines) == 1
     assert times_written("splash console=ttyS0,115200", reversed(lines)) == 1
     assert times_written("console=ttyS0,115201", lines) == 0
+    assert times_written("console=ttys0,115200", lines) == 1
     assert times_written("quiet", [*lines, line("quiet", 120)]) == 2
 
 

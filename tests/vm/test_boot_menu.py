@@ -38,11 +38,17 @@ LABEL second
 LIVE_BUILD_ISOLINUX = """default vesamenu.c32
 prompt 0
 timeout 0
+menu hshift 0
+menu width 82
 menu title Boot menu
 menu vshift 12
 menu rows 10
+menu helpmsgrow 15
 menu cmdlinerow 16
+menu timeoutrow 16
 menu tabmsgrow 18
+menu color title * #FFFFFFFF *
+menu color border * #00000000 #00000000 none
 menu color tabmsg * #ffffffff #00000000 *
 menu tabmsg Press ENTER to boot or TAB to edit a menu entry
 label first
