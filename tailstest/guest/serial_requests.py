@@ -31,7 +31,8 @@ PIECE, LONG_PIECE = 600, 1800
 #: Seconds before a request is repeated, at first and at most; before stretching.
 PATIENCE = (1.0, 16.0)
 
-#: The most of it, not stretched, while nobody has answered at all: the shell may start at any time.
+#: The most of it while nobody has answered at all, as the shell may start at any time. It is
+#: stretched, too: Ctrl+C and the next try would come before the answer of a slow guest.
 PATIENCE_BEFORE = 3.0
 
 #: How often something is sent before we also press Ctrl+C and send slowly.
@@ -234,7 +235,7 @@ class Requests:
             self.line.send(KILL_LINE, deadline)
         seconds = min(PATIENCE[0] * 2 ** min(attempt, 8), PATIENCE[1]) * self.line.scale
         if not self._heard:
-            seconds = min(seconds, PATIENCE_BEFORE)
+            seconds = min(seconds, PATIENCE_BEFORE * self.line.scale)
         patience = Deadline.after(min(seconds, deadline.remaining))
         self.line.send(text, deadline, gently=stuck or self._gently)
         found = self.line.expect(pattern, patience)

@@ -15,7 +15,7 @@ from guest_serial_port import SerialPort
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import CheckFailed, InfrastructureError, SetupError, UsageError
 from tailstest.guest.serial_line import KEPT, SerialLine
-from tailstest.guest.serial_requests import HELPER_FILE
+from tailstest.guest.serial_requests import HELPER_FILE, Requests
 from tailstest.guest.serial_shell import SerialShell
 
 FANCY = {
@@ -134,6 +134,17 @@ def test_a_guest_that_takes_few_bytes_at_once(port: Make, tmp_path: Path) -> Non
 def test_a_shell_that_comes_late(ready: Callable[..., SerialShell]) -> None:
     late = "stty -icanon; echo booting; sleep 2; stty sane; exec sh"
     assert ready(["sh", "-c", late]).run("echo hello") == (0, b"hello\n")
+
+
+def test_a_shell_of_a_slow_host_may_take_longer_than_a_fast_one(port: Make) -> None:
+    once = 'IFS= read -r line; sleep 7; eval "$line"'  # Ctrl+C ends it, as it does in a shell
+    slow = f"trap : INT; while :; do sh -c '{once}'; done"
+    line = SerialLine(port(["sh", "-c", slow]).connect, scale=3.0)
+    try:
+        line.open(soon())
+        Requests(line, ["/nowhere"]).wait_marker(Deadline.after(40.0))
+    finally:
+        line.close()
 
 
 def test_nobody_there_says_what_was_seen(port: Make, tmp_path: Path) -> None:
