@@ -18,7 +18,7 @@ def stick_with_image(context, name, size):
 
     It is the image that the scenario chose, or else the one that was given with `--image`.
     """
-    context.test.shelf.add_with_image(name, size, context.test.chosen_image())
+    context.test.shelf.add_with_image(name, size, context.test.choice.chosen())
 
 
 @given('a USB stick "{name}" of {size:Size} with {table:PartitionTable} and these partitions')
@@ -112,7 +112,7 @@ def eject_dvd(context):
 @when('I put in the DVD "{image}"')
 def put_in_dvd(context, image):
     """Put a DVD into the drive: a file, or the name of a profile such as "grub-rescue"."""
-    context.test.shelf.put_in_dvd(context.test.find_image(image))
+    context.test.shelf.put_in_dvd(context.test.choice.find(image)[0])
 
 
 @then('the USB stick "{name}" has {table:PartitionTable}')

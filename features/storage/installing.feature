@@ -38,13 +38,14 @@ Feature: The running system is installed on another stick
 
   Scenario: A stick that is pulled out too early says so, to everybody
     Given a blank USB stick "new" of 1 GiB
+    And the USB stick "new" reads and writes 4 MB per second
     When I plug in the USB stick "new"
     And I click "Applications"
     And I click the menu item "Install on a stick"
     Then the button "Install" can be used
     When I click the button "Install"
     And I click the button "Write to it"
-    Then there is the label "Installing ..."
+    Then there is the label "Writing to the stick ..."
     When I pull out the USB stick "new"
     Then there is the label "Writing failed: Input/output error. This stick cannot start a computer now." within 120 seconds
     When I switch the machine off

@@ -21,16 +21,16 @@ from tailstest.machine.desktop import Desktop
 from tailstest.machine.inside import Inside
 from tailstest.machine.lifecycle import MachineState
 from tailstest.machine.machine import Machine
-from tailstest.machine.profile import DesktopFacts, Profile, Times, find_image, load_profiles
+from tailstest.machine.profile import DesktopFacts, Profile
 from tailstest.machine.saved_machine import MEMORY, MachineAtRest, SavedMachine
 from tailstest.machine.system_state import SystemState
 from tailstest.machine.tester import Tester
-from tailstest.media.image_file import Digests
 from tailstest.screen.library import ReferenceLibrary
 from tailstest.screen.screen import Screen
 from tailstest.suite.checkpoints.state import CheckpointStale, SessionState
 from tailstest.suite.film import Film
 from tailstest.suite.frame_keeper import FrameKeeper
+from tailstest.suite.image_choice import ImageChoice
 from tailstest.suite.inside_evidence import InsideEvidence
 from tailstest.suite.late_patch import LatePatch
 from tailstest.suite.run_host import RunHost
@@ -70,16 +70,13 @@ class Session:
         self._images = images
         self._frames = FrameKeeper(events, evidence)
         self._inside_evidence = InsideEvidence(events, evidence)
-        self._under_test = image_under_test
         self._keep_viewer = keep_viewer
         self._late_patch = late_patch or LatePatch((), events)
         self._host = RunHost(settings, events, evidence)
         self.library = ReferenceLibrary.load(images)
-        self.profiles = load_profiles(images)
+        #: Which image a scenario boots.
+        self.choice = ImageChoice(suite, images, image_under_test)
         self._layout = settings.keyboard_layout
-        self._image: tuple[Path, Profile | None] | None = None
-        self._wanted: str | None = None
-        self._built: dict[str, tuple[Path, Profile]] = {}
         self._changes: dict[str, Any] = {}
         self._machine: Machine | None = None
         self._inside: Inside | None = None
@@ -87,9 +84,8 @@ class Session:
         self._film: Film | None = None
         self._scenario = ""
         self._machines_made = 0
-        self._digests = Digests()
         #: The media that steps make, plug in and pull out.
-        self.shelf = Shelf(evidence, lambda: self._machine, self._digests)
+        self.shelf = Shelf(evidence, lambda: self._machine, self.choice.digests)
 
     @property
     def slowness(self) -> float:
@@ -130,16 +126,12 @@ class Session:
     @property
     def image(self) -> Path | None:
         """File that the machine of this scenario boots; None before one was chosen."""
-        return self._image[0] if self._image else None
+        return self.choice.path
 
     @property
     def profile(self) -> Profile | None:
         """What is known about the family of that image; None if it has no profile."""
-        return self._image[1] if self._image else None
-
-    @property
-    def _times(self) -> Times:
-        return self.profile.times if self.profile else Times()
+        return self.choice.profile
 
     @property
     def screen(self) -> Screen:
@@ -171,7 +163,7 @@ class Session:
                 deadline_scale=machine.deadline_scale,
                 default_deadline=machine.default_deadline,
                 events=self._events,
-                boot_limit=self._times.boot,
+                boot_limit=self.choice.times.boot,
                 on_ready=self._late_patch.apply,
             )
         return self._inside
@@ -197,7 +189,7 @@ class Session:
         elif facts.users and self._late_patch:
             self.inside.wait_ready()  # after a restart the tree alone would not bring the patch
         ways = facts.find if facts.users else ("text",)
-        limit = self._times.desktop
+        limit = self.choice.times.desktop
         return Desktop(self._tree, ways, machine=machine, events=self._events, start_limit=limit)
 
     def use_image(self, wanted: str | None) -> None:
@@ -209,13 +201,7 @@ class Session:
         Raises:
             UsageError, SetupError: there is none, or it cannot be used.
         """
-        if wanted is None and self._under_test is None:
-            raise UsageError(
-                "this scenario needs an image under test, and none was given",
-                hint="run it with: tailstest run --image FILE_OR_NAME",
-            )
-        self._image = self._find_image(wanted or self._under_test or "")
-        self._wanted = wanted
+        self.choice.choose(wanted)
 
     def define(self, **changes: Any) -> None:
         """Change parts of the machine that will be started; see `MachineDefinition`.
@@ -241,25 +227,6 @@ class Session:
         if self._machine is not None:
             self._machine.keyboard.layout = named
 
-    def chosen_image(self) -> Path:
-        """Return the image that steps chose, or else the image under test.
-
-        Raises:
-            UsageError: there is none.
-        """
-        if self._image is None:
-            self.use_image(None)
-        assert self._image is not None
-        return self._image[0]
-
-    def find_image(self, wanted: str) -> Path:
-        """Return the file of another image: a file, or the name of a profile.
-
-        Raises:
-            UsageError, SetupError: there is none, or it cannot be used.
-        """
-        return self._find_image(wanted)[0]
-
     def start(self, medium: Literal["dvd", "usb"], *, stick: str | None = None) -> None:
         """Make the machine that was described, put the image in and switch it on.
 
@@ -275,7 +242,7 @@ class Session:
             self.shelf.start_again_from(stick)
             return
         self.define(medium=medium)
-        path, profile = self.chosen_image(), self.profile
+        path, profile = self.choice.chosen(), self.profile
         definition = (
             profile.definition(**self._changes) if profile else MachineDefinition(**self._changes)
         )
@@ -315,12 +282,13 @@ class Session:
     def state(self) -> SessionState | None:
         """All that steps have set up but the machine; None if that cannot be kept."""
         remembered = self._inside.remembered if self._inside else {}
-        if self._image is None or self._machine is None or remembered is None:
+        image = self.choice.path
+        if image is None or self._machine is None or remembered is None:
             return None
         return SessionState(
-            wanted=self._wanted,
-            image=str(self._image[0]),
-            image_digest=self._digests.of(self._image[0]),
+            wanted=self.choice.wanted,
+            image=str(image),
+            image_digest=self.choice.digests.of(image),
             changes=self._changes,
             layout=self._layout,
             remembered=remembered,
@@ -353,10 +321,10 @@ class Session:
             CheckpointStale: the image is not the one that it was.
             InfrastructureError: the machine cannot run on.
         """
-        image = self._find_image(state.wanted or self._under_test or "")
-        if str(image[0]) != state.image or self._digests.of(image[0]) != state.image_digest:
+        image = self.choice.find(state.wanted)[0]
+        if str(image) != state.image or self.choice.digests.of(image) != state.image_digest:
             raise CheckpointStale(f"{state.image} is not the image that it was")
-        self._image, self._wanted = image, state.wanted
+        self.choice.choose(state.wanted)
         self._changes, self._layout = dict(state.changes), state.layout
         old, self._machine = self._machine, None
         if old is not None:
@@ -372,7 +340,7 @@ class Session:
         )
         self._take(machine)
         self.shelf.take_up(state.shelf, rest.folder, machine.moved_disks)
-        machine.allow_boot(self._times.boot)
+        machine.allow_boot(self.choice.times.boot)
         machine.wake(rest.folder / MEMORY)
         if state.steps_inside:
             self.inside.resume(state.remembered)
@@ -385,7 +353,8 @@ class Session:
         """Take away a machine that did not run on from a checkpoint."""
         machine, self._machine = self._machine, None
         self._inside = self._tree = None
-        self._image, self._wanted, self._changes = None, None, {}
+        self.choice.forget()
+        self._changes = {}
         self.shelf.clear()
         self._layout = self.settings.keyboard_layout
         if machine is not None:
@@ -393,7 +362,7 @@ class Session:
 
     def _take(self, machine: Machine) -> None:
         self._machine = machine
-        machine.allow_boot(self._times.boot)
+        machine.allow_boot(self.choice.times.boot)
         machine.keyboard.layout = Layout.named(self._layout)
 
     def _begin_film(self, machine: Machine) -> None:
@@ -404,7 +373,7 @@ class Session:
     def begin_scenario(self, scenario_id: str, name: str) -> None:
         """Forget what the scenario before described."""
         self._scenario = name or scenario_id
-        self._image = None
+        self.choice.forget()
         self._changes = {}
         self.shelf.clear()
         self._layout = self.settings.keyboard_layout
@@ -449,26 +418,8 @@ class Session:
             SetupError, InfrastructureError: the host cannot run machines.
         """
         facts = self._host.describe()
-        if self._under_test is not None:
-            path, profile = self._find_image(self._under_test)
-            facts["image"] = {
-                "name": profile.name if profile else path.name,
-                "path": str(path),
-                "sha256": self._digests.of(path),
-            }
-        return facts
-
-    def _find_image(self, wanted: str) -> tuple[Path, Profile | None]:
-        """Return an image; one that is built here is asked for once in a run.
-
-        Each time would ask the mirrors for newer packages, and could change the image in between.
-        """
-        if wanted not in self._built:
-            path, profile = find_image(wanted, self.profiles, self.suite)
-            if profile is None or not profile.image.recipe:
-                return path, profile
-            self._built[wanted] = path, profile
-        return self._built[wanted]
+        image = self.choice.describe()
+        return facts | {"image": image} if image else facts
 
     def reload_references(self) -> None:
         """Read reference images and profiles again, for interactive mode.
@@ -479,18 +430,14 @@ class Session:
         Raises:
             UsageError: a profile is wrong; nothing has changed then.
         """
-        profiles = load_profiles(self._images)
-        self.library = ReferenceLibrary.load(self._images)
-        self.profiles = profiles
-        for wanted, (path, profile) in list(self._built.items()):
-            self._built[wanted] = path, profiles.get(profile.name, profile)
-        if self._image is not None and self.profile is not None:
-            self._image = self._image[0], profiles.get(self.profile.name, self.profile)
+        library = ReferenceLibrary.load(self._images)
+        self.choice.read_profiles_again()
+        self.library = library
         if self._machine is not None:
             self._machine.screen.library = self.library
-            self._machine.allow_boot(self._times.boot)
+            self._machine.allow_boot(self.choice.times.boot)
         if self._inside is not None:
-            self._inside.boot_limit = self._times.boot
+            self._inside.boot_limit = self.choice.times.boot
         tree, self._tree = self._tree, None  # looks into the sessions of the users it was given
         if tree is not None:
             tree.close()

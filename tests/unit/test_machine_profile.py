@@ -166,7 +166,7 @@ def test_profiles_are_read_again_for_a_machine_that_runs(tmp_path, monkeypatch):
     file = profile(tmp_path, 'title = "x"\n[desktop]\nusers = ["old"]\n[times]\nboot = 60\n')
     (file.parent / "mine.iso").touch()
     monkeypatch.setattr(
-        "tailstest.suite.session.find_image",
+        "tailstest.suite.image_choice.find_image",
         lambda wanted, profiles, _suite: (tmp_path / "mine.iso", profiles[wanted]),
     )
     session = Session(

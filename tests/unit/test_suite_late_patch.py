@@ -254,7 +254,7 @@ def test_a_step_that_only_looks_at_the_desktop_brings_it_too_after_a_restart(tmp
     )
     desktop = SimpleNamespace(users=("live",), find=("tree",))
     times = SimpleNamespace(boot=1.0, desktop=1.0)
-    session._image = (tmp_path, SimpleNamespace(desktop=desktop, times=times))
+    session.choice._chosen = (tmp_path, SimpleNamespace(desktop=desktop, times=times))
     parts = dict.fromkeys(
         ("keyboard", "pointer", "tester", "deadline_scale", "default_deadline"), 1
     )
