@@ -47,7 +47,7 @@ Feature: The running system is installed on another stick
     And I click the button "Write to it"
     Then there is the label "Writing to the stick ..."
     When I pull out the USB stick "new"
-    Then there is the label "Writing failed: Input/output error. This stick cannot start a computer now." within 120 seconds
+    Then there is the label "Writing failed. This stick cannot start a computer now." within 120 seconds
     When I switch the machine off
     And I start the machine from the USB stick "new"
     Then I see "This stick was not written to its end"
