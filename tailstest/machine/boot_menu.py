@@ -2,7 +2,7 @@
 
 Nothing is typed blindly: each key is followed by a look at what it did, the countdown is kept from
 expiring by a key that means nothing, and a menu that was missed gets another chance: the machine is
-switched off and on.
+switched off and on, and the keys are struck more slowly.
 """
 
 from __future__ import annotations
@@ -97,17 +97,23 @@ def boot_with_parameters(
     parameters = " ".join(parameters.split())
     edit, usual = edits[menu]
     deadline = Deadline.after(within, scale=machine.deadline_scale)
-    while True:
-        try:
-            edit(machine, parameters, [shows] if shows else usual)
-            return
-        except CheckFailed:
-            if deadline.expired:
-                raise
-            machine.check()
-            # Not the reset button: its screen still shows the old menu for a moment.
-            machine.power_off()
-            machine.power_on()
+    usual_pace = machine.keyboard.pace
+    try:
+        while True:
+            try:
+                edit(machine, parameters, [shows] if shows else usual)
+                return
+            except CheckFailed:
+                if deadline.expired:
+                    raise
+                machine.check()
+                # A menu that draws slowly loses keys: it looks for them only in between.
+                machine.keyboard.pace = machine.keyboard.pace.slower
+                # Not the reset button: its screen still shows the old menu for a moment.
+                machine.power_off()
+                machine.power_on()
+    finally:
+        machine.keyboard.pace = usual_pace
 
 
 def _edit_grub(machine: Machine, parameters: str, shows: Sequence[str]) -> None:

@@ -186,8 +186,8 @@ class Session:
                 default_deadline=machine.default_deadline,
                 watches=machine.screen.watches,
             )
-        elif facts.users and self._late_patch:
-            self.inside.wait_ready()  # after a restart the tree alone would not bring the patch
+        elif facts.users:
+            self.inside.wait_ready()  # after a restart the tree alone would not wait for a start
         ways = facts.find if facts.users else ("text",)
         limit = self.choice.times.desktop
         return Desktop(self._tree, ways, machine=machine, events=self._events, start_limit=limit)

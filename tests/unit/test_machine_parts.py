@@ -107,7 +107,8 @@ def test_a_menu_that_is_not_recognised_is_described_with_what_can_be_done():
         look_text=lambda _text, patient=True: SimpleNamespace(found=False),
         read=lambda: [line("Start the system", 10), line("Start it slowly", 30)],
     )
-    machine = SimpleNamespace(screen=screen, deadline_scale=1.0, default_deadline=0.2)
+    parts = {"keyboard": SimpleNamespace(pace=None), "deadline_scale": 1.0}
+    machine = SimpleNamespace(screen=screen, default_deadline=0.2, **parts)
     with pytest.raises(CheckFailed, match="Start the system\nStart it slowly") as error:
         boot_with_parameters(machine, "debug", "grub", within=0, shows="Choose one")
     assert "“Choose one” is not on the screen" in error.value.message

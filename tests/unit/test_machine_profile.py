@@ -198,3 +198,36 @@ def test_profiles_are_read_again_for_a_machine_that_runs(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="not valid TOML"):
         session.reload_references()
     assert session.profile.desktop.users == ("new",)
+
+
+def test_a_look_at_the_desktop_after_a_restart_waits_as_long_as_a_start_may_take(
+    tmp_path, monkeypatch
+):
+    file = profile(tmp_path, 'title = "x"\n[desktop]\nusers = ["me"]\n[times]\nboot = 75\n')
+    monkeypatch.setattr(
+        "tailstest.suite.image_choice.find_image",
+        lambda wanted, profiles, _suite: (tmp_path / "mine.iso", profiles[wanted]),
+    )
+    session = Session(
+        settings=Settings(),
+        events=Events(),
+        evidence=EvidenceFolder(tmp_path),
+        suite=tmp_path,
+        images=[file.parent.parent],
+    )
+    session.use_image("mine")
+    waited = []
+    guest = SimpleNamespace(
+        wait_ready=lambda deadline: waited.append(deadline.seconds), ping=lambda: 0.0
+    )
+    names = ("keyboard", "pointer", "tester")
+    session._machine = SimpleNamespace(
+        guest=guest,
+        screen=SimpleNamespace(watches=[]),
+        deadline_scale=2.0,
+        default_deadline=1.0,
+        **dict.fromkeys(names),
+    )
+    for _ in range(2):  # the second time there is a tree already
+        _ = session.desktop
+    assert waited == [150, 150]
