@@ -18,10 +18,3 @@ Feature: The medium it was started from
     And I press "Enter"
     Then the serial console shows "Reached target" within 90 seconds
     And the system has started completely
-
-  Scenario: It switches itself off at once when the DVD is taken out
-    When I start the machine from a DVD
-    Then the unit "demo-medium-watch.service" is active
-    And the system has started completely
-    When I eject the DVD
-    Then the machine switches itself off within 15 seconds

@@ -43,3 +43,8 @@ Feature: The system inside
     Then the command writes "policy drop"
     And the command writes "skuid "netproxy" accept"
     And the command does not write "dport"
+
+  Scenario: It switches itself off at once when its DVD is taken out
+    Then the unit "demo-medium-watch.service" is active
+    When I eject the DVD
+    Then the machine switches itself off within 15 seconds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from tailstest.core.deadline import Deadline, poll
@@ -14,6 +14,7 @@ from tailstest.guest.answers import AgentInfo
 from tailstest.guest.channel import GuestChannel
 from tailstest.guest.errors import GuestPathMissing
 from tailstest.guest.results import Completed
+from tailstest.machine.inside_state import CommandState, InsideState
 
 #: Seconds, before scaling, until a machine that was just switched on lets somebody in.
 BOOT_LIMIT = 180.0
@@ -70,13 +71,15 @@ class Inside:
         return channel
 
     @property
-    def remembered(self) -> dict[str, str] | None:
-        """What steps remembered; None while the output of a command may still be asked for."""
-        return None if self._last is not None else dict(self._remembered)
+    def state(self) -> InsideState:
+        """What later steps may ask for."""
+        last = CommandState.of(self._last) if self._last is not None else None
+        return InsideState(remembered=dict(self._remembered), last=last)
 
-    def resume(self, remembered: Mapping[str, str]) -> None:
-        """Take up what was remembered before the machine was saved; set its clock."""
-        self._remembered = dict(remembered)
+    def resume(self, state: InsideState) -> None:
+        """Take up what was known before the machine was saved; set its clock."""
+        self._remembered = dict(state.remembered)
+        self._last = state.last.completed() if state.last is not None else None
         self.channel.set_clock(time.time())
 
     @property

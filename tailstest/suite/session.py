@@ -281,9 +281,8 @@ class Session:
     @property
     def state(self) -> SessionState | None:
         """All that steps have set up but the machine; None if that cannot be kept."""
-        remembered = self._inside.remembered if self._inside else {}
-        image = self.choice.path
-        if image is None or self._machine is None or remembered is None:
+        image, machine = self.choice.path, self._machine
+        if image is None or machine is None or machine.state is not MachineState.RUNNING:
             return None
         return SessionState(
             wanted=self.choice.wanted,
@@ -291,8 +290,7 @@ class Session:
             image_digest=self.choice.digests.of(image),
             changes=self._changes,
             layout=self._layout,
-            remembered=remembered,
-            steps_inside=self._inside is not None,
+            inside=self._inside.state if self._inside is not None else None,
             shelf=self.shelf.state,
         )
 
@@ -342,8 +340,8 @@ class Session:
         self.shelf.take_up(state.shelf, rest.folder, machine.moved_disks)
         machine.allow_boot(self.choice.times.boot)
         machine.wake(rest.folder / MEMORY)
-        if state.steps_inside:
-            self.inside.resume(state.remembered)
+        if state.inside is not None:
+            self.inside.resume(state.inside)
         if self._film is None:
             self._begin_film(machine)
         else:

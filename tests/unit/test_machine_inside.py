@@ -10,6 +10,7 @@ from tailstest.guest.results import Completed
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.guest_port import GuestPort
 from tailstest.machine.inside import Inside
+from tailstest.machine.inside_state import InsideState
 from tailstest.machine.profile import find_image, load_profiles
 from tailstest.machine.system_state import SystemState
 
@@ -32,6 +33,9 @@ class Channel:
                 return Completed(("/bin/sh", "-c", command), status, out.encode(), b"", 0.1)
         raise AssertionError(f"not expected: {command}")
 
+    def set_clock(self, seconds):
+        pass
+
     def read(self, path, limit=0, **_options):
         return self.files[path]
 
@@ -48,6 +52,23 @@ def inside(*answers, files=None):
 
 def system(*answers):
     return SystemState(inside(*answers))
+
+
+def test_what_was_said_inside_is_known_again_after_a_rest():
+    written = bytes(range(256))
+    done = Completed(("/bin/sh", "-c", "x"), -9, written, b"\xff", 0.5, True, False, True)
+    one = inside(("hostname", 0, "demo\n"))
+    one.run("hostname")
+    one.remember_output("name")
+    one._last = done
+    kept = InsideState.model_validate_json(one.state.model_dump_json())
+    assert kept.remembered == {"name": "demo"}
+    assert kept.last.completed() == done
+    other = inside(("hostname", 0, "demo\n"))
+    other.resume(kept)
+    assert other.last == done
+    other.run("hostname")
+    other.check_against("name", same=True)
 
 
 def test_a_command_s_end_and_words_are_checked():

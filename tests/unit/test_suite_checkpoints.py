@@ -21,8 +21,7 @@ STATE = SessionState(
     image_digest="1",
     changes={},
     layout="us",
-    remembered={},
-    steps_inside=False,
+    inside=None,
 )
 MACHINE = SavedMachine(
     definition=MachineDefinition(),
@@ -385,7 +384,7 @@ def test_a_checkpoint_of_another_version_is_removed_and_made_anew(tmp_path):
     first = Followed(suite, tmp_path)
     (entry,) = first.store.entries()
     file = first.store.folder / entry.key / "manifest.json"
-    file.write_text(file.read_text().replace('"steps_inside"', '"what_is_inside"'))
+    file.write_text(file.read_text().replace('"inside"', '"what_is_inside"'))
     again = Followed(suite, tmp_path)
     assert again.verdicts == [Verdict.PASSED] * 3
     assert again.session.resting == ["a"]

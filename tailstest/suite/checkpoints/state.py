@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tailstest.core.errors import InfrastructureError
 from tailstest.core.settings import Strict
+from tailstest.machine.inside_state import InsideState
 
 
 class CheckpointStale(InfrastructureError):
@@ -54,8 +55,7 @@ class SessionState(Strict):
         image_digest: SHA-256 of that.
         changes: parts of the machine that steps described.
         layout: of the keyboard that is typed on.
-        remembered: texts that steps inside remembered for later ones.
-        steps_inside: whether a step has used the inside.
+        inside: what steps know of the inside; None if none has used it.
         shelf: the media that steps made.
     """
 
@@ -64,6 +64,5 @@ class SessionState(Strict):
     image_digest: str
     changes: dict[str, Any]
     layout: str
-    remembered: dict[str, str]
-    steps_inside: bool
+    inside: InsideState | None
     shelf: ShelfState = Field(default_factory=ShelfState)
