@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.vm, pytest.mark.e2e]
 LEAST_SCENARIOS = 20
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(4600)
 def test_all_bundled_scenarios_pass(tmp_path):
     run = tmp_path / "demo"
     done = tailstest("run", "features", "--image", "demo", "--output", run)
