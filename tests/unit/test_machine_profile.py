@@ -162,9 +162,8 @@ def test_a_run_in_which_nothing_fits_says_so(suite):
 # The running machine and what the profile says by now
 
 
-def test_profiles_are_read_again_for_a_machine_that_runs(tmp_path, monkeypatch):
-    file = profile(tmp_path, 'title = "x"\n[desktop]\nusers = ["old"]\n[times]\nboot = 60\n')
-    (file.parent / "mine.iso").touch()
+def session_with_mine(tmp_path, monkeypatch):
+    """Return a session that has chosen the image of the profile "mine", which has no real one."""
     monkeypatch.setattr(
         "tailstest.suite.image_choice.find_image",
         lambda wanted, profiles, _suite: (tmp_path / "mine.iso", profiles[wanted]),
@@ -177,6 +176,13 @@ def test_profiles_are_read_again_for_a_machine_that_runs(tmp_path, monkeypatch):
         images=[tmp_path / "images"],
     )
     session.use_image("mine")
+    return session
+
+
+def test_profiles_are_read_again_for_a_machine_that_runs(tmp_path, monkeypatch):
+    file = profile(tmp_path, 'title = "x"\n[desktop]\nusers = ["old"]\n[times]\nboot = 60\n')
+    (file.parent / "mine.iso").touch()
+    session = session_with_mine(tmp_path, monkeypatch)
     limits, closed = [], []
     session._machine = SimpleNamespace(
         screen=SimpleNamespace(library=None),
@@ -203,19 +209,8 @@ def test_profiles_are_read_again_for_a_machine_that_runs(tmp_path, monkeypatch):
 def test_a_look_at_the_desktop_after_a_restart_waits_as_long_as_a_start_may_take(
     tmp_path, monkeypatch
 ):
-    file = profile(tmp_path, 'title = "x"\n[desktop]\nusers = ["me"]\n[times]\nboot = 75\n')
-    monkeypatch.setattr(
-        "tailstest.suite.image_choice.find_image",
-        lambda wanted, profiles, _suite: (tmp_path / "mine.iso", profiles[wanted]),
-    )
-    session = Session(
-        settings=Settings(),
-        events=Events(),
-        evidence=EvidenceFolder(tmp_path),
-        suite=tmp_path,
-        images=[file.parent.parent],
-    )
-    session.use_image("mine")
+    profile(tmp_path, 'title = "x"\n[desktop]\nusers = ["me"]\n[times]\nboot = 75\n')
+    session = session_with_mine(tmp_path, monkeypatch)
     waited = []
     guest = SimpleNamespace(
         wait_ready=lambda deadline: waited.append(deadline.seconds), ping=lambda: 0.0
