@@ -43,6 +43,8 @@ class Settings(Strict):
     video_fps: Annotated[float, Field(gt=0, le=30)] = 4.0
     #: Bytes kept of one guest's serial console; what comes after is counted, not kept.
     serial_limit: Annotated[int, Field(ge=4096)] = 16 * 1024 * 1024
+    #: Bytes kept of one machine's network packets; more is an error.
+    capture_limit: Annotated[int, Field(ge=4096)] = 256 * 1024 * 1024
     #: Bytes of captured text in one test case of the JUnit file (GitLab refuses 30 MB files).
     junit_output_limit: Annotated[int, Field(ge=1024)] = 64 * 1024
     #: Bytes of checkpoints that are kept for later runs.

@@ -87,6 +87,7 @@ class DomainValues:
         usb_controller: whose sockets it has, of USB 1, 2 or 3.
         network: "none", or "user": QEMU's own NAT. `network_restricted` cuts it off the world.
         network_model: card that the guest sees.
+        qemu_arguments: of QEMU, for what libvirt has no words for.
         kernel, initrd, cmdline: boot these directly, without firmware's or a medium's loader.
         channels: name of a virtio-serial port to socket on the host, for agents in the guest.
         vnc_socket: Unix socket for a viewer; None: no viewer, screenshots work all the same.
@@ -119,6 +120,7 @@ class DomainValues:
     network: Literal["none", "user"] = "none"
     network_restricted: bool = True
     network_model: Literal["virtio", "e1000"] = "virtio"
+    qemu_arguments: tuple[str, ...] = ()
     kernel: Path | None = None
     initrd: Path | None = None
     cmdline: str = ""

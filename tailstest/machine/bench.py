@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,7 @@ from tailstest.core.text import printable
 from tailstest.hypervisor.connection import Hypervisor
 from tailstest.hypervisor.domain_template import DiskValues, DomainValues
 from tailstest.hypervisor.host_report import HostReport
+from tailstest.lab.network.keeper import LabKeeper
 from tailstest.machine.definition import MachineDefinition
 from tailstest.screen.library import ReferenceLibrary
 
@@ -38,6 +40,7 @@ class Bench:
         events: told about everything.
         evidence: gives out file names.
         library: the reference images that the screens may be searched for.
+        labs: gives out the lab of a scenario; None: machines only have QEMU's own network.
     """
 
     hypervisor: Hypervisor
@@ -46,6 +49,7 @@ class Bench:
     events: Events
     evidence: EvidenceFolder
     library: ReferenceLibrary
+    labs: LabKeeper | None = None
 
     def machine_folder(self) -> Path:
         """Return a new private folder for what QEMU needs besides evidence; its path is short."""
@@ -65,6 +69,7 @@ class Bench:
         serial_socket: Path | None,
         viewer_socket: Path | None,
         channels: dict[str, Path],
+        qemu_arguments: Sequence[str] = (),
     ) -> DomainValues:
         """Return what the domain template needs for a machine on this host.
 
@@ -74,6 +79,7 @@ class Bench:
             folder: private to the machine; its own copy of UEFI's variables goes there.
             serial_socket: where the first serial port can be used; None: it only writes the log.
             channels: virtio-serial ports for agents in the guest, name to socket.
+            qemu_arguments: of QEMU, for its network card.
 
         Raises:
             SetupError: the firmware asked for is not installed.
@@ -103,7 +109,7 @@ class Bench:
             serial_log=serial_log,
             serial_socket=serial_socket,
             usb_controller=USB_CONTROLLERS[definition.usb],
-            network=definition.network,
+            qemu_arguments=tuple(qemu_arguments),
             vnc_socket=viewer_socket,
             channels=channels,
         )

@@ -27,7 +27,11 @@ class MachineDefinition(Strict):
         login_user, login_password: for "serial-login"; the user must be root by number, because the
             agent is. The password may be empty.
         usb: version of its USB sockets.
-        network: "none" has no network card; "user" has one in a network that leads nowhere.
+        network: "none" has no network card; "user" has one in a network that leads nowhere;
+            "isolated" one in a network of the lab that gives out addresses and nothing else;
+            "lab" one in a network of the lab that leads to the lab's Internet.
+        cable: whether the network cable is plugged in when it is switched on.
+        mac: MAC address of the card: the one that a system may want to hide.
     """
 
     firmware: Literal["bios", "uefi"] = "bios"
@@ -38,7 +42,11 @@ class MachineDefinition(Strict):
     width: Annotated[int, Field(ge=640, le=3840)] = 1024
     height: Annotated[int, Field(ge=480, le=2160)] = 768
     usb: Literal[1, 2, 3] = 3
-    network: Literal["none", "user"] = "none"
+    network: Literal["none", "user", "isolated", "lab"] = "none"
+    cable: bool = True
+    mac: Annotated[str, Field(pattern=r"^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$")] = (
+        "52:54:00:12:34:56"
+    )
     channel: Literal["none", "agent", "debug-shell", "serial-login", "qemu-agent"] = "none"
     login_user: Annotated[str, Field(min_length=1, max_length=256)] = "root"
     login_password: Annotated[str, Field(max_length=1024, repr=False)] = ""

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tailstest.core.deadline import Deadline, poll
-from tailstest.core.errors import CheckFailed, InfrastructureError
+from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
+from tailstest.core.events import Noted
 from tailstest.guest.channel import GuestChannel
 from tailstest.hypervisor.domain_template import DiskValues
 from tailstest.input.keyboard import Keyboard
@@ -25,6 +26,7 @@ from tailstest.machine.guest_port import GuestPort
 from tailstest.machine.lifecycle import Lifecycle, MachineState
 from tailstest.machine.media_bay import MediaBay
 from tailstest.machine.monitor_input import MonitorInput
+from tailstest.machine.network_card import NetworkCard
 from tailstest.machine.power import Power
 from tailstest.machine.restarts import ECHO_LIMIT
 from tailstest.machine.saved_machine import (
@@ -81,6 +83,7 @@ class Machine:
         self._port = GuestPort(
             definition, self._folder, deadline_scale=bench.host.deadline_scale, check=self.check
         )
+        self._card = self._network_card() if definition.network != "none" else None
         self.xml = (
             bench.domain_values(
                 name,
@@ -91,6 +94,7 @@ class Machine:
                 serial_socket=self._port.serial_socket,
                 viewer_socket=self.viewer_socket,
                 channels=self._port.sockets,
+                qemu_arguments=self._card.arguments if self._card else (),
             ).render()
             if rest is None
             else self._xml_of(rest)
@@ -170,6 +174,25 @@ class Machine:
         """
         return self._port.channel
 
+    @property
+    def card(self) -> NetworkCard:
+        """Its network card.
+
+        Raises:
+            UsageError: it has none.
+        """
+        if self._card is None:
+            raise UsageError(
+                f"the machine {self.name} has no network card",
+                hint='describe it with "Given the machine is in the lab" before it starts',
+            )
+        return self._card
+
+    @property
+    def has_card(self) -> bool:
+        """Whether it has a network card."""
+        return self._card is not None
+
     def allow_boot(self, seconds: float) -> None:
         """Give each start these seconds, before scaling, until somebody inside answers."""
         self._port.boot_limit = seconds
@@ -182,7 +205,24 @@ class Machine:
             InfrastructureError: QEMU cannot start it; says why.
         """
         self._port.forget()
-        self._power.on()
+        card = self._card
+        if card is None:
+            self._power.on()
+            return
+        card.get_ready()
+        pulled = not card.is_plugged
+        self._power.on(before=(lambda: card.plug(self._domain, plugged=False)) if pulled else None)
+
+    def plug_cable(self, *, plugged: bool) -> None:
+        """Plug the network cable in or pull it out; a machine that is off has it so when it starts.
+
+        Raises:
+            UsageError: it has no network card.
+        """
+        if self.is_on:
+            self.card.plug(self._domain, plugged=plugged)
+        else:
+            self.card.is_plugged = plugged
 
     def save(self, folder: Path) -> SavedMachine:
         """Stop the machine and write all of it into a folder, so that it can run on later.
@@ -218,6 +258,8 @@ class Machine:
             xml=xml,
             folder=str(self._folder),
             serial_log=str(self.serial.path),
+            capture=str(self._card.capture) if self._card else "",
+            is_plugged=self._card.is_plugged if self._card else True,
             disks=names,
             serial_text=self.serial.text(),
             serial_begin=self.serial.begin,
@@ -235,7 +277,11 @@ class Machine:
         Raises:
             InfrastructureError: the file is damaged, or of another QEMU.
         """
+        if self._card is not None:
+            self._card.get_ready()
         self._power.wake(memory, self.xml)
+        if self._card is not None:
+            self._card.renew(self._domain)
 
     def power_off(self) -> None:
         """Cut the power, as pulling the plug would; nothing happens when it is off already."""
@@ -277,6 +323,8 @@ class Machine:
         """
         self.lifecycle.check()
         self.serial.check()
+        if self._card is not None:
+            self._card.check()
 
     def check_running(self) -> None:
         """Raise unless the machine runs.
@@ -356,6 +404,8 @@ class Machine:
         with ExitStack() as parts:  # done from last to first, whatever is raised between
             parts.callback(shutil.rmtree, self._folder, ignore_errors=True)
             parts.callback(self._keep_serial if keep_serial else self.serial.discard)
+            if self._card is not None:
+                parts.callback(self._card.close)
             parts.callback(self.screen.close)
             parts.callback(self._power.discard)
             parts.callback(self.lifecycle.close)
@@ -380,6 +430,8 @@ class Machine:
     def _xml_of(self, rest: MachineAtRest) -> str:
         """Take up what a machine at rest had: its media, its variables, its console."""
         facts = rest.facts
+        if self._card is not None:
+            self._card.is_plugged = facts.is_plugged
         disks: dict[str, Path] = {}
         for then, name in facts.disks.items():
             disks[then] = self._bench.evidence.path("disks", self.name, ".qcow2")
@@ -395,6 +447,19 @@ class Machine:
             serial_log=self.serial.path,
             disks=disks,
             run=self._bench.hypervisor.run_id,
+            capture=self._card.capture if self._card else None,
+        )
+
+    def _network_card(self) -> NetworkCard:
+        bench = self._bench
+        return NetworkCard(
+            self.name,
+            self.definition,
+            self._folder,
+            bench.evidence.path("captures", self.name, ".pcap"),
+            bench.labs,
+            limit=bench.settings.capture_limit,
+            warn=lambda text: bench.events.publish(Noted(text=text, level="warning")),
         )
 
     def _define(self) -> Any:

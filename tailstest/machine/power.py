@@ -48,8 +48,12 @@ class Power:
         self._events = events
         self._scale = deadline_scale
 
-    def on(self) -> None:
-        """Switch on; see `Machine.power_on`."""
+    def on(self, *, before: Callable[[], None] | None = None) -> None:
+        """Switch on; see `Machine.power_on`.
+
+        Args:
+            before: what is done when the machine is there, and before its processors run.
+        """
         state = self._lifecycle.state
         if state in {MachineState.RUNNING, MachineState.PAUSED, MachineState.CRASHED}:
             raise UsageError(
@@ -59,13 +63,21 @@ class Power:
         self._wait_stopped()
         self._serial.begin_anew()
         try:
-            self._domain.create()
+            self._create(before)
         except self._libvirt.libvirtError as error:
             raise InfrastructureError(
                 f"the machine {self._name} cannot be started: {error.get_error_message()}",
                 hint="is there enough memory on the host? `tailstest host` shows what is free",
             ) from error
         self._lifecycle.started()
+
+    def _create(self, before: Callable[[], None] | None) -> None:
+        if before is None:
+            self._domain.create()
+            return
+        self._domain.createWithFlags(self._libvirt.VIR_DOMAIN_START_PAUSED)
+        before()
+        self._domain.resume()
 
     def save(self, memory: Path) -> None:
         """Stop the machine and write its memory into a file; if that fails, it runs on.

@@ -18,6 +18,9 @@ from tailstest.machine.drives import text_of
 MEMORY = "memory"
 VARIABLES = "uefi-variables"
 
+#: Where libvirt's XML has arguments that it hands to QEMU as they are.
+QEMU_ARGUMENT = "{http://libvirt.org/schemas/domain/qemu/1.0}arg"
+
 
 class MachineLost(InfrastructureError):
     """A machine was stopped to be saved, and cannot run on."""
@@ -31,6 +34,8 @@ class SavedMachine(Strict):
         xml: of the domain as it ran, with the paths of then.
         folder: its private folder of then.
         serial_log: the file of its console, then.
+        capture: the file of its network packets, then; empty without a network card.
+        is_plugged: whether its network cable is plugged in.
         disks: its media but DVDs: path of then to the name of the copy.
         serial_text: what its console has shown so far.
         serial_begin: bytes of that before its last start.
@@ -43,6 +48,8 @@ class SavedMachine(Strict):
     xml: str
     folder: str
     serial_log: str
+    capture: str = ""
+    is_plugged: bool = True
     disks: dict[str, str]
     serial_text: str
     serial_begin: int
@@ -55,7 +62,15 @@ class SavedMachine(Strict):
         """Of its domain; a saved machine keeps it."""
         return ElementTree.fromstring(self.xml).findtext("uuid", "")
 
-    def xml_at(self, *, folder: Path, serial_log: Path, disks: Mapping[str, Path], run: str) -> str:
+    def xml_at(
+        self,
+        *,
+        folder: Path,
+        serial_log: Path,
+        disks: Mapping[str, Path],
+        run: str,
+        capture: Path | None = None,
+    ) -> str:
         """Return the XML of the domain with the paths of now.
 
         Args:
@@ -63,6 +78,7 @@ class SavedMachine(Strict):
             serial_log: file of its console.
             disks: path of then to path of now.
             run: id of the run that it now belongs to.
+            capture: file of its network packets, if it has a card.
         """
         moved = {self.serial_log: str(serial_log)}
         moved |= {then: str(now) for then, now in disks.items()}
@@ -71,11 +87,21 @@ class SavedMachine(Strict):
             if element.tag == f"{{{NAMESPACE}}}run":
                 element.set("id", run)
                 continue
+            if element.tag == QEMU_ARGUMENT:
+                element.set("value", self._argument(element.get("value", ""), folder, capture))
+                continue
             for name, value in element.attrib.items():
                 element.set(name, self._moved(value, moved, folder))
             if element.text and element.text.strip():
                 element.text = self._moved(element.text, moved, folder)
         return text_of(root)
+
+    def _argument(self, value: str, folder: Path, capture: Path | None) -> str:
+        """Return an argument of QEMU with the paths of now: they stand inside other text."""
+        value = value.replace(f"{self.folder}/", f"{folder}/")
+        if self.capture and capture is not None:
+            value = value.replace(self.capture, str(capture))
+        return value
 
     def _moved(self, value: str, moved: Mapping[str, str], folder: Path) -> str:
         if value in moved:

@@ -9,6 +9,7 @@ from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.hypervisor.connection import Hypervisor
 from tailstest.hypervisor.host_report import examine_host
+from tailstest.lab.network.keeper import LabKeeper
 from tailstest.machine.bench import Bench
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.machine import Machine
@@ -23,14 +24,18 @@ def bench(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     settings = Settings(default_deadline=60)
     with Hypervisor.open(settings, folder) as hypervisor:
+        host = examine_host(settings)
+        labs = LabKeeper(hypervisor.root, deadline_scale=host.deadline_scale)
         yield Bench(
             hypervisor=hypervisor,
-            host=examine_host(settings),
+            host=host,
             settings=settings,
             events=Events(),
             evidence=EvidenceFolder(folder),
             library=ReferenceLibrary([]),
+            labs=labs,
         )
+        labs.end()
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""An emulated network: a child process in namespaces of its own, with wires, servers, captures."""

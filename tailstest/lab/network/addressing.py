@@ -1,0 +1,62 @@
+"""The server that gives out addresses, announces the router and answers for names: dnsmasq."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tailstest.lab.network.plan import DOMAIN, TIME, WEB, WEB6, Network
+from tailstest.lab.network.supervisor import Service
+
+#: Seconds until it has opened its sockets; it takes 30 ms.
+START_LIMIT = 30.0
+#: How long a machine may keep an address.
+LEASE_TIME = "1h"
+
+#: Names that every full lab has.
+NAMES = {f"www.{DOMAIN}": (WEB, WEB6), f"time.{DOMAIN}": (TIME,)}
+
+
+def addressing(network: Network, folder: Path, answers: Mapping[str, Sequence[str]]) -> Service:
+    """Return dnsmasq for one network.
+
+    In a full lab every name leads to the lab's web server, unless `answers` says otherwise; on an
+    isolated network no name exists but the router's.
+
+    Args:
+        folder: private to the lab; which addresses were given out is written there.
+        answers: name to the addresses that are told for it and for everything below it; none: the
+            name does not exist.
+    """
+    argv = [
+        "dnsmasq",
+        # Keeps it in the foreground, and keeps its user: there is no other in the lab's namespace.
+        "--no-daemon",
+        "--conf-file=/dev/null",
+        "--quiet-dhcp",
+        "--quiet-dhcp6",
+        "--quiet-ra",
+        f"--interface={network.bridge}",
+        "--except-interface=lo",
+        "--bind-interfaces",
+        "--no-resolv",
+        "--no-hosts",
+        "--no-ping",
+        "--local-ttl=1",
+        "--dhcp-authoritative",
+        f"--dhcp-leasefile={folder / f'leases-{network.number}'}",
+        f"--dhcp-range={','.join(network.addresses)},255.255.255.0,{LEASE_TIME}",
+        f"--dhcp-option=option:router,{network.gateway}",
+        f"--dhcp-option=option:dns-server,{network.gateway}",
+        f"--dhcp-option=option:ntp-server,{TIME if network.kind == 'full' else network.gateway}",
+        f"--domain={DOMAIN}",
+        f"--dhcp-range=::,constructor:{network.bridge},ra-stateless",
+        "--enable-ra",
+        f"--address=/router.{DOMAIN}/{network.gateway}",
+    ]
+    known = {**(NAMES if network.kind == "full" else {}), **answers}
+    for name, addresses in known.items():
+        argv += [f"--address=/{name}/{address}" for address in addresses or [""]]
+    everything = (WEB, WEB6) if network.kind == "full" else ("",)
+    argv += [f"--address=/#/{address}" for address in everything]
+    return Service(f"dnsmasq-{network.number}", argv, "started, version", START_LIMIT)

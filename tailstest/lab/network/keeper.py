@@ -1,0 +1,74 @@
+"""The lab of a scenario: made when a machine wants a network, gone when the scenario ends."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from functools import cached_property
+from pathlib import Path
+
+from tailstest.lab.network.lab import Lab, why_no_lab
+from tailstest.lab.network.plan import Kind, Network
+
+
+class LabKeeper:
+    """Gives out the lab of the present scenario.
+
+    Args:
+        folder: of the run, private, with a short path; the lab's own folder is made in it.
+        deadline_scale: factor of the host's slowness on every deadline.
+    """
+
+    def __init__(self, folder: Path, *, deadline_scale: float) -> None:
+        self._folder = folder
+        self._scale = deadline_scale
+        self._lab: Lab | None = None
+
+    @cached_property
+    def why_not(self) -> str:
+        """Why there can be no lab on this host; "" if there can."""
+        return why_no_lab()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether there is a lab now."""
+        return self._lab is not None
+
+    @property
+    def lab(self) -> Lab:
+        """The lab; started now if there is none.
+
+        Raises:
+            SetupError, InfrastructureError: there can be none.
+        """
+        if self._lab is None:
+            folder = Path(tempfile.mkdtemp(prefix="lab-", dir=self._folder))
+            self._lab = Lab(folder, deadline_scale=self._scale)
+        return self._lab
+
+    def network(self, kind: Kind) -> Network:
+        """Return the first network of this kind; made now if there is none.
+
+        Raises:
+            SetupError, InfrastructureError: there can be none.
+        """
+        for network in self.lab.networks:
+            if network.kind == kind:
+                return network
+        return self.lab.add_network(kind)
+
+    def check(self) -> None:
+        """Raise if the lab is no longer what it should be.
+
+        Raises:
+            InfrastructureError: names the server that died.
+        """
+        if self._lab is not None:
+            self._lab.check()
+
+    def end(self) -> None:
+        """End the lab, if there is one; the next scenario begins with a new one."""
+        lab, self._lab = self._lab, None
+        if lab is not None:
+            lab.close()
+            shutil.rmtree(lab.folder, ignore_errors=True)

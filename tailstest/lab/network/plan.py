@@ -1,0 +1,67 @@
+"""What networks of a lab look like: their addresses, names and hardware addresses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["isolated", "full"]
+
+#: Networks that one lab can have; their number is a part of their addresses.
+MOST_NETWORKS = 200
+#: Wires in one network.
+MOST_WIRES = 50
+
+#: Where the lab's Internet is: addresses that are reserved for documentation (RFC 5737, RFC 3849),
+#: so they look public to whoever checks, and belong to nobody.
+WEB = "203.0.113.80"
+WEB6 = "2001:db8:ffff::80"
+TIME = "203.0.113.123"
+INTERNET = ("203.0.113.0/24", "198.51.100.0/24")
+INTERNET6 = "2001:db8:ffff::/48"
+
+#: The domain of the lab's own names.
+DOMAIN = "lab.test"
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network: a bridge with a server that gives out addresses and answers for names.
+
+    Attributes:
+        number: from 1.
+        kind: "isolated" has nothing but that server; "full" reaches the lab's Internet.
+    """
+
+    number: int
+    kind: Kind
+
+    @property
+    def bridge(self) -> str:
+        """Name of the bridge, inside the lab."""
+        return f"net{self.number}"
+
+    @property
+    def mac(self) -> str:
+        """MAC address of the bridge: what machines know as their router."""
+        return f"52:54:00:76:00:{self.number:02x}"
+
+    @property
+    def gateway(self) -> str:
+        """IPv4 address of router and resolver."""
+        return f"10.76.{self.number}.1"
+
+    @property
+    def prefix(self) -> str:
+        """IPv4 network."""
+        return f"10.76.{self.number}.0/24"
+
+    @property
+    def gateway6(self) -> str:
+        """IPv6 address of router and resolver."""
+        return f"2001:db8:76:{self.number:x}::1"
+
+    @property
+    def addresses(self) -> tuple[str, str]:
+        """First and last IPv4 address that machines are given."""
+        return f"10.76.{self.number}.100", f"10.76.{self.number}.199"
