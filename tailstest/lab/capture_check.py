@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tailstest.core.errors import UsageError
@@ -19,18 +20,30 @@ def check_capture(path: Path, policy: Policy) -> LeakReport:
             or it proves nothing, because it has fewer packets of the machine than the policy
             expects, or because the recording program lost packets.
     """
-    capture = CaptureFile(path)
+    return check_captures([path], policy)
+
+
+def check_captures(paths: Sequence[Path], policy: Policy) -> LeakReport:
+    """Check capture files of the same machine, one after the other; see `check_capture`.
+
+    Args:
+        paths: at least one.
+    """
     finder = LeakFinder(policy)
-    try:
-        for packet in capture:
-            finder.feed(packet)
-    except UsageError as error:
-        if finder.found:
-            raise LeaksUntilThen(error, finder.report(lost=capture.lost)) from error
-        raise
-    report = finder.report(lost=capture.lost)
+    lost = 0
+    for path in paths:
+        capture = CaptureFile(path)
+        try:
+            for packet in capture:
+                finder.feed(packet)
+        except UsageError as error:
+            if finder.found:
+                raise LeaksUntilThen(error, finder.report(lost=lost + capture.lost)) from error
+            raise
+        lost += capture.lost
+    report = finder.report(lost=lost)
     if report.clean:
-        _check_proof(path, policy, report)
+        _check_proof(paths[-1], policy, report)
     return report
 
 

@@ -90,6 +90,10 @@ class Judge:
         """Return whether a forbidden thing is in a packet."""
         return bool(self._forbidden.find(data))
 
+    def forbidden_in(self, data: bytes) -> str:
+        """Return which forbidden thing is in a packet; "" for none."""
+        return self._forbidden.find(data)
+
     def _ignored(self, seen: Seen) -> str:
         if seen.packet.length > len(seen.packet.data):
             return ""

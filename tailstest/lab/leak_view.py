@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from typing import Any
 
 from tailstest.lab.leak import Leak, LeakReport
@@ -15,11 +16,14 @@ MOST_SENDERS_SHOWN = 10
 COLUMNS = 79
 
 
-def report_text(report: LeakReport, name: str) -> str:
+def report_text(
+    report: LeakReport, name: str, step_at: Callable[[int | None], str] | None = None
+) -> str:
     """Return the report for a person, at most 80 columns wide unless an address is longer.
 
     Args:
         name: of the capture, safe to print.
+        step_at: says during which step of a scenario something happened, if it was one.
     """
     looked = f"{count_text(report.packets, 'packet')}, {report.of_machine} of the machine"
     if report.clean:
@@ -35,6 +39,8 @@ def report_text(report: LeakReport, name: str) -> str:
     start = report.span[0] if report.span else None
     for number, leak in enumerate(report.leaks[:MOST_SHOWN], 1):
         lines += ["", *_leak_lines(number, leak, start)]
+        if step_at is not None:
+            lines.append(f"   step      {step_at(leak.time)}")
     left_out = len(report.leaks) - MOST_SHOWN
     if left_out > 0:
         lines += ["", f"{left_out} more are not shown; --json has all of them."]

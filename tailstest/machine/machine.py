@@ -26,10 +26,11 @@ from tailstest.machine.guest_port import GuestPort
 from tailstest.machine.lifecycle import Lifecycle, MachineState
 from tailstest.machine.media_bay import MediaBay
 from tailstest.machine.monitor_input import MonitorInput
-from tailstest.machine.network_card import NetworkCard
+from tailstest.machine.network_card import NetworkCard, keep_captures
 from tailstest.machine.power import Power
 from tailstest.machine.restarts import ECHO_LIMIT
 from tailstest.machine.saved_machine import (
+    CAPTURE,
     MEMORY,
     VARIABLES,
     MachineAtRest,
@@ -249,6 +250,8 @@ class Machine:
                 copy_private(Path(source), folder / names[source])
             if (self._folder / VARIABLES).exists():
                 copy_private(self._folder / VARIABLES, folder / VARIABLES)
+            if self._card is not None and self._card.capture.exists():
+                copy_private(self._card.capture, folder / CAPTURE)
         except (InfrastructureError, self._libvirt.libvirtError) as error:
             raise MachineLost(
                 f"the machine {self.name} was stopped to be saved: {error}"
@@ -405,6 +408,7 @@ class Machine:
             parts.callback(shutil.rmtree, self._folder, ignore_errors=True)
             parts.callback(self._keep_serial if keep_serial else self.serial.discard)
             if self._card is not None:
+                parts.callback(keep_captures, self._card, self._bench, wanted=keep_serial)
                 parts.callback(self._card.close)
             parts.callback(self.screen.close)
             parts.callback(self._power.discard)
@@ -432,6 +436,8 @@ class Machine:
         facts = rest.facts
         if self._card is not None:
             self._card.is_plugged = facts.is_plugged
+            if (rest.folder / CAPTURE).exists():  # what it had sent before still counts
+                copy_private(rest.folder / CAPTURE, self._card.capture)
         disks: dict[str, Path] = {}
         for then, name in facts.disks.items():
             disks[then] = self._bench.evidence.path("disks", self.name, ".qcow2")

@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from tailstest.core.errors import InfrastructureError, UsageError
+from tailstest.core.events import Noted
+from tailstest.lab.capture_file import CaptureFile
+from tailstest.lab.conversations import Conversations
+from tailstest.lab.conversations_view import conversations_text
+from tailstest.lab.network.frames import LARGEST_FRAME
 from tailstest.lab.network.keeper import LabKeeper
 from tailstest.lab.network.lab import WireState
 from tailstest.lab.network.plan import Kind, Network
 from tailstest.lab.network.quality import Quality
+from tailstest.machine.bench import Bench
 from tailstest.machine.definition import MachineDefinition
 
 #: What QEMU calls the card and what it is plugged into.
@@ -22,6 +28,15 @@ SLOT = "0x10"
 
 #: Bytes kept of a packet by QEMU's own capture: more than any packet has.
 WHOLE_PACKET = 262_144
+
+#: What libslirp calls its router, for IPv4 and IPv6 (slirp.c: special_ethaddr and IPv6's).
+SLIRP_MACS = ("52:55:0a:00:02:02", "52:56:00:00:00:02", "52:55:0a:00:02:03")
+
+#: The router of QEMU's own network.
+SLIRP_ROUTER = "10.0.2.2"
+
+#: Columns and rows of the table of conversations.
+TABLE_WIDTH, MOST_SHOWN = 160, 500
 
 _KINDS: dict[str, Kind] = {"isolated": "isolated", "lab": "full"}
 
@@ -73,6 +88,33 @@ class NetworkCard:
                 "with addresses but without names, servers and IPv6, and its wire is always good"
             )
             self.kind = None
+
+    @property
+    def captures(self) -> list[Path]:
+        """Files with all of its packets, in the order of time."""
+        return [path for path in (*self.earlier, self.capture) if path.exists()]
+
+    @property
+    def other_macs(self) -> tuple[str, ...]:
+        """MAC addresses of the others on its network: routers and servers."""
+        return SLIRP_MACS if self.kind is None else (self.network.mac,)
+
+    @property
+    def gateway(self) -> str:
+        """IPv4 address of its router."""
+        return SLIRP_ROUTER if self.kind is None else self.network.gateway
+
+    @property
+    def router_addresses(self) -> list[str]:
+        """All addresses of its router, which also answers for names."""
+        if self.kind is None:
+            return [SLIRP_ROUTER, "10.0.2.3"]
+        network = self.network
+        return [network.gateway, network.gateway6, network.link_local]
+
+    def is_full(self, size: int) -> bool:
+        """Return whether a capture of this size has no room for another packet."""
+        return size + LARGEST_FRAME > self._limit
 
     @property
     def arguments(self) -> list[str]:
@@ -208,6 +250,29 @@ class NetworkCard:
         self._of_lab()
         assert self._labs is not None
         return self._labs
+
+
+def keep_captures(card: NetworkCard, bench: Bench, *, wanted: bool) -> None:
+    """Tell where the packets of a machine that has ended are, and write down who talked to whom.
+
+    Args:
+        wanted: whether they are evidence; not if a saved machine goes on with them.
+    """
+    for path in card.captures:
+        if not wanted:
+            path.unlink(missing_ok=True)
+            continue
+        size = path.stat().st_size
+        bench.keep("capture", path, f"Network packets of {card.name}", truncated=card.is_full(size))
+        talk = Conversations()
+        try:
+            talk.add(CaptureFile(path))
+        except UsageError as error:
+            bench.events.publish(Noted(text=str(error), level="warning"))
+        table = bench.evidence.path("captures", f"{card.name}-conversations", ".txt")
+        text = conversations_text(talk, path.name, TABLE_WIDTH, MOST_SHOWN)
+        table.write_text(text + "\n", encoding="utf-8")
+        bench.keep("log", table, f"Who {card.name} talked to on the network")
 
 
 def _json(option: str, values: dict[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from tailstest.machine.drives import text_of
 #: Names of the files of a machine at rest, in its folder.
 MEMORY = "memory"
 VARIABLES = "uefi-variables"
+CAPTURE = "capture.pcap"
 
 #: Where libvirt's XML has arguments that it hands to QEMU as they are.
 QEMU_ARGUMENT = "{http://libvirt.org/schemas/domain/qemu/1.0}arg"

@@ -91,6 +91,12 @@ def role(text: str) -> str:
     return text
 
 
+@parse.with_pattern(r"TCP|UDP")
+def protocol(text: str) -> str:
+    """Return a protocol as the lab names it, "tcp" or "udp"."""
+    return text.lower()
+
+
 #: The types that every step file may use in its patterns, for example {medium:Medium}.
 PARAMETER_TYPES: dict[str, Callable[[str], Any]] = {
     "Firmware": firmware,
@@ -103,5 +109,6 @@ PARAMETER_TYPES: dict[str, Callable[[str], Any]] = {
     "UsbVersion": usb_version,
     "Direction": direction,
     "Keys": keys,
+    "Protocol": protocol,
     "Role": role,
 }

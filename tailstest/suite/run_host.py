@@ -12,6 +12,7 @@ from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.hypervisor.connection import Hypervisor
 from tailstest.hypervisor.host_report import HostReport, examine_host
+from tailstest.lab.network.keeper import LabKeeper
 from tailstest.machine.bench import Bench
 from tailstest.screen.library import ReferenceLibrary
 
@@ -31,6 +32,7 @@ class RunHost:
         self._evidence = evidence
         self._report: HostReport | None = None
         self._hypervisor: Hypervisor | None = None
+        self._labs: LabKeeper | None = None
 
     def bench(self, library: ReferenceLibrary) -> Bench:
         """Return what the next machine needs.
@@ -46,7 +48,26 @@ class RunHost:
             events=self._events,
             evidence=self._evidence,
             library=library,
+            labs=self.labs,
         )
+
+    @property
+    def labs(self) -> LabKeeper:
+        """Gives out the lab of a scenario.
+
+        Raises:
+            SetupError, InfrastructureError: the host cannot run machines.
+        """
+        if self._labs is None:
+            hypervisor = self._opened()
+            folder = hypervisor.root or hypervisor.run_folder
+            self._labs = LabKeeper(folder, deadline_scale=self.slowness)
+        return self._labs
+
+    def end_lab(self) -> None:
+        """End the lab of a scenario, if it has one."""
+        if self._labs is not None:
+            self._labs.end()
 
     @property
     def slowness(self) -> float:
@@ -76,6 +97,8 @@ class RunHost:
 
     def close(self) -> None:
         """Close the connection; may be called twice."""
+        self.end_lab()
+        self._labs = None
         hypervisor, self._hypervisor = self._hypervisor, None
         if hypervisor is not None:
             hypervisor.close()

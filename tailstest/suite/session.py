@@ -34,6 +34,7 @@ from tailstest.suite.image_choice import ImageChoice
 from tailstest.suite.inside_evidence import InsideEvidence
 from tailstest.suite.late_patch import LatePatch
 from tailstest.suite.run_host import RunHost
+from tailstest.suite.scenario_network import ScenarioNetwork
 from tailstest.suite.shelf import Shelf
 
 
@@ -84,6 +85,8 @@ class Session:
         self._film: Film | None = None
         self._scenario = ""
         self._machines_made = 0
+        #: Networks, and what was sent through them.
+        self.network = ScenarioNetwork(lambda: self._machine, lambda: self._host.labs, events)
         #: The media that steps make, plug in and pull out.
         self.shelf = Shelf(evidence, lambda: self._machine, self.choice.digests)
 
@@ -254,6 +257,7 @@ class Session:
         machine = Machine(name, definition, disks, bench, viewer=self._keep_viewer)
         self._take(machine)
         self._events.publish(Noted(text=_sentence(path, machine, self.suite)))
+        self.network.begin(machine)
         machine.power_on()
         self._begin_film(machine)
 
@@ -292,6 +296,7 @@ class Session:
             layout=self._layout,
             inside=self._inside.state if self._inside is not None else None,
             shelf=self.shelf.state,
+            network=self.network.state,
         )
 
     def own(self, folder: Path) -> None:
@@ -327,6 +332,7 @@ class Session:
         old, self._machine = self._machine, None
         if old is not None:
             old.close(keep_serial=False)
+        self.end_network()
         self._machines_made += 1
         machine = Machine(
             f"machine-{self._machines_made}",
@@ -337,6 +343,8 @@ class Session:
             rest=rest,
         )
         self._take(machine)
+        self.network.take_up(state.network)
+        self.network.begin(machine)
         self.shelf.take_up(state.shelf, rest.folder, machine.moved_disks)
         machine.allow_boot(self.choice.times.boot)
         machine.wake(rest.folder / MEMORY)
@@ -354,6 +362,7 @@ class Session:
         self.choice.forget()
         self._changes = {}
         self.shelf.clear()
+        self.end_network()
         self._layout = self.settings.keyboard_layout
         if machine is not None:
             machine.close(keep_serial=False)
@@ -374,7 +383,13 @@ class Session:
         self.choice.forget()
         self._changes = {}
         self.shelf.clear()
+        self.end_network()
         self._layout = self.settings.keyboard_layout
+
+    def end_network(self) -> None:
+        """Let the lab of the scenario go, and what steps remember of it."""
+        self.network.clear()
+        self._host.end_lab()
 
     def after_step(self, verdict: Verdict) -> None:
         """Keep a frame of the running machine."""
@@ -394,6 +409,7 @@ class Session:
         finally:
             if machine is not None:
                 machine.close()
+            self.end_network()
             self._remove_disks()
 
     def end_film(self, verdict: Verdict) -> None:

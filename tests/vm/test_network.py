@@ -47,8 +47,8 @@ def test_a_machine_in_the_lab_gets_an_address_and_asks_for_names(ipxe):
         machine, "imgfetch http://www.lab.test/nothing || echo done-${net0/ip}", "done-10.76.1.158"
     )
     talk = talk_of(machine)
-    assert talk["UDP plain DNS", "10.76.1.1", 53].names == ["www.lab.test"]
-    assert talk["TCP", "203.0.113.80", 80].there > 0
+    assert talk["UDP plain DNS", "2001:db8:76:1::1", 53].names == ["www.lab.test"]
+    assert talk["TCP HTTP", "2001:db8:ffff::80", 80].there > 0
     state = machine.card.state()
     assert state.recorded == state.sent + state.received > 10
     assert not state.lost

@@ -7,6 +7,7 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 
+from tailstest.lab.network.internet import Internet
 from tailstest.lab.network.lab import Lab, why_no_lab
 from tailstest.lab.network.plan import Kind, Network
 
@@ -23,6 +24,7 @@ class LabKeeper:
         self._folder = folder
         self._scale = deadline_scale
         self._lab: Lab | None = None
+        self._internet: Internet | None = None
 
     @cached_property
     def why_not(self) -> str:
@@ -55,7 +57,21 @@ class LabKeeper:
         for network in self.lab.networks:
             if network.kind == kind:
                 return network
+        if kind == "full":
+            self.internet  # noqa: B018  its servers are there before a machine may ask for them
         return self.lab.add_network(kind)
+
+    @property
+    def internet(self) -> Internet:
+        """The lab's Internet; its servers are started now if they do not run.
+
+        Raises:
+            SetupError, InfrastructureError: there can be none.
+        """
+        if self._internet is None:
+            self._internet = Internet(self.lab)
+            self._internet.start()
+        return self._internet
 
     def check(self) -> None:
         """Raise if the lab is no longer what it should be.
@@ -69,6 +85,7 @@ class LabKeeper:
     def end(self) -> None:
         """End the lab, if there is one; the next scenario begins with a new one."""
         lab, self._lab = self._lab, None
+        self._internet = None
         if lab is not None:
             lab.close()
             shutil.rmtree(lab.folder, ignore_errors=True)

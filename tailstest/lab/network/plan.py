@@ -62,6 +62,11 @@ class Network:
         return f"2001:db8:76:{self.number:x}::1"
 
     @property
+    def link_local(self) -> str:
+        """IPv6 address of the router on the link itself, made of its MAC address (RFC 4291)."""
+        return f"fe80::5054:ff:fe76:{self.number:x}"
+
+    @property
     def addresses(self) -> tuple[str, str]:
         """First and last IPv4 address that machines are given."""
         return f"10.76.{self.number}.100", f"10.76.{self.number}.199"

@@ -46,6 +46,18 @@ class ShelfState(Strict):
     folders: dict[str, str] = Field(default_factory=dict)
 
 
+class NetworkState(Strict):
+    """The network of a scenario.
+
+    Attributes:
+        moments: that steps named, to nanoseconds since 1970.
+        changes: what steps did to the lab, in their order: name of the method and its arguments.
+    """
+
+    moments: dict[str, int] = Field(default_factory=dict)
+    changes: list[tuple[str, list[Any]]] = Field(default_factory=list)
+
+
 class SessionState(Strict):
     """What steps have set up in a scenario, besides the machine.
 
@@ -57,6 +69,7 @@ class SessionState(Strict):
         layout: of the keyboard that is typed on.
         inside: what steps know of the inside; None if none has used it.
         shelf: the media that steps made.
+        network: what steps did to the network.
     """
 
     wanted: str | None
@@ -66,3 +79,4 @@ class SessionState(Strict):
     layout: str
     inside: InsideState | None
     shelf: ShelfState = Field(default_factory=ShelfState)
+    network: NetworkState = Field(default_factory=NetworkState)
