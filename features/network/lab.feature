@@ -23,11 +23,10 @@ Feature: A network of its own
     When I start the machine from a DVD
     And I see "initialising devices"
     And I press "Ctrl+B" until I see "iPXE>"
-    And I enter "ifstat"
-    Then I see "Link:down"
+    And I enter "dhcp && show net0/gateway"
+    Then I see "Configuring"
     And the machine has sent nothing
     When I call this moment "the cable was plugged in"
     And I plug in the network cable
-    And I enter "dhcp && show net0/gateway"
     Then I see "10.76.1.1"
     And the machine sent nothing before "the cable was plugged in"

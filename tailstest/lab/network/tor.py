@@ -1,0 +1,199 @@
+"""A private Tor network inside the lab, made of Debian's tor: authorities, relays, an exit.
+
+The options are those of tor's manual, section "Testing network options"; the intervals are the
+shortest ones at which chutney, the Tor project's own tool for this, calls a network stable.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tailstest.core.paths import cache_folder
+from tailstest.lab.network.lab import Lab
+from tailstest.lab.network.tor_keys import authority_keys
+
+#: Seconds, before scaling, until a client has a circuit.
+START_LIMIT = 60.0
+#: Seconds, before scaling, until a relay listens; it makes its keys before.
+LISTEN_LIMIT = 30.0
+
+AUTHORITIES, RELAYS = 3, 2
+OR_PORT, DIR_PORT, SOCKS_PORT = 9001, 9030, 9050
+
+#: Seconds between two votes, and for voting and for spreading the result; chutney: 10, 2, 2.
+VOTING = (10, 2, 2)
+
+COMMON = """\
+TestingTorNetwork 1
+AssumeReachable 1
+PathsNeededToBuildCircuits 0.67
+DisableDebuggerAttachment 0
+ShutdownWaitLength 0
+ProtocolWarnings 1
+SafeLogging 0
+Log notice stdout
+"""
+
+RELAY = """\
+SocksPort 0
+ORPort {address}:{or_port}
+Address {address}
+OutboundBindAddress {address}
+Nickname {name}
+ContactInfo lab@lab.test
+ExitRelay {is_exit}
+"""
+
+#: The exit lets everything out: its Internet is the lab's.
+EXIT = """\
+ExitPolicy accept *:*
+ExitPolicyRejectPrivate 0
+ServerDNSResolvConfFile {resolver}
+ServerDNSDetectHijacking 0
+ServerDNSTestAddresses
+ServerDNSAllowBrokenConfig 1
+"""
+
+AUTHORITY = """\
+DirPort {address}:{dir_port}
+AuthoritativeDirectory 1
+V3AuthoritativeDirectory 1
+TestingV3AuthInitialVotingInterval {interval}
+TestingV3AuthInitialVoteDelay {vote}
+TestingV3AuthInitialDistDelay {spread}
+V3AuthVotingInterval {interval}
+V3AuthVoteDelay {vote}
+V3AuthDistDelay {spread}
+V3AuthNIntervalsValid 2
+TestingDirAuthVoteExit *
+TestingDirAuthVoteGuard *
+TestingDirAuthVoteHSDir *
+TestingMinExitFlagThreshold 0
+ConsensusParams cc_alg=0
+"""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One tor of the network.
+
+    Attributes:
+        name: its nickname.
+        address: IPv4 address in the lab's Internet.
+        folder: its data.
+        is_authority: whether it votes; an authority is an ordinary relay, too.
+    """
+
+    name: str
+    address: str
+    folder: Path
+    is_authority: bool
+
+    @property
+    def torrc(self) -> Path:
+        """Its configuration."""
+        return self.folder / "torrc"
+
+
+class TorNetwork:
+    """The Tor network of a lab.
+
+    Args:
+        lab: that it is in.
+        deadline_scale: factor of the host's slowness on every deadline.
+    """
+
+    def __init__(self, lab: Lab, *, deadline_scale: float) -> None:
+        self._lab = lab
+        self._scale = deadline_scale
+        folder = lab.folder / "tor"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self._folder = folder
+        self.nodes = [
+            Node(
+                f"{'auth' if number < AUTHORITIES else 'relay'}{number}",
+                f"198.51.100.{number + 11}",
+                folder / str(number),
+                number < AUTHORITIES,
+            )
+            for number in range(AUTHORITIES + RELAYS)
+        ]
+        self._lines: list[str] = []
+
+    @property
+    def addresses(self) -> list[str]:
+        """Addresses of its relays: all that a client talks to."""
+        return [node.address for node in self.nodes]
+
+    @property
+    def client_lines(self) -> str:
+        """Configuration for a client in a machine, in addition to its own."""
+        return "TestingTorNetwork 1\n" + "".join(f"{line}\n" for line in self._lines)
+
+    def start(self) -> None:
+        """Start it, and wait until a client of the lab has a circuit.
+
+        Raises:
+            SetupError: tor is not installed.
+            InfrastructureError: a part of it does not start; names it and quotes what it said.
+        """
+        voters = [node for node in self.nodes if node.is_authority]
+        keys = authority_keys(
+            cache_folder() / "tor",
+            [node.address for node in voters],
+            DIR_PORT,
+            deadline_scale=self._scale,
+        )
+        self._lines = [
+            f"DirAuthority {node.name} orport={OR_PORT} no-v2 v3ident={each.identity} "
+            f"{node.address}:{DIR_PORT} {each.fingerprint}"
+            for node, each in zip(voters, keys, strict=True)
+        ]
+        for node, each in zip(voters, keys, strict=True):
+            shutil.copytree(each.folder / "keys", node.folder / "keys")
+        self._lab.ask("add_addresses", addresses=self.addresses)
+        resolver = self._folder / "resolv.conf"
+        resolver.write_text(f"nameserver {self._lab.networks[0].gateway}\n")
+        for node in self.nodes:
+            node.folder.mkdir(mode=0o700, exist_ok=True)
+            node.folder.chmod(0o700)
+            is_exit = not node.is_authority
+            parts = [COMMON, *(f"{line}\n" for line in self._lines), self._of(node, is_exit)]
+            if is_exit:
+                parts.append(EXIT.format(resolver=resolver))
+            node.torrc.write_text("".join(parts))
+            # A relay is ready when it listens; the network is, when the client is.
+            self._run(node.name, node.torrc, "Opened OR listener connection", LISTEN_LIMIT)
+        client = self._folder / "client"
+        client.mkdir(mode=0o700, exist_ok=True)
+        torrc = client / "torrc"
+        torrc.write_text(
+            f"{COMMON}{self.client_lines}DataDirectory {client}\nSocksPort {SOCKS_PORT}\n"
+        )
+        self._run("tor-client", torrc, "Bootstrapped 100%", START_LIMIT)
+
+    def _run(self, name: str, torrc: Path, ready: str, seconds: float) -> None:
+        empty = self._folder / "empty"
+        empty.touch()
+        argv = ["tor", "-f", str(torrc), "--defaults-torrc", str(empty)]
+        self._lab.start(name, argv, ready, seconds)
+
+    def _of(self, node: Node, is_exit: bool) -> str:
+        interval, vote, spread = VOTING
+        text = f"DataDirectory {node.folder}\n" + RELAY.format(
+            address=node.address,
+            or_port=OR_PORT,
+            name=node.name,
+            is_exit=int(is_exit),
+        )
+        if node.is_authority:
+            text += AUTHORITY.format(
+                address=node.address,
+                dir_port=DIR_PORT,
+                interval=interval,
+                vote=vote,
+                spread=spread,
+            )
+        return text
