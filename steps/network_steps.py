@@ -96,6 +96,18 @@ def show_folder(context, folder, host):
     context.test.network.show_folder(host, str(context.test.suite / folder))
 
 
+@given("the lab has a Tor network")
+def has_tor(context):
+    """Start a private Tor network in the lab and wait until it carries something."""
+    context.test.network.start_tor()
+
+
+@given('the configuration of the lab\'s Tor network is inside as "{target}"')
+def hand_over_tor(context, target):
+    """Write what a tor in the machine needs to use the lab's Tor network into a file inside."""
+    context.test.inside.put_text(context.test.network.tor.client_lines, target)
+
+
 @given("the lab is a hotspot with a login page")
 def hotspot(context):
     """Let every web page lead to a login page, until the machine has logged in there."""
@@ -140,3 +152,12 @@ def only_these_hosts(context):
     neighbour discovery, DHCP) is always allowed; looking up names is not.
     """
     context.test.network.check_only_hosts([tuple(row.cells) for row in context.table or ()])
+
+
+@then("all Internet traffic has only flowed through Tor")
+def only_tor(context):
+    """Check that the machine talked to the lab's Tor relays and to nobody else.
+
+    What every network needs (ARP, neighbour discovery, DHCP) is allowed; looking up names is not.
+    """
+    context.test.network.check_only_tor()

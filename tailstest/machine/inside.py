@@ -206,6 +206,10 @@ class Inside:
             )
         self.channel.put(source, target, parents=True)
 
+    def put_text(self, text: str, target: str) -> None:
+        """Write a text into a file inside; it belongs to root there."""
+        self.channel.put(text.encode(), target, parents=True)
+
     # Waiting
 
     def wait_until_succeeds(

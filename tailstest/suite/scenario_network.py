@@ -17,6 +17,7 @@ from tailstest.lab.leak_view import report_text
 from tailstest.lab.network.keeper import LabKeeper
 from tailstest.lab.network.plan import DOMAIN, TIME, WEB, WEB6, Network
 from tailstest.lab.network.quality import Quality
+from tailstest.lab.network.tor import DIR_PORT, OR_PORT, TorNetwork
 from tailstest.lab.packet import Packet
 from tailstest.lab.policy import Policy
 from tailstest.lab.sent_check import sent_before, told
@@ -32,7 +33,9 @@ ADDRESS_LIMIT = 60.0
 DHCP_SERVERS = ("255.255.255.255", "ff02::1:2")
 
 #: What steps may do to the lab, and what is done again when a machine runs on from a checkpoint.
-CHANGES = frozenset({"block_port", "answer", "show_folder", "ask_for_login", "shape", "set_clock"})
+CHANGES = frozenset(
+    {"block_port", "answer", "show_folder", "ask_for_login", "shape", "set_clock", "start_tor"}
+)
 
 
 class ScenarioNetwork:
@@ -102,6 +105,27 @@ class ScenarioNetwork:
         """Let the lab's time server be some seconds ahead (or behind)."""
         self._note("set_clock", offset)
         self._labs().internet.set_clock(offset)
+
+    def start_tor(self) -> None:
+        """Start a private Tor network in the lab."""
+        self._note("start_tor")
+        self._labs().network("full")
+        self._labs().start_tor()
+
+    @property
+    def tor(self) -> TorNetwork:
+        """The private Tor network.
+
+        Raises:
+            UsageError: the lab has none.
+        """
+        tor = self._labs().tor
+        if tor is None:
+            raise UsageError(
+                "the lab has no Tor network",
+                hint='put "Given the lab has a Tor network" before the machine starts',
+            )
+        return tor
 
     def shape(self, **changes: float) -> None:
         """Make the wire worse; see `Quality`. Before the machine starts, or while it runs."""
@@ -201,6 +225,23 @@ class ScenarioNetwork:
         ]
         self._check(rules, "the machine contacted others than these hosts")
 
+    def check_only_tor(self) -> None:
+        """Check that the machine talked to relays of the lab's Tor network and to nobody else.
+
+        ARP, neighbour discovery and DHCP are always allowed; looking up names is a leak.
+
+        Raises:
+            CheckFailed: lists every other conversation.
+            UsageError: there is no Tor network, or nothing was sent, so nothing is proven.
+        """
+        relays: dict[str, object] = {
+            "title": "the lab's Tor relays",
+            "to": self.tor.addresses,
+            "protocol": "tcp",
+            "ports": [OR_PORT, DIR_PORT],
+        }
+        self._check([relays], "not all Internet traffic flowed through Tor")
+
     def _check(self, rules: Sequence[dict[str, object]], what: str) -> None:
         # Asking for an address is no contact to a host of the Internet, whatever is told then.
         router = {"to": self.machine.card.router_addresses, "protocol": "icmp6"}
@@ -237,9 +278,7 @@ class ScenarioNetwork:
 
     def _policy(self, **parts: object) -> Policy:
         """Return a policy that knows who the others are."""
-        return Policy.model_validate(
-            {"others": {"macs": self.machine.card.other_macs}, **parts}
-        )
+        return Policy.model_validate({"others": {"macs": self.machine.card.other_macs}, **parts})
 
     def _addresses_of(self, host: str) -> list[str]:
         names = {f"www.{DOMAIN}": [WEB, WEB6], f"time.{DOMAIN}": [TIME]}

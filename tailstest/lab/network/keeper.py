@@ -10,6 +10,7 @@ from pathlib import Path
 from tailstest.lab.network.internet import Internet
 from tailstest.lab.network.lab import Lab, why_no_lab
 from tailstest.lab.network.plan import Kind, Network
+from tailstest.lab.network.tor import TorNetwork
 
 
 class LabKeeper:
@@ -25,6 +26,8 @@ class LabKeeper:
         self._scale = deadline_scale
         self._lab: Lab | None = None
         self._internet: Internet | None = None
+        #: The private Tor network, if one was started.
+        self.tor: TorNetwork | None = None
 
     @cached_property
     def why_not(self) -> str:
@@ -73,6 +76,18 @@ class LabKeeper:
             self._internet.start()
         return self._internet
 
+    def start_tor(self) -> TorNetwork:
+        """Start a private Tor network; one that runs stays.
+
+        Raises:
+            SetupError, InfrastructureError: it does not start; says what.
+        """
+        if self.tor is None:
+            tor = TorNetwork(self.lab, deadline_scale=self._scale)
+            tor.start()
+            self.tor = tor
+        return self.tor
+
     def check(self) -> None:
         """Raise if the lab is no longer what it should be.
 
@@ -85,7 +100,7 @@ class LabKeeper:
     def end(self) -> None:
         """End the lab, if there is one; the next scenario begins with a new one."""
         lab, self._lab = self._lab, None
-        self._internet = None
+        self._internet = self.tor = None
         if lab is not None:
             lab.close()
             shutil.rmtree(lab.folder, ignore_errors=True)

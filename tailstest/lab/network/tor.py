@@ -7,11 +7,13 @@ shortest ones at which chutney, the Tor project's own tool for this, calls a net
 from __future__ import annotations
 
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from tailstest.core.paths import cache_folder
 from tailstest.lab.network.lab import Lab
+from tailstest.lab.network.plan import DOMAIN
 from tailstest.lab.network.tor_keys import authority_keys
 
 #: Seconds, before scaling, until a client has a circuit.
@@ -21,6 +23,9 @@ LISTEN_LIMIT = 30.0
 
 AUTHORITIES, RELAYS = 3, 2
 OR_PORT, DIR_PORT, SOCKS_PORT = 9001, 9030, 9050
+
+#: Program that tries whether the network works.
+PROBE = "tailstest.lab.network.servers.tor_probe"
 
 #: Seconds between two votes, and for voting and for spreading the result; chutney: 10, 2, 2.
 VOTING = (10, 2, 2)
@@ -173,6 +178,9 @@ class TorNetwork:
             f"{COMMON}{self.client_lines}DataDirectory {client}\nSocksPort {SOCKS_PORT}\n"
         )
         self._run("tor-client", torrc, "Bootstrapped 100%", START_LIMIT)
+        probe = [sys.executable, "-m", PROBE, str(SOCKS_PORT), f"www.{DOMAIN}"]
+        self._lab.start("tor-probe", probe, "ready", START_LIMIT)
+        self._lab.stop("tor-probe")
 
     def _run(self, name: str, torrc: Path, ready: str, seconds: float) -> None:
         empty = self._folder / "empty"
