@@ -56,7 +56,7 @@ def packets_take(context, milliseconds):
 
 @given("{percent:g} % of the packets are lost")
 def packets_are_lost(context, percent):
-    """Make the wire bad: this share of the packets is lost, the same ones in every run."""
+    """Make the wire bad: this share of the packets is lost."""
     context.test.network.shape(loss=percent / 100)
 
 

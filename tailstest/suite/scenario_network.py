@@ -10,6 +10,7 @@ from pathlib import Path
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import CheckFailed, UsageError
 from tailstest.core.events import Events
+from tailstest.core.settings import validated
 from tailstest.lab.capture_check import check_captures
 from tailstest.lab.capture_file import CaptureFile
 from tailstest.lab.leak import LeakReport
@@ -278,7 +279,8 @@ class ScenarioNetwork:
 
     def _policy(self, **parts: object) -> Policy:
         """Return a policy that knows who the others are."""
-        return Policy.model_validate({"others": {"macs": self.machine.card.other_macs}, **parts})
+        values = {"others": {"macs": self.machine.card.other_macs}, **parts}
+        return validated(Policy, values, lambda key: f"the step's table ({key})")
 
     def _addresses_of(self, host: str) -> list[str]:
         names = {f"www.{DOMAIN}": [WEB, WEB6], f"time.{DOMAIN}": [TIME]}

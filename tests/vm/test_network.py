@@ -7,6 +7,8 @@ import pytest
 from tailstest.lab.capture_file import CaptureFile
 from tailstest.lab.conversations import Conversations
 from tailstest.lab.seen import address_text
+from tailstest.machine.machine import Machine
+from tailstest.machine.saved_machine import MEMORY, MachineAtRest
 from tailstest.media.dvd import Dvd
 
 pytestmark = pytest.mark.vm
@@ -52,3 +54,54 @@ def test_a_machine_in_the_lab_gets_an_address_and_asks_for_names(ipxe):
     state = machine.card.state()
     assert state.recorded == state.sent + state.received > 10
     assert not state.lost
+
+
+def test_what_a_pulled_cable_keeps_back_is_not_sent(ipxe):
+    machine = ipxe("isolated", cable=False)
+    enter(machine, "dhcp", "Configuring")
+    assert machine.card.state().connected
+    assert machine.card.state().sent == 0
+    machine.plug_cable(plugged=True)
+    machine.screen.wait_text("ok", within=20)
+    assert machine.card.state().sent > 0
+    machine.plug_cable(plugged=False)
+    sent = machine.card.state().sent
+    enter(machine, "dhcp", "Configuring")
+    assert machine.card.state().sent == sent
+    machine.power_off()
+    machine.power_on()
+    assert not machine.card.is_plugged
+
+
+def test_a_saved_machine_runs_on_in_a_lab_of_its_own(ipxe, bench, tmp_path):
+    machine = ipxe("lab")
+    enter(machine, "dhcp && show net0/ip", "10.76.1.158")
+    before = machine.card.state().recorded
+    folder = tmp_path / "rest"
+    folder.mkdir()
+    facts = machine.save(folder)
+    machine.close(keep_serial=False)
+    bench.labs.end()
+    rest = MachineAtRest(facts, folder)
+    again = Machine("woken", facts.definition, [], bench, rest=rest)
+    try:
+        again.wake(folder / MEMORY)
+        enter(again, "imgfetch http://www.lab.test/ && imgstat", "82 bytes")
+        packets = list(CaptureFile(again.card.capture))
+        assert len(packets) == before + again.card.state().recorded
+        assert packets[0].time < packets[-1].time
+        assert again.card.state().sent > 5
+    finally:
+        again.close()
+
+
+def test_without_a_lab_qemu_records(ipxe, bench, monkeypatch):
+    monkeypatch.setattr(bench.labs, "why_not", "this test forbids it")
+    machine = ipxe("lab")
+    enter(machine, "dhcp && show net0/gateway", "10.0.2.2")
+    assert not bench.labs.is_up
+    first = list(CaptureFile(machine.card.capture))
+    assert any(packet.data[6:12].hex(":") == machine.card.mac for packet in first)
+    machine.power_off()
+    machine.power_on()
+    assert list(CaptureFile(machine.card.captures[0])) == first

@@ -104,7 +104,7 @@ class Lab:
         self.networks: list[Network] = []
         self._scale = deadline_scale
         self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
-        self._deaths: list[str] = []
+        self._troubles: list[str] = []
         self._is_closed = False
         self._one_at_a_time = threading.Lock()
         self._log = (folder / "warden.log").open("wb")
@@ -217,13 +217,19 @@ class Lab:
         """Raise if the lab is no longer what it should be; takes no time.
 
         Raises:
-            InfrastructureError: names the server that died.
+            InfrastructureError: names the server that died, or the wire that is dead.
         """
-        if self._deaths:
+        if self._is_closed:
+            raise InfrastructureError("the lab was closed")
+        if self._troubles:
+            text = self._troubles[0]
             raise InfrastructureError(
-                self._deaths[0], hint=f"this is no trouble of the image; logs: {self.folder}"
+                text,
+                hint="raise the setting capture_limit, or find out why so much was sent"
+                if "is full" in text
+                else f"this is no trouble of the image; logs: {self.folder}",
             )
-        if not self._is_closed and self._process.poll() is not None:
+        if self._process.poll() is not None:
             raise InfrastructureError(
                 f"the lab is gone: its first process ended (status {self._process.returncode})",
                 hint=f"see {self.folder / 'warden.log'}",
@@ -288,8 +294,8 @@ class Lab:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             message = json.loads(line)
-            if message.get("event") == "died":
-                self._deaths.append(printable(message["text"]))
+            if message.get("event") == "trouble":
+                self._troubles.append(printable(message["text"]))
             else:
                 self._answers.put(message)
         self._answers.put({"error": "its first process ended"})

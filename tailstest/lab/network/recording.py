@@ -30,7 +30,7 @@ class Recording:
 
     def __init__(self, path: Path, limit: int) -> None:
         self.path = path
-        self._limit = limit
+        self.limit = limit
         #: Whether there was no room for a packet; nothing is recorded any more then.
         self.is_full = False
         self.packets = 0
@@ -45,7 +45,7 @@ class Recording:
         Raises:
             OSError: the disk is full.
         """
-        if self.is_full or self._size + _PACKET.size + len(frame) > self._limit:
+        if self.is_full or self._size + _PACKET.size + len(frame) > self.limit:
             self.is_full = True
             return False
         now = time.time_ns()

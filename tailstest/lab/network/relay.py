@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,13 +48,22 @@ class Relay:
         path: of the socket; one machine at a time, a new one takes the place of the one before.
         interface: whose other end is in a bridge.
         recording: gets every frame.
+        on_trouble: called with one sentence when the wire is dead.
     """
 
-    def __init__(self, name: str, path: Path, interface: str, recording: Recording) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        interface: str,
+        recording: Recording,
+        on_trouble: Callable[[str], None],
+    ) -> None:
         self.name = name
         self.interface = interface
         self.counts = Counts()
         self.trouble = ""
+        self._on_trouble = on_trouble
         self._path = path
         self._recording = recording
         self._loop = asyncio.get_running_loop()
@@ -114,7 +124,7 @@ class Relay:
                     self._carry(self._there, frame, self._to_bridge)
             self._gone(writer)
         except StreamDamaged as error:
-            self.trouble = f"the machine sends no frames: {error}"
+            self._note(f"the machine sends no frames: {error}")
             self._gone(writer)
         except OSError:
             self._gone(writer)
@@ -128,11 +138,16 @@ class Relay:
         try:
             if self._recording.keep(frame):
                 return True
-            self.trouble = "the capture is full"
+            self._note(f"the capture is full ({self._recording.limit} bytes)")
         except OSError as error:
             self._recording.is_full = True
-            self.trouble = f"the capture cannot be written: {error.strerror}"
+            self._note(f"the capture cannot be written: {error.strerror}")
         return False
+
+    def _note(self, trouble: str) -> None:
+        if not self.trouble:
+            self.trouble = trouble
+            self._on_trouble(f"the wire {self.name}: {trouble}")
 
     def _take_from_bridge(self) -> None:
         for _ in range(AT_ONCE):
@@ -141,7 +156,7 @@ class Relay:
             except BlockingIOError:
                 return
             except OSError as error:
-                self.trouble = f"the bridge cannot be read: {error.strerror}"
+                self._note(f"the bridge cannot be read: {error.strerror}")
                 self._loop.remove_reader(self._port)
                 return
             if origin[2] != _OUTGOING:

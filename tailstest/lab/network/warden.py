@@ -45,7 +45,7 @@ class Warden:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._supervisor = Supervisor(folder, lambda text: tell(event="died", text=text))
+        self._supervisor = Supervisor(folder, tell_trouble)
         self._networks: dict[int, Network] = {}
         self._answers: dict[int, dict[str, list[str]]] = {}
         self._relays: dict[str, Relay] = {}
@@ -62,7 +62,7 @@ class Warden:
         await self.detach(name)
         self._cables += 1
         outer = add_cable(self._cables, self._networks[network])
-        relay = Relay(name, Path(path), outer, Recording(Path(capture), limit))
+        relay = Relay(name, Path(path), outer, Recording(Path(capture), limit), tell_trouble)
         await relay.open()
         self._relays[name] = relay
 
@@ -133,6 +133,11 @@ def tell(**values: Any) -> None:
     """Write one line to whoever runs the lab."""
     sys.stdout.write(json.dumps(values) + "\n")
     sys.stdout.flush()
+
+
+def tell_trouble(text: str) -> None:
+    """Tell that something is no longer as it should be."""
+    tell(event="trouble", text=text)
 
 
 async def serve(folder: Path) -> None:

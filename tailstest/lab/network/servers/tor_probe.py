@@ -1,4 +1,4 @@
-"""Tries a Tor network until it works: `python -m tailstest.lab.network.servers.tor_probe PORT HOST`.
+"""Tries a Tor network until it works: `python -m ...servers.tor_probe PORT HOST`.
 
 "Bootstrapped 100%" means that a client has a circuit of relays that may not know one another yet.
 A page of the lab's web server, fetched through the network, is the proof.

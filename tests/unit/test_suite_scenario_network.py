@@ -1,0 +1,160 @@
+"""What steps check of a machine's packets, and that each check finds what it is there for."""
+
+import time
+from types import SimpleNamespace
+
+import packet_kit as kit
+import pytest
+
+from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.core.events import Events, ScenarioStarted, StepStarted
+from tailstest.lab.network.recording import Recording
+from tailstest.suite.scenario_network import ScenarioNetwork
+
+REAL_MAC = kit.GUEST
+
+
+class Card:
+    """What a check wants to know of a network card."""
+
+    mac = REAL_MAC
+    gateway = kit.LAB_IP
+    router_addresses = (kit.LAB_IP,)
+    other_macs = (kit.LAB,)
+
+    def __init__(self, path):
+        self._path = path
+
+    @property
+    def captures(self):
+        return [self._path]
+
+
+@pytest.fixture
+def scenario(tmp_path):
+    """Return a network of a scenario, its events, and what records a packet in its capture."""
+    events = Events()
+    card = Card(tmp_path / "one.pcap")
+    labs = SimpleNamespace(tor=SimpleNamespace(addresses=[kit.RELAY]))
+    machine = SimpleNamespace(name="one", card=card, is_on=True)
+    network = ScenarioNetwork(lambda: machine, lambda: labs, events)
+    recording = Recording(card.captures[0], 10**8)
+    yield SimpleNamespace(network=network, events=events, record=recording.keep)
+    recording.close()
+
+
+def began(scenario, *steps):
+    scenario.events.publish(
+        ScenarioStarted(
+            scenario_id="s",
+            name="",
+            feature="",
+            feature_file="",
+            location="",
+            tags=[],
+            steps=list(steps),
+        )
+    )
+
+
+def step(scenario, text):
+    scenario.events.publish(
+        StepStarted(scenario_id="s", index=0, keyword="When", text=text, location="")
+    )
+
+
+def tcp(target=kit.RELAY, port=9001, **more):
+    return kit.tcp4(port=port, target=target, **more)
+
+
+def dns(name="secret.org"):
+    return kit.udp4(kit.question(name), 53, target="8.8.8.8")
+
+
+def test_only_tor_is_clean_and_one_name_in_a_hundred_thousand_packets_is_found(scenario):
+    step(scenario, "I browse")
+    for _ in range(100_000):
+        scenario.record(tcp())
+    scenario.network.check_only_tor()
+    step(scenario, "I look at the clock")
+    scenario.record(dns())
+    scenario.record(tcp())
+    with pytest.raises(CheckFailed) as error:
+        scenario.network.check_only_tor()
+    text = str(error.value)
+    assert "1 leaked, in 1 conversation" in text
+    assert "secret.org" in text
+    assert "packet 100001" in text
+    assert "step      When I look at the clock" in text
+
+
+def test_without_a_packet_nothing_is_proven(scenario):
+    with pytest.raises(UsageError, match="proves nothing"):
+        scenario.network.check_only_tor()
+    with pytest.raises(UsageError, match="nothing is proven"):
+        scenario.network.check_real_mac()
+    scenario.record(kit.ethernet(b"", source=kit.LAB, target=kit.GUEST))
+    with pytest.raises(UsageError, match="nothing is proven"):
+        scenario.network.check_real_mac()
+
+
+def test_only_the_hosts_in_the_table_may_be_contacted(scenario):
+    scenario.record(tcp(port=443))
+    scenario.network.check_only_hosts([(kit.RELAY, "TCP", "443")])
+    for wrong in ((kit.RELAY, "TCP", "80"), (kit.RELAY, "UDP", "443"), ("10.9.9.9", "TCP", "443")):
+        with pytest.raises(CheckFailed, match="others than these hosts"):
+            scenario.network.check_only_hosts([wrong])
+
+
+def test_a_wrong_row_is_a_mistake_of_the_scenario(scenario):
+    scenario.record(tcp())
+    for row in (("no address", "TCP", "1"), (kit.RELAY, "SCTP", "1"), (kit.RELAY, "TCP", "many")):
+        with pytest.raises(UsageError):
+            scenario.network.check_only_hosts([row])
+
+
+def test_a_relay_is_reached_on_its_ports_only(scenario):
+    scenario.record(tcp(port=22))
+    with pytest.raises(CheckFailed, match="not all Internet traffic"):
+        scenario.network.check_only_tor()
+
+
+def test_the_real_mac_address_is_found_and_another_one_is_not(scenario):
+    scenario.record(tcp(source="02:00:00:00:00:01"))
+    scenario.network.check_real_mac()
+    step(scenario, "the network is enabled")
+    scenario.record(tcp())
+    with pytest.raises(CheckFailed, match="real MAC address") as error:
+        scenario.network.check_real_mac()
+    assert "step      When the network is enabled" in str(error.value)
+
+
+def test_silence_is_broken_by_any_packet_of_the_machine(scenario):
+    scenario.record(kit.ethernet(b"", source=kit.LAB, target=kit.GUEST))
+    scenario.network.check_silent()
+    scenario.network.remember("the network was enabled")
+    scenario.record(kit.arp())
+    scenario.network.check_silent("the network was enabled")
+    with pytest.raises(CheckFailed, match="should have sent nothing by now"):
+        scenario.network.check_silent()
+    scenario.network.remember("later")
+    with pytest.raises(CheckFailed, match='nothing before "later"'):
+        scenario.network.check_silent("later")
+
+
+def test_a_moment_that_nobody_named_is_a_mistake(scenario):
+    scenario.network.remember("one")
+    with pytest.raises(UsageError, match='no moment is called "two"; known: "one"'):
+        scenario.network.check_silent("two")
+
+
+def test_a_new_scenario_forgets_steps_and_moments(scenario):
+    step(scenario, "old")
+    began(scenario)
+    scenario.network.remember("one")
+    assert scenario.network.state.moments["one"] <= time.time_ns()
+    scenario.network.clear()
+    assert scenario.network.state.moments == {}
+    scenario.record(dns())
+    with pytest.raises(CheckFailed, match="before the first step"):
+        scenario.network.check_only_tor()
