@@ -1,5 +1,6 @@
 """Machines on networks of a lab: addresses, names, wires, captures, and what ends with the run."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,14 +17,27 @@ pytestmark = pytest.mark.vm
 IPXE = Path("/usr/lib/ipxe/ipxe.iso")
 
 
+@pytest.fixture(scope="module")
+def prompt(tmp_path_factory):
+    """Return iPXE's ISO, changed so that it shows its command line without being asked to."""
+    folder = tmp_path_factory.mktemp("ipxe")
+    (folder / "script").write_text("#!ipxe\nshell\n")
+    (folder / "menu").write_text("default ipxe\nlabel ipxe\nkernel ipxe.krn\ninitrd script.ipx\n")
+    iso = folder / "prompt.iso"
+    command = ["xorriso", "-indev", str(IPXE), "-outdev", str(iso), "-boot_image", "any", "replay"]
+    for name, target in (("script", "script.ipx"), ("menu", "isolinux.cfg")):
+        command += ["-map", str(folder / name), f"/{target}"]
+    subprocess.run(command, check=True, capture_output=True)
+    return iso
+
+
 @pytest.fixture
-def ipxe(make, bench):
+def ipxe(make, bench, prompt):
     """Return a function that makes a machine at iPXE's command line, which starts quickly."""
 
     def started(network, **parts):
-        machine = make(Dvd(IPXE).disk(), memory_mib=256, network=network, **parts)
-        machine.screen.wait_text("initialising devices")
-        machine.tester.press_until_text("Ctrl+B", "iPXE>")
+        machine = make(Dvd(prompt).disk(), memory_mib=256, network=network, **parts)
+        machine.screen.wait_text("iPXE>", within=20)
         return machine
 
     yield started
