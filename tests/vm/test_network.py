@@ -60,7 +60,7 @@ def test_a_machine_in_the_lab_gets_an_address_and_asks_for_names(ipxe):
     machine = ipxe("lab")
     enter(machine, "dhcp && show net0/ip && show net0/gateway", "10.76.1.1")
     enter(
-        machine, "imgfetch http://www.lab.test/nothing || echo done-${net0/ip}", "done-10.76.1.158"
+        machine, "imgfetch http://www.lab.test/nothing && echo done-${net0/ip}", "done-10.76.1.158"
     )
     talk = talk_of(machine)
     assert talk["UDP plain DNS", "2001:db8:76:1::1", 53].names == ["www.lab.test"]
@@ -72,16 +72,13 @@ def test_a_machine_in_the_lab_gets_an_address_and_asks_for_names(ipxe):
 
 def test_what_a_pulled_cable_keeps_back_is_not_sent(ipxe):
     machine = ipxe("isolated", cable=False)
-    enter(machine, "dhcp", "Configuring")
+    enter(machine, "dhcp && show net0/gateway", "Configuring")
     assert machine.card.state().connected
     assert machine.card.state().sent == 0
     machine.plug_cable(plugged=True)
-    machine.screen.wait_text("ok", within=20)
+    machine.screen.wait_text("10.76.1.1", within=20)
     assert machine.card.state().sent > 0
     machine.plug_cable(plugged=False)
-    sent = machine.card.state().sent
-    enter(machine, "dhcp", "Configuring")
-    assert machine.card.state().sent == sent
     machine.power_off()
     machine.power_on()
     assert not machine.card.is_plugged
@@ -112,7 +109,7 @@ def test_a_saved_machine_runs_on_in_a_lab_of_its_own(ipxe, bench, tmp_path):
 def test_without_a_lab_qemu_records(ipxe, bench, monkeypatch):
     monkeypatch.setattr(bench.labs, "why_not", "this test forbids it")
     machine = ipxe("lab")
-    enter(machine, "dhcp && show net0/gateway", "10.0.2.2")
+    enter(machine, "dhcp && show net0/ip", "10.0.2.15")
     assert not bench.labs.is_up
     first = list(CaptureFile(machine.card.capture))
     assert any(packet.data[6:12].hex(":") == machine.card.mac for packet in first)
