@@ -1,4 +1,4 @@
-"""How long a lab takes to be there, how much its wires carry, and how soon Tor carries something."""
+"""How long a lab takes to be there, what its wires carry, and how soon Tor carries something."""
 
 from __future__ import annotations
 

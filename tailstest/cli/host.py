@@ -8,6 +8,7 @@ import click
 
 from tailstest.core.settings import load_settings
 from tailstest.hypervisor.host_report import examine_host
+from tailstest.lab.network.lab import why_no_lab
 
 
 @click.command("host")
@@ -16,4 +17,9 @@ from tailstest.hypervisor.host_report import examine_host
 def command(as_json: bool, fresh: bool) -> None:
     """Show accelerator, speed, firmware and devices of this host."""
     report = examine_host(load_settings(), fresh=fresh)
-    click.echo(json.dumps(report.to_json(), indent=2) if as_json else report.to_text())
+    why_not = why_no_lab()
+    if as_json:
+        click.echo(json.dumps({**report.to_json(), "no_lab": why_not}, indent=2))
+    else:
+        click.echo(report.to_text())
+        click.echo(f"{'Lab networks':<16}  {f'none: {why_not}' if why_not else 'possible'}")

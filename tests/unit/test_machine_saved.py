@@ -4,7 +4,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tailstest.machine.definition import MachineDefinition
-from tailstest.machine.saved_machine import SavedMachine, media_files
+from tailstest.machine.saved_machine import QEMU_ARGUMENT, SavedMachine, media_files
 
 XML = """<domain type="qemu" xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">
   <name>tailstest-1</name><uuid>u</uuid>
@@ -84,3 +84,32 @@ def test_what_people_and_qemu_read_keeps_its_form():
     assert "xmlns:qemu=" in moved()
     assert "<tailstest:run" in moved()
     assert "ns0:" not in moved()
+
+
+def test_paths_inside_arguments_of_qemu_move_too():
+    backend = '{"type": "stream", "addr": {"type": "unix", "path": "/old/m/network"}}'
+    dump = '{"qom-type": "filter-dump", "file": "/run/captures/one.pcap"}'
+    device = '{"driver": "virtio-net-pci", "netdev": "network"}'
+    arguments = "".join(
+        f"<qemu:arg value='{each}'/>" for each in ("-device", device, backend, dump)
+    )
+    facts = saved().model_copy(
+        update={
+            "xml": XML.replace('<qemu:arg value="-device"/>', arguments),
+            "capture": "/run/captures/one.pcap",
+        }
+    )
+    text = facts.xml_at(
+        folder=Path("/new/n"),
+        serial_log=Path("/now/serial.log"),
+        disks={},
+        run="now",
+        capture=Path("/now/two.pcap"),
+    )
+    values = [each.get("value") for each in ElementTree.fromstring(text).iter(QEMU_ARGUMENT)]
+    assert values == [
+        "-device",
+        device,
+        backend.replace("/old/m/", "/new/n/"),
+        dump.replace("/run/captures/one.pcap", "/now/two.pcap"),
+    ]
