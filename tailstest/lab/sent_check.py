@@ -11,12 +11,17 @@ from tailstest.lab.packet import Packet
 from tailstest.lab.policy import Policy
 from tailstest.lab.seen import Seen
 
+#: What QEMU sends for a machine that was restored, with the address of its card.
+ANNOUNCEMENT = "rarp"
+
 #: Conversations that are listed; packets of further ones are counted.
 MOST_LISTED = 1000
 
 
 def sent_before(packets: Iterable[Packet], policy: Policy, moment: int) -> LeakReport:
-    """Return everything that the machine sent before a moment; any packet counts.
+    """Return everything that the machine sent before a moment; any packet of its own counts.
+
+    QEMU's announcement of a machine that was restored (RARP) is not of its own.
 
     Args:
         policy: says who the others are.
@@ -28,7 +33,7 @@ def sent_before(packets: Iterable[Packet], policy: Policy, moment: int) -> LeakR
         if packet.time is None or packet.time < moment:
             seen = dissect(packet)
             found.note(packet)
-            if judge.is_of_machine(seen):
+            if judge.is_of_machine(seen) and seen.kind != ANNOUNCEMENT:
                 found.add(Leak.of(seen, "it was sent before anything was allowed"), seen)
     return found.report()
 
@@ -40,7 +45,7 @@ def told(packets: Iterable[Packet], policy: Policy) -> LeakReport:
     for packet in packets:
         seen = dissect(packet)
         found.note(packet)
-        if not judge.is_of_machine(seen):
+        if not judge.is_of_machine(seen) or seen.kind == ANNOUNCEMENT:
             continue
         found.of_machine += 1
         if what := judge.forbidden_in(packet.data):

@@ -252,6 +252,7 @@ class ScenarioNetwork:
             {"title": "an address is asked for", **dhcp, "ports": [67, 547]},
         ]
         policy = self._policy(allow=[*usual, *rules], usual={"dhcp": False})
+        self.machine.card.check()
         paths = self.machine.card.captures
         if not paths:
             raise UsageError("nothing was captured, so nothing is proven")
@@ -274,6 +275,7 @@ class ScenarioNetwork:
             )
 
     def _packets(self) -> Iterator[Packet]:
+        self.machine.card.check()
         paths: list[Path] = self.machine.card.captures
         return itertools.chain.from_iterable(CaptureFile(path) for path in paths)
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import packet_kit as kit
 import pytest
 
-from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
 from tailstest.core.events import Events, ScenarioStarted, StepStarted
 from tailstest.lab.network.recording import Recording
 from tailstest.suite.scenario_network import ScenarioNetwork
@@ -21,6 +21,7 @@ class Card:
     gateway = kit.LAB_IP
     router_addresses = (kit.LAB_IP,)
     other_macs = (kit.LAB,)
+    trouble = ""
 
     def __init__(self, path):
         self._path = path
@@ -28,6 +29,10 @@ class Card:
     @property
     def captures(self):
         return [self._path]
+
+    def check(self):
+        if self.trouble:
+            raise InfrastructureError(self.trouble)
 
 
 @pytest.fixture
@@ -39,7 +44,7 @@ def scenario(tmp_path):
     machine = SimpleNamespace(name="one", card=card, is_on=True)
     network = ScenarioNetwork(lambda: machine, lambda: labs, events)
     recording = Recording(card.captures[0], 10**8)
-    yield SimpleNamespace(network=network, events=events, record=recording.keep)
+    yield SimpleNamespace(network=network, events=events, record=recording.keep, card=card)
     recording.close()
 
 
@@ -140,6 +145,22 @@ def test_silence_is_broken_by_any_packet_of_the_machine(scenario):
     scenario.network.remember("later")
     with pytest.raises(CheckFailed, match='nothing before "later"'):
         scenario.network.check_silent("later")
+
+
+def test_what_qemu_says_for_a_restored_machine_is_not_the_machines(scenario):
+    scenario.record(kit.rarp())
+    scenario.network.check_silent()
+    scenario.record(tcp(source="02:00:00:00:00:01"))
+    scenario.network.check_real_mac()
+
+
+def test_a_wire_that_keeps_nothing_any_more_proves_nothing(scenario):
+    scenario.record(tcp())
+    scenario.network.check_only_tor()
+    scenario.card.trouble = "the capture is full"
+    for check in (scenario.network.check_only_tor, scenario.network.check_real_mac):
+        with pytest.raises(InfrastructureError, match="is full"):
+            check()
 
 
 def test_a_moment_that_nobody_named_is_a_mistake(scenario):

@@ -63,7 +63,7 @@ def add_bridge(network: Network) -> None:
         f"addr add {network.gateway}/24 dev {name}",
         f"addr add {network.gateway6}/64 dev {name} nodad",
     )
-    _without_offload(name)
+    without_offload(name)
     if network.kind == "isolated":
         pref = f"pref {_FIRST_RULE} iif {name}"
         ip(
@@ -90,7 +90,7 @@ def add_cable(number: int, network: Network) -> str:
     ip(f"link add {inner} type veth peer name {outer}")
     for name in (inner, outer):
         Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").write_text("1")
-        _without_offload(name)
+        without_offload(name)
     ip(
         f"link set {inner} master {network.bridge} up",
         f"link set {outer} promisc on up",
@@ -119,7 +119,7 @@ def add_addresses(addresses: Sequence[str]) -> None:
     ip(*(f"addr add {address}/32 dev lo" for address in addresses))
 
 
-def _without_offload(name: str) -> None:
+def without_offload(name: str) -> None:
     """Let the kernel finish each packet itself, its checksum included, before it leaves here.
 
     A network card would do that later; on this way there is none.

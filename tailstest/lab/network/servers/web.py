@@ -39,6 +39,8 @@ class Sites:
     """What is shown, and who has logged in."""
 
     def __init__(self, description: dict[str, Any]) -> None:
+        self.nothing = Path(description["folder"]) / "nothing"
+        self.nothing.mkdir(exist_ok=True)
         self.folders = {name: Path(folder) for name, folder in description["sites"].items()}
         self.wants_login = bool(description["login"])
         self.known: set[str] = set()
@@ -53,7 +55,7 @@ class Pages(http.server.SimpleHTTPRequestHandler):
 
     def __init__(self, sites: Sites, *rest: Any, **more: Any) -> None:
         self._sites = sites
-        super().__init__(*rest, **more)
+        super().__init__(*rest, directory=str(sites.nothing), **more)
 
     @property
     def _host(self) -> str:
@@ -73,6 +75,12 @@ class Pages(http.server.SimpleHTTPRequestHandler):
             self.end_headers()
         else:
             self._show(_page(f"This is {self._host or 'the lab'}."), "text/html; charset=utf-8")
+
+    def do_HEAD(self) -> None:
+        """Tell about a file of a site; pages of our own have no head without a body."""
+        if self._host in self._sites.folders:
+            self.directory = str(self._sites.folders[self._host])
+        super().do_HEAD()
 
     def do_POST(self) -> None:
         """Log in at the hotspot."""
