@@ -15,6 +15,5 @@ Feature: What the system sends by itself
 
   Scenario: A program that looks up a name gets nothing out
     When I run "python3 -c 'import socket; socket.socket(2, 2).sendto(bytes(12), (\"10.76.1.1\", 53))'" inside as "live"
-    Then the command fails
-    And only these hosts were contacted
+    Then only these hosts were contacted
       | host | protocol | port |
