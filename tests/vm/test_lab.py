@@ -1,16 +1,20 @@
 """Real labs, without a machine: namespaces, servers, wires, and that nothing gets out or stays."""
 
+import os
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 from lab_guest import Guest
 
+import tailstest
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError, SetupError
 from tailstest.lab.capture_file import CaptureFile
@@ -223,3 +227,25 @@ def test_closing_twice_is_harmless(tmp_path):
     lab.close()
     with pytest.raises(InfrastructureError):
         lab.ask("state")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="everything here is done by an ordinary user anyway")
+def test_an_ordinary_user_can_have_one_too():
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        code = str(Path(tailstest.__file__).parents[1])
+        nobody += ["env", "-i", "PATH=/usr/bin:/bin", f"HOME={folder}", f"PYTHONPATH={code}"]
+        if subprocess.run(
+            [*nobody, sys.executable, "-c", "import tailstest"], check=False
+        ).returncode:
+            pytest.skip("nobody else may read this installation")
+        script = (
+            "import sys; from pathlib import Path\n"
+            "from tailstest.lab.network.keeper import LabKeeper\n"
+            "keeper = LabKeeper(Path(sys.argv[1]), deadline_scale=3)\n"
+            "keeper.network('full'); print(sorted(keeper.lab.services())); keeper.end()"
+        )
+        command = [*nobody, sys.executable, "-c", script, folder]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said == "['clock', 'dnsmasq-1', 'web']\n"
