@@ -14,6 +14,7 @@ Feature: What the system sends by itself
       | host | protocol | port |
 
   Scenario: A program that looks up a name gets nothing out
-    When I run "python3 -c 'import socket; socket.socket(2, 2).sendto(bytes(12), (\"10.76.1.1\", 53))'" inside as "live"
+    When I run "python3 -c 'import socket; socket.socket(2, 2).sendto(bytes(12), ("10.76.1.1", 53))' 2>&1 | grep -c PermissionError" inside as "live"
     Then only these hosts were contacted
       | host | protocol | port |
+    And the command writes only "1"
