@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.core.events import Events
 from tailstest.lab.capture_file import CaptureFile
 from tailstest.lab.conversations import Conversations
 from tailstest.lab.seen import address_text
 from tailstest.machine.machine import Machine
 from tailstest.machine.saved_machine import MEMORY, MachineAtRest
 from tailstest.media.dvd import Dvd
+from tailstest.suite.scenario_network import ScenarioNetwork
 
 pytestmark = pytest.mark.vm
 
@@ -56,7 +59,7 @@ def enter(machine, command, shows, within=10):
     machine.screen.wait_text(shows, within=within)
 
 
-def test_a_machine_in_the_lab_gets_an_address_and_asks_for_names(ipxe):
+def test_a_machine_in_the_lab_gets_an_address_and_asks_for_names(ipxe, bench):
     machine = ipxe("lab")
     enter(machine, "dhcp && show net0/ip && show net0/gateway", "10.76.1.1")
     enter(
@@ -68,6 +71,17 @@ def test_a_machine_in_the_lab_gets_an_address_and_asks_for_names(ipxe):
     state = machine.card.state()
     assert state.recorded == state.sent + state.received > 10
     assert not state.lost
+    checks = ScenarioNetwork(lambda: machine, lambda: bench.labs, Events())
+    checks.check_only_hosts([("router", "UDP", "53"), ("www.lab.test", "TCP", "80")])
+    for forbidden in (
+        lambda: checks.check_only_hosts([("router", "UDP", "53")]),
+        checks.check_real_mac,
+        checks.check_silent,
+    ):
+        with pytest.raises(CheckFailed, match=r"52:54:00:12:34:56"):
+            forbidden()
+    with pytest.raises(UsageError, match="no Tor network"):
+        checks.check_only_tor()
 
 
 def test_what_a_pulled_cable_keeps_back_is_not_sent(ipxe):
