@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from tailstest.suite.launch import RunOptions, plan_run, run
+from tailstest.suite.launch import plan_run, run
+from tailstest.suite.run_options import RunOptions
 
 
 @click.command("run")
@@ -48,6 +49,13 @@ from tailstest.suite.launch import RunOptions, plan_run, run
     metavar="FOLDER=GUESTPATH",
     help="For --late-patch-git: which folder of a repository stands for which of the guest.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    metavar="N",
+    help="Run N scenarios beside one another, each with its own machine (default: 1).",
+)
 def command(
     paths: tuple[str, ...],
     image: str | None,
@@ -62,6 +70,7 @@ def command(
     late_patch: tuple[str, ...],
     late_patch_git: str | None,
     late_patch_tree: tuple[str, ...],
+    workers: int,
 ) -> int:
     """Run the scenarios in PATHS: files, folders, or FILE:LINE (default: features)."""
     options = RunOptions(
@@ -77,6 +86,7 @@ def command(
         late_patch=late_patch,
         late_patch_git=late_patch_git,
         late_patch_trees=late_patch_tree,
+        workers=workers,
         command=["tailstest", *sys.argv[1:]],
     )
     if dry_run:

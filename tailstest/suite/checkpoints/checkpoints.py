@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -107,6 +107,15 @@ class Checkpoints:
         self._since = 0.0
         self._gone_on = 0
         self._traces: _Traces | None = None
+
+    @property
+    def chains(self) -> Mapping[str, Sequence[str]]:
+        """Scenario id to one key for each of its leading steps; see `key_chain`."""
+        return self._chains
+
+    def is_saved(self, key: str) -> bool:
+        """Tell whether there is a checkpoint of this key by now."""
+        return key in self._store
 
     def begin(self, scenario: PlannedScenario) -> None:
         """Note that a scenario begins."""

@@ -1,0 +1,278 @@
+"""Runs a plan in several worker processes, and tells their events scenario by scenario."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import distributed
+
+from tailstest.core.deadline import Deadline, poll
+from tailstest.core.errors import TailstestError
+from tailstest.core.events import (
+    Event,
+    Events,
+    Noted,
+    RunFinished,
+    ScenarioFinished,
+    ScenarioStarted,
+    event_from_json,
+)
+from tailstest.core.text import printable
+from tailstest.core.verdict import Verdict, verdict_of
+from tailstest.hypervisor.leftovers import remove_leftovers
+from tailstest.suite.assembly import RunOrder
+from tailstest.suite.feature_reader import PlannedScenario
+from tailstest.suite.plan import Plan
+from tailstest.suite.runner import RunResult
+from tailstest.suite.session import Session
+from tailstest.suite.spread.cluster import local_cluster
+from tailstest.suite.spread.turns import turns_of
+from tailstest.suite.spread.worker import STOP, TOPIC, Outcome, ScenarioWorker, run_scenario
+
+#: Seconds for the events of a scenario to arrive after its outcome did; they take the same way.
+_ARRIVAL = 30.0
+#: Verdicts after which `--stop` ends a run.
+_GOOD = {Verdict.PASSED, Verdict.SKIPPED}
+
+
+class SpreadRunner:
+    """Runs a plan in `order.options.workers` processes.
+
+    The events of a scenario are told together when it has ended, so that whoever listens sees one
+    scenario after the other, as in a run without workers.
+
+    Args:
+        order: the run.
+        plan: what to run.
+        session: of this process; makes no machines, but knows the host.
+        events: told about everything.
+        environment: of the run.
+    """
+
+    def __init__(
+        self,
+        order: RunOrder,
+        plan: Plan,
+        session: Session,
+        events: Events,
+        environment: Mapping[str, Any],
+    ) -> None:
+        self._order = order
+        self._plan = plan
+        self._session = session
+        self._events = events
+        self._environment = environment
+        self._scenarios = {scenario.id: scenario for scenario in plan.scenarios}
+        self._mail = _Mail()
+        self._verdicts: dict[str, Verdict] = {}
+        self._interrupted = False
+
+    def run(self) -> RunResult:
+        """Run all planned scenarios; always ends with the event RunFinished."""
+        with _interruptible():
+            try:
+                self._run_all()
+            except KeyboardInterrupt:
+                self._interrupted = True
+        for token in self._mail.unfinished():
+            self._tell_cut_off(token)
+        remove_leftovers()
+        result = RunResult(dict(self._verdicts), self._interrupted)
+        for scenario in self._plan.scenarios:
+            result.verdicts.setdefault(scenario.id, Verdict.NOT_RUN)
+        for problem in self._plan.broken_files:
+            result.verdicts[problem] = Verdict.ERRORED
+        counts = Counter(verdict.value for verdict in result.verdicts.values())
+        self._events.publish(
+            RunFinished(
+                counts=dict(counts),
+                exit_status=result.exit_status,
+                interrupted=self._interrupted,
+            )
+        )
+        return result
+
+    def _run_all(self) -> None:
+        workers = min(self._order.options.workers, len(self._plan.scenarios))
+        folder = self._order.folder / ".dask"
+        try:
+            with local_cluster(workers, folder) as client:
+                client.register_plugin(ScenarioWorker(self._order, self._environment))
+                client.subscribe_topic(TOPIC, self._mail.take)
+                futures = self._submit(client)
+                for future in distributed.as_completed(list(futures)):
+                    self._finished(futures[future], future)
+                    if self._order.options.stop and self._is_bad(futures[future]):
+                        distributed.Event(STOP, client=client).set()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _submit(self, client: distributed.Client) -> dict[distributed.Future, str]:
+        checkpoints = self._order.checkpoints(
+            self._plan, self._session, self._events, self._environment, self._order.folder
+        )
+        turns = turns_of(
+            list(self._scenarios),
+            checkpoints.chains if checkpoints is not None else {},
+            checkpoints.is_saved if checkpoints is not None else lambda _key: False,
+            {},
+        )
+        futures: dict[str, distributed.Future] = {}
+        for number, turn in enumerate(turns):
+            futures[turn.scenario] = client.submit(
+                run_scenario,
+                turn.scenario,
+                futures[turn.after] if turn.after is not None else None,
+                key=f"scenario-{number}",
+                priority=turn.weight,
+                pure=False,
+            )
+        return {future: scenario for scenario, future in futures.items()}
+
+    def _finished(self, scenario: str, future: distributed.Future) -> None:
+        if future.status == "finished":
+            outcome: Outcome = future.result()
+            arrived = poll(
+                lambda: len(self._mail.of(outcome.token)) >= outcome.told or None,
+                Deadline.after(_ARRIVAL, scale=self._session.slowness),
+            )
+            for token in self._mail.earlier(scenario, outcome.token):
+                self._tell_cut_off(token)
+            self._publish(outcome.token)
+            for key, verdict in outcome.verdicts.items():
+                self._verdicts[key if key in self._scenarios else f"{key}, {scenario}"] = verdict
+            if arrived is None:
+                text = "some of what a worker told of this scenario did not arrive"
+                self._events.publish(Noted(text=text, level="warning"))
+                self._verdicts[f"events of {scenario}"] = Verdict.INCOMPLETE
+        elif scenario not in self._verdicts:
+            self._lost(self._scenarios[scenario], future.exception())
+
+    def _lost(self, scenario: PlannedScenario, error: BaseException | None) -> None:
+        """Tell that a scenario has no outcome: its worker died, or could not begin."""
+        for token in self._mail.earlier(scenario.id, ""):
+            self._tell_cut_off(token)
+        if isinstance(error, TailstestError):
+            text, verdict = printable(error.message), verdict_of(error)
+        elif isinstance(error, distributed.KilledWorker):
+            text, verdict = "each worker process that ran it was killed", Verdict.INCOMPLETE
+        else:
+            text = printable(f"the worker: {type(error).__name__}: {error}")
+            verdict = Verdict.INCOMPLETE
+        self._verdicts[scenario.id] = verdict
+        self._events.publish(_started(scenario))
+        self._events.publish(
+            ScenarioFinished(
+                scenario_id=scenario.id, verdict=verdict.value, seconds=0.0, error=text
+            )
+        )
+
+    def _tell_cut_off(self, token: str) -> None:
+        """Tell what is known of an execution that was cut off, as an attempt of its own."""
+        told = self._publish(token)
+        if not told:
+            return
+        scenario = self._mail.scenario_of(token)
+        error = "interrupted" if self._interrupted else "the worker process that ran it was killed"
+        self._events.publish(
+            ScenarioFinished(
+                scenario_id=scenario,
+                verdict=Verdict.INCOMPLETE.value,
+                seconds=time.time() - told[0].time,
+                error=error,
+            )
+        )
+        self._verdicts.setdefault(scenario, Verdict.INCOMPLETE)
+
+    def _publish(self, token: str) -> list[Event]:
+        events = self._mail.open(token)
+        for event in events:
+            self._events.publish(event)
+        return events
+
+    def _is_bad(self, scenario: str) -> bool:
+        return self._verdicts.get(scenario) not in _GOOD
+
+
+class _Mail:
+    """Events of executions that have not ended; they arrive in another thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._events: dict[str, dict[int, str]] = defaultdict(dict)
+        self._scenarios: dict[str, str] = {}
+        self._opened: set[str] = set()
+
+    def take(self, message: tuple[float, Mapping[str, Any]]) -> None:
+        """Take what Dask hands on: a time, and what the worker sent."""
+        content = message[1]
+        with self._lock:
+            token = str(content["token"])
+            self._scenarios[token] = str(content["scenario"])
+            if token not in self._opened:
+                self._events[token][int(content["number"])] = str(content["event"])
+
+    def of(self, token: str) -> Mapping[int, str]:
+        """Return what has arrived of an execution."""
+        with self._lock:
+            return dict(self._events.get(token, {}))
+
+    def earlier(self, scenario: str, token: str) -> list[str]:
+        """Return the other executions of a scenario that nobody has opened."""
+        with self._lock:
+            return [
+                each
+                for each, of in self._scenarios.items()
+                if of == scenario and each != token and each not in self._opened
+            ]
+
+    def unfinished(self) -> list[str]:
+        """Return all executions that nobody has opened."""
+        with self._lock:
+            return [each for each in self._scenarios if each not in self._opened]
+
+    def scenario_of(self, token: str) -> str:
+        """Return the id of an execution's scenario."""
+        return self._scenarios[token]
+
+    def open(self, token: str) -> list[Event]:
+        """Return the events of an execution in their order, and forget them."""
+        with self._lock:
+            self._opened.add(token)
+            lines = self._events.pop(token, {})
+        return [event_from_json(json.loads(lines[number])) for number in sorted(lines)]
+
+
+def _started(scenario: PlannedScenario) -> ScenarioStarted:
+    return ScenarioStarted(
+        scenario_id=scenario.id,
+        name=scenario.name,
+        feature=str(scenario.feature.name or scenario.feature_file),
+        feature_file=scenario.feature_file,
+        location=scenario.location,
+        tags=scenario.tags,
+        steps=[f"{step.keyword} {step.name}" for step in scenario.model.all_steps],
+        description="\n".join(scenario.model.description or []),
+    )
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Make SIGTERM end the run as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
