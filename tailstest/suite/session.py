@@ -343,7 +343,8 @@ class Session:
         machine.allow_boot(self.choice.times.boot)
         machine.wake(rest.folder / MEMORY)
         if state.inside is not None:
-            self.inside.resume(state.inside)
+            after = self.profile.checkpoints.after if self.profile else ""
+            self.inside.resume(state.inside, after)
         if self._film is None:
             self._begin_film(machine)
         else:
