@@ -13,6 +13,7 @@ from tailstest.core.events import Events, Noted, RunStarted
 from tailstest.core.settings import load_settings
 from tailstest.hypervisor.leftovers import remove_leftovers
 from tailstest.machine.profile import find_image, load_profiles
+from tailstest.results.progress import SeveralAtOnce
 from tailstest.results.recorder import attach
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.terminal import Terminal
@@ -77,7 +78,10 @@ def run(options: RunOptions) -> int:
         # Dask takes a second to load, which every other command would pay for.
         from tailstest.suite.spread.spread_runner import SpreadRunner
 
-        return SpreadRunner(order, plan, session, events, environment).run().exit_status
+        progress = SeveralAtOnce()
+        terminal.follow(progress)
+        runner = SpreadRunner(order, plan, session, events, environment, progress)
+        return runner.run().exit_status
 
 
 def _run_here(

@@ -28,6 +28,7 @@ from tailstest.core.events import (
 from tailstest.core.text import printable
 from tailstest.core.verdict import Verdict, verdict_of
 from tailstest.hypervisor.leftovers import remove_leftovers
+from tailstest.results.progress import SeveralAtOnce
 from tailstest.suite.assembly import RunOrder
 from tailstest.suite.feature_reader import PlannedScenario
 from tailstest.suite.plan import Plan
@@ -55,6 +56,7 @@ class SpreadRunner:
         session: of this process; makes no machines, but knows the host.
         events: told about everything.
         environment: of the run.
+        progress: told at once what workers do.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class SpreadRunner:
         session: Session,
         events: Events,
         environment: Mapping[str, Any],
+        progress: SeveralAtOnce,
     ) -> None:
         self._order = order
         self._plan = plan
@@ -71,7 +74,7 @@ class SpreadRunner:
         self._events = events
         self._environment = environment
         self._scenarios = {scenario.id: scenario for scenario in plan.scenarios}
-        self._mail = _Mail()
+        self._mail = _Mail(progress)
         self._verdicts: dict[str, Verdict] = {}
         self._interrupted = False
 
@@ -205,7 +208,8 @@ class SpreadRunner:
 class _Mail:
     """Events of executions that have not ended; they arrive in another thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: SeveralAtOnce) -> None:
+        self._progress = progress
         self._lock = threading.Lock()
         self._events: dict[str, dict[int, str]] = defaultdict(dict)
         self._scenarios: dict[str, str] = {}
@@ -218,7 +222,9 @@ class _Mail:
             token = str(content["token"])
             self._scenarios[token] = str(content["scenario"])
             if token not in self._opened:
-                self._events[token][int(content["number"])] = str(content["event"])
+                line = str(content["event"])
+                self._events[token][int(content["number"])] = line
+                self._progress.take(token, event_from_json(json.loads(line)))
 
     def of(self, token: str) -> Mapping[int, str]:
         """Return what has arrived of an execution."""
@@ -247,6 +253,7 @@ class _Mail:
         """Return the events of an execution in their order, and forget them."""
         with self._lock:
             self._opened.add(token)
+            self._progress.end(token)
             lines = self._events.pop(token, {})
         return [event_from_json(json.loads(lines[number])) for number in sorted(lines)]
 
