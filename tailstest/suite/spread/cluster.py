@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dask
 import distributed
 
+from tailstest.suite.spread.turns import Turn
+
 #: How often a scenario may take its worker process with it before it is given up.
 ALLOWED_FAILURES = 1
 #: Seconds that each part may take to close by itself.
 _CLOSING = 4.0
 
-_CONFIGURATION = {
+#: How Dask behaves for us.
+CONFIGURATION = {
     "distributed.scheduler.allowed-failures": ALLOWED_FAILURES,
     # Scenarios are long and few: none waits in front of a busy worker while another is free.
     "distributed.scheduler.worker-saturation": 1.0,
@@ -42,7 +45,7 @@ def local_cluster(workers: int, folder: Path) -> Iterator[distributed.Client]:
         workers: how many processes; each runs one task at a time.
         folder: for Dask's own files.
     """
-    with dask.config.set(_CONFIGURATION):
+    with dask.config.set(CONFIGURATION):
         cluster = distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -69,3 +72,27 @@ def local_cluster(workers: int, folder: Path) -> Iterator[distributed.Client]:
             for process in multiprocessing.active_children():
                 process.kill()
                 process.join()
+
+
+def submit(
+    client: distributed.Client, turns: Sequence[Turn], task: Callable[[str, object], object]
+) -> dict[distributed.Future, str]:
+    """Hand all turns to Dask: those with the largest weight first, each behind its leader.
+
+    Args:
+        task: takes the id of a scenario, and what its leader's task returned.
+
+    Returns:
+        What becomes of each scenario, with its id.
+    """
+    futures: dict[str, distributed.Future] = {}
+    for number, turn in enumerate(turns):
+        futures[turn.scenario] = client.submit(
+            task,
+            turn.scenario,
+            futures[turn.after] if turn.after is not None else None,
+            key=f"scenario-{number}",
+            priority=turn.weight,
+            pure=False,
+        )
+    return {future: scenario for scenario, future in futures.items()}

@@ -34,8 +34,8 @@ from tailstest.suite.feature_reader import PlannedScenario
 from tailstest.suite.plan import Plan
 from tailstest.suite.runner import RunResult
 from tailstest.suite.session import Session
-from tailstest.suite.spread.cluster import local_cluster
-from tailstest.suite.spread.turns import turns_of
+from tailstest.suite.spread.cluster import local_cluster, submit
+from tailstest.suite.spread.turns import Turn, turns_of
 from tailstest.suite.spread.worker import STOP, TOPIC, Outcome, ScenarioWorker, run_scenario
 
 #: Seconds for the events of a scenario to arrive after its outcome did; they take the same way.
@@ -110,7 +110,7 @@ class SpreadRunner:
             with local_cluster(workers, folder) as client:
                 client.register_plugin(ScenarioWorker(self._order, self._environment))
                 client.subscribe_topic(TOPIC, self._mail.take)
-                futures = self._submit(client)
+                futures = submit(client, self._turns(), run_scenario)
                 for future in distributed.as_completed(list(futures)):
                     self._finished(futures[future], future)
                     if self._order.options.stop and self._is_bad(futures[future]):
@@ -118,27 +118,16 @@ class SpreadRunner:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _submit(self, client: distributed.Client) -> dict[distributed.Future, str]:
+    def _turns(self) -> list[Turn]:
         checkpoints = self._order.checkpoints(
             self._plan, self._session, self._events, self._environment, self._order.folder
         )
-        turns = turns_of(
+        return turns_of(
             list(self._scenarios),
             checkpoints.chains if checkpoints is not None else {},
             checkpoints.is_saved if checkpoints is not None else lambda _key: False,
             {},
         )
-        futures: dict[str, distributed.Future] = {}
-        for number, turn in enumerate(turns):
-            futures[turn.scenario] = client.submit(
-                run_scenario,
-                turn.scenario,
-                futures[turn.after] if turn.after is not None else None,
-                key=f"scenario-{number}",
-                priority=turn.weight,
-                pure=False,
-            )
-        return {future: scenario for scenario, future in futures.items()}
 
     def _finished(self, scenario: str, future: distributed.Future) -> None:
         if future.status == "finished":
