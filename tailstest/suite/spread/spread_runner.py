@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
-import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import distributed
@@ -23,7 +22,6 @@ from tailstest.core.events import (
     RunFinished,
     ScenarioFinished,
     ScenarioStarted,
-    event_from_json,
 )
 from tailstest.core.text import printable
 from tailstest.core.verdict import Verdict, verdict_of
@@ -35,8 +33,10 @@ from tailstest.suite.plan import Plan
 from tailstest.suite.runner import RunResult
 from tailstest.suite.session import Session
 from tailstest.suite.spread.cluster import local_cluster, submit
+from tailstest.suite.spread.diary import read_diary, remove_diary
+from tailstest.suite.spread.mail import Mail
 from tailstest.suite.spread.turns import Turn, turns_of
-from tailstest.suite.spread.worker import STOP, TOPIC, Outcome, ScenarioWorker, run_scenario
+from tailstest.suite.spread.worker import FOLDER, STOP, TOPIC, Outcome, ScenarioWorker, run_scenario
 
 #: Seconds for the events of a scenario to arrive after its outcome did; they take the same way.
 _ARRIVAL = 30.0
@@ -74,7 +74,7 @@ class SpreadRunner:
         self._events = events
         self._environment = environment
         self._scenarios = {scenario.id: scenario for scenario in plan.scenarios}
-        self._mail = _Mail(progress)
+        self._mail = Mail(progress)
         self._verdicts: dict[str, Verdict] = {}
         self._interrupted = False
 
@@ -85,8 +85,11 @@ class SpreadRunner:
                 self._run_all()
             except KeyboardInterrupt:
                 self._interrupted = True
+        self._read_diaries()
         for token in self._mail.unfinished():
             self._tell_cut_off(token)
+        for folder in self._worker_folders():
+            remove_diary(folder)
         remove_leftovers()
         result = RunResult(dict(self._verdicts), self._interrupted)
         for scenario in self._plan.scenarios:
@@ -136,8 +139,7 @@ class SpreadRunner:
                 lambda: len(self._mail.of(outcome.token)) >= outcome.told or None,
                 Deadline.after(_ARRIVAL, scale=self._session.slowness),
             )
-            for token in self._mail.earlier(scenario, outcome.token):
-                self._tell_cut_off(token)
+            self._tell_earlier(scenario, outcome.token)
             self._publish(outcome.token)
             for key, verdict in outcome.verdicts.items():
                 self._verdicts[key if key in self._scenarios else f"{key}, {scenario}"] = verdict
@@ -150,8 +152,7 @@ class SpreadRunner:
 
     def _lost(self, scenario: PlannedScenario, error: BaseException | None) -> None:
         """Tell that a scenario has no outcome: its worker died, or could not begin."""
-        for token in self._mail.earlier(scenario.id, ""):
-            self._tell_cut_off(token)
+        self._tell_earlier(scenario.id, "")
         if isinstance(error, TailstestError):
             text, verdict = printable(error.message), verdict_of(error)
         elif isinstance(error, distributed.KilledWorker):
@@ -166,6 +167,20 @@ class SpreadRunner:
                 scenario_id=scenario.id, verdict=verdict.value, seconds=0.0, error=text
             )
         )
+
+    def _tell_earlier(self, scenario: str, token: str) -> None:
+        """Tell of the executions of a scenario that ended with their worker process."""
+        if len(self._worker_folders()) > self._order.options.workers:
+            self._read_diaries()
+        for each in self._mail.earlier(scenario, token):
+            self._tell_cut_off(each)
+
+    def _worker_folders(self) -> list[Path]:
+        return sorted(self._order.folder.glob(f"{FOLDER}*"))
+
+    def _read_diaries(self) -> None:
+        for folder in self._worker_folders():
+            self._mail.collect(read_diary(folder))
 
     def _tell_cut_off(self, token: str) -> None:
         """Tell what is known of an execution that was cut off, as an attempt of its own."""
@@ -192,59 +207,6 @@ class SpreadRunner:
 
     def _is_bad(self, scenario: str) -> bool:
         return self._verdicts.get(scenario) not in _GOOD
-
-
-class _Mail:
-    """Events of executions that have not ended; they arrive in another thread."""
-
-    def __init__(self, progress: SeveralAtOnce) -> None:
-        self._progress = progress
-        self._lock = threading.Lock()
-        self._events: dict[str, dict[int, str]] = defaultdict(dict)
-        self._scenarios: dict[str, str] = {}
-        self._opened: set[str] = set()
-
-    def take(self, message: tuple[float, Mapping[str, Any]]) -> None:
-        """Take what Dask hands on: a time, and what the worker sent."""
-        content = message[1]
-        with self._lock:
-            token = str(content["token"])
-            self._scenarios[token] = str(content["scenario"])
-            if token not in self._opened:
-                line = str(content["event"])
-                self._events[token][int(content["number"])] = line
-                self._progress.take(token, event_from_json(json.loads(line)))
-
-    def of(self, token: str) -> Mapping[int, str]:
-        """Return what has arrived of an execution."""
-        with self._lock:
-            return dict(self._events.get(token, {}))
-
-    def earlier(self, scenario: str, token: str) -> list[str]:
-        """Return the other executions of a scenario that nobody has opened."""
-        with self._lock:
-            return [
-                each
-                for each, of in self._scenarios.items()
-                if of == scenario and each != token and each not in self._opened
-            ]
-
-    def unfinished(self) -> list[str]:
-        """Return all executions that nobody has opened."""
-        with self._lock:
-            return [each for each in self._scenarios if each not in self._opened]
-
-    def scenario_of(self, token: str) -> str:
-        """Return the id of an execution's scenario."""
-        return self._scenarios[token]
-
-    def open(self, token: str) -> list[Event]:
-        """Return the events of an execution in their order, and forget them."""
-        with self._lock:
-            self._opened.add(token)
-            self._progress.end(token)
-            lines = self._events.pop(token, {})
-        return [event_from_json(json.loads(lines[number])) for number in sorted(lines)]
 
 
 def _started(scenario: PlannedScenario) -> ScenarioStarted:

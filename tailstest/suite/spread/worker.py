@@ -13,7 +13,7 @@ import distributed
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from tailstest.core.errors import InfrastructureError
-from tailstest.core.events import Event, Events, RunFinished
+from tailstest.core.events import Event, Events, Listener, RunFinished
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.verdict import Verdict
 from tailstest.results.event_log import event_line
@@ -22,11 +22,14 @@ from tailstest.suite.checkpoints.checkpoints import Checkpoints
 from tailstest.suite.plan import Plan, make_plan
 from tailstest.suite.runner import SuiteRunner
 from tailstest.suite.session import Session
+from tailstest.suite.spread.diary import Diary
 
 #: Topic of Dask's event log on which workers tell theirs.
 TOPIC = "tailstest"
 #: Name of the event that makes scenarios which have not begun be left out.
 STOP = "tailstest-stop"
+#: How the folders of workers begin, in that of the run.
+FOLDER = "worker-"
 _PLUGIN = "tailstest"
 
 
@@ -65,11 +68,14 @@ class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no 
         self._parts: _Parts | None = None
         self._lock = threading.Lock()
         self._scenario, self._token, self._told = "", "", 0
+        self._diary: Diary | None = None
 
     def teardown(self, worker: Any) -> None:
         """End everything; called by Dask when the worker goes away."""
         if self._parts is not None:
             self._parts.close()
+        if self._diary is not None:
+            self._diary.close()
 
     def run(self, scenario: str) -> Outcome:
         """Run a scenario.
@@ -83,7 +89,9 @@ class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no 
         if distributed.Event(STOP).is_set():
             return Outcome(self._token, 0, {scenario: Verdict.NOT_RUN})
         if self._parts is None:
-            self._parts = _Parts.of(self._order, self._environment, self._tell)
+            folder = _own_folder(self._order.folder)
+            self._diary = Diary(folder)
+            self._parts = _Parts.of(self._order, self._environment, folder, self._tell)
         parts = self._parts
         plan = parts.plan_of(scenario)
         result = SuiteRunner(plan, parts.events, parts.session, checkpoints=parts.checkpoints).run()
@@ -101,6 +109,8 @@ class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no 
                 "number": self._told,
                 "event": event_line(event),
             }
+            if self._diary is not None:
+                self._diary.write(message)
             self._worker.log_event(TOPIC, message)
 
 
@@ -114,12 +124,13 @@ class _Parts:
     checkpoints: Checkpoints | None
 
     @classmethod
-    def of(cls, order: RunOrder, environment: Mapping[str, Any], tell: Any) -> _Parts:
+    def of(
+        cls, order: RunOrder, environment: Mapping[str, Any], folder: Path, tell: Listener
+    ) -> _Parts:
         options = order.options
         plan = make_plan(options.paths, tags=options.tags, name=options.name)
         events = Events()
         events.subscribe(tell)
-        folder = _own_folder(order.folder)
         session = order.session(plan, events, EvidenceFolder(folder, order.folder))
         checkpoints = order.checkpoints(plan, session, events, environment, folder)
         return cls(events, plan, session, checkpoints)
@@ -142,7 +153,7 @@ class _Parts:
 def _own_folder(run: Path) -> Path:
     """Make a folder in that of the run, for what this process keeps."""
     for number in range(1, 10_000):
-        folder = run / f"worker-{number}"
+        folder = run / f"{FOLDER}{number}"
         try:
             folder.mkdir(mode=0o700)
         except FileExistsError:
