@@ -13,6 +13,7 @@ from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.hypervisor.connection import Hypervisor
 from tailstest.hypervisor.host_report import HostReport, examine_host
+from tailstest.hypervisor.host_speed import load_per_core
 from tailstest.machine.bench import Bench
 from tailstest.machine.definition import MachineDefinition
 from tailstest.screen.library import ReferenceLibrary
@@ -48,9 +49,11 @@ class RunHost:
             SetupError, InfrastructureError: the host cannot run machines.
         """
         report = self._examined()
+        # Others may have begun to use the host since the run began, or ended.
+        speed = replace(report.speed, load_per_core=load_per_core())
         return Bench(
             hypervisor=self._opened(),
-            host=report,
+            host=replace(report, speed=speed),
             settings=self._settings,
             events=self._events,
             evidence=self._evidence,
