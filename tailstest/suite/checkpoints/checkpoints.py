@@ -21,7 +21,8 @@ from tailstest.machine.saved_machine import MachineAtRest, MachineLost, SavedMac
 from tailstest.suite.checkpoints.keys import key_chain, leading_steps
 from tailstest.suite.checkpoints.savings import Costs, Savings
 from tailstest.suite.checkpoints.state import CheckpointStale, SessionState
-from tailstest.suite.checkpoints.store import CheckpointDamaged, CheckpointStore, Manifest
+from tailstest.suite.checkpoints.packing import CheckpointDamaged
+from tailstest.suite.checkpoints.store import CheckpointStore, Manifest
 from tailstest.suite.feature_reader import PlannedScenario
 from tailstest.suite.plan import Plan
 
