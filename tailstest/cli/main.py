@@ -24,6 +24,7 @@ COMMANDS = {
     "match": "match",
     "review": "review",
     "report": "report",
+    "merge": "merge",
     "lint": "lint",
     "steps": "steps",
     "host": "host",

@@ -56,6 +56,12 @@ from tailstest.suite.run_options import RunOptions
     metavar="N",
     help="Run N scenarios beside one another, each with its own machine (default: 1).",
 )
+@click.option(
+    "--shard",
+    default="",
+    metavar="K/N",
+    help="Run the K-th of N parts, in N jobs; `tailstest merge` puts their results together.",
+)
 def command(
     paths: tuple[str, ...],
     image: str | None,
@@ -71,6 +77,7 @@ def command(
     late_patch_git: str | None,
     late_patch_tree: tuple[str, ...],
     workers: int,
+    shard: str,
 ) -> int:
     """Run the scenarios in PATHS: files, folders, or FILE:LINE (default: features)."""
     options = RunOptions(
@@ -87,6 +94,7 @@ def command(
         late_patch_git=late_patch_git,
         late_patch_trees=late_patch_tree,
         workers=workers,
+        shard=shard,
         command=["tailstest", *sys.argv[1:]],
     )
     if dry_run:

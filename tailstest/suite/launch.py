@@ -28,12 +28,14 @@ from tailstest.suite.plan import Plan, make_plan
 from tailstest.suite.run_options import RunOptions
 from tailstest.suite.runner import SuiteRunner
 from tailstest.suite.session import Session
+from tailstest.suite.spread.shards import keep_shard
 
 
 def plan_run(options: RunOptions) -> Plan:
     """Return what a run would do; see `make_plan`."""
     plan = make_plan(options.paths, tags=options.tags, name=options.name)
     leave_out_what_does_not_fit(plan, load_profiles(plan.suite.images_folders), options.image)
+    keep_shard(plan, options.shard)
     return plan
 
 
@@ -49,6 +51,10 @@ def run(options: RunOptions) -> int:
     """
     _refuse_what_nobody_could_answer(options)
     plan = plan_run(options)
+    if options.shard and not plan.scenarios:
+        # More jobs than groups of scenarios: that is no trouble, and nothing to look at.
+        print(f"shard {options.shard}: nothing is assigned to it")
+        return 0
     settings = load_settings(plan.suite.root)
     image = _image(plan, options.image)
     patches = read_patches(options.late_patch, options.late_patch_git, options.late_patch_trees)

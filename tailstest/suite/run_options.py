@@ -28,6 +28,7 @@ class RunOptions:
         late_patch_git: range of commits; what changed in it is changed in each guest.
         late_patch_trees: texts FOLDER=GUESTPATH: folders of repositories for that range.
         workers: processes that run scenarios beside one another.
+        shard: "K/N" for one of several jobs; "" for all of the plan.
     """
 
     paths: Sequence[str]
@@ -45,3 +46,4 @@ class RunOptions:
     late_patch_git: str | None = None
     late_patch_trees: Sequence[str] = ()
     workers: int = 1
+    shard: str = ""

@@ -19,9 +19,9 @@ from tailstest.core.text import printable
 from tailstest.core.verdict import Verdict
 from tailstest.machine.saved_machine import MachineAtRest, MachineLost, SavedMachine
 from tailstest.suite.checkpoints.keys import key_chain, leading_steps
+from tailstest.suite.checkpoints.packing import CheckpointDamaged
 from tailstest.suite.checkpoints.savings import Costs, Savings
 from tailstest.suite.checkpoints.state import CheckpointStale, SessionState
-from tailstest.suite.checkpoints.packing import CheckpointDamaged
 from tailstest.suite.checkpoints.store import CheckpointStore, Manifest
 from tailstest.suite.feature_reader import PlannedScenario
 from tailstest.suite.plan import Plan
