@@ -17,6 +17,7 @@ class Verdict(StrEnum):
     INCOMPLETE = "incomplete"  # infrastructure trouble: no statement about the product
     SKIPPED = "skipped"  # left out on purpose, or a step after one that did not pass
     NOT_RUN = "not run"  # planned, but the run ended before
+    MANUAL = "manual"  # part of the plan, and to be done by a person
 
 
 def verdict_of(error: BaseException) -> Verdict:
@@ -40,7 +41,7 @@ def exit_status(verdicts: Iterable[Verdict]) -> int:
     """Return the exit status of a run: a pure function of the verdicts of its scenarios.
 
     1 if any scenario failed, else 2 if any is errored, else 3 if any is incomplete or was not
-    run, else 2 if none passed at all (nothing ran), else 0. A failure outranks the rest because
+    run, else 2 if none passed at all (nothing ran), else 0. What a person is to do says nothing. A failure outranks the rest because
     it is a statement about the product that further trouble cannot take back.
     """
     seen = set(verdicts)

@@ -39,6 +39,7 @@ STYLES = {
     Verdict.INCOMPLETE: "bold yellow",
     Verdict.SKIPPED: "dim",
     Verdict.NOT_RUN: "dim",
+    Verdict.MANUAL: "cyan",
 }
 #: Problems of a plan, and scenarios in the final list, printed at most; the report has them all.
 MAX_LISTED = 20

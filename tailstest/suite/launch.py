@@ -199,7 +199,7 @@ def _checkpoints(
             **{name: host[name] for name in ("accelerator", "cpu_model", "emulator")},
             **{name: host["capabilities"][name] for name in ("qemu_version", "libvirt_version")},
         },
-        "settings": settings.model_dump(),
+        "settings": settings.model_dump(exclude={"store"}),
         "image": environment.get("image"),
         "has viewer": options.interactive or options.keep,
     }

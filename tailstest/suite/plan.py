@@ -72,16 +72,27 @@ class Plan:
         """Return the plan as an event."""
         return PlanMade(
             scenarios=[_as_json(scenario) for scenario in self.scenarios],
-            excluded=[{**_as_json(each), "reason": reason} for each, reason in self.excluded],
+            excluded=[
+                {**_as_json(each), "reason": reason, "by": self._who_left_out(each)}
+                for each, reason in self.excluded
+            ],
             problems=self.problems,
             selection=str(self.selection),
         )
+
+    def _who_left_out(self, scenario: PlannedScenario) -> str:
+        """Return "choice" if this run did not ask for the scenario, "suite" if it never may run."""
+        chosen = not self.selection.choice_against(scenario, self.suite.root)
+        return "suite" if chosen else "choice"
 
     def to_text(self) -> str:
         """Return the plan for `--dry-run`: each scenario, each step and its definition."""
         lines = []
         for scenario in self.scenarios:
             lines.append(f"{scenario.location}  {scenario.name}")
+            if scenario.is_manual:
+                lines.append("    to be done by a person")
+                continue
             for step in scenario.model.all_steps:
                 match = self.registry.find_step_definition(step)
                 place = f"{match.location}" if match else "UNDEFINED"
@@ -111,6 +122,8 @@ def make_plan(paths: Sequence[str], *, tags: str = "", name: str = "") -> Plan:
     _select(plan, read)
     texts = [definition.pattern for kind in plan.registry.steps.values() for definition in kind]
     for scenario in plan.scenarios:
+        if scenario.is_manual:
+            continue  # written for a person, in whatever words
         undefined = [
             _undefined(step, scenario, texts)
             for step in scenario.model.all_steps
@@ -155,4 +168,5 @@ def _as_json(scenario: PlannedScenario) -> dict[str, str]:
         "name": scenario.name,
         "feature": str(scenario.feature.name or scenario.feature_file),
         "location": scenario.location,
+        "tags": " ".join(scenario.tags),
     }
