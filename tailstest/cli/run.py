@@ -48,6 +48,17 @@ from tailstest.suite.launch import RunOptions, plan_run, run
     metavar="FOLDER=GUESTPATH",
     help="For --late-patch-git: which folder of a repository stands for which of the guest.",
 )
+@click.option(
+    "--store",
+    metavar="URL|FILE|none",
+    help="Where results are kept over runs (default: the user's own store).",
+)
+@click.option(
+    "--product-commit",
+    default="",
+    metavar="TEXT",
+    help="What the image was built from; kept with the results.",
+)
 def command(
     paths: tuple[str, ...],
     image: str | None,
@@ -62,6 +73,8 @@ def command(
     late_patch: tuple[str, ...],
     late_patch_git: str | None,
     late_patch_tree: tuple[str, ...],
+    store: str | None,
+    product_commit: str,
 ) -> int:
     """Run the scenarios in PATHS: files, folders, or FILE:LINE (default: features)."""
     options = RunOptions(
@@ -77,6 +90,8 @@ def command(
         late_patch=late_patch,
         late_patch_git=late_patch_git,
         late_patch_trees=late_patch_tree,
+        store=store,
+        product_commit=product_commit,
         command=["tailstest", *sys.argv[1:]],
     )
     if dry_run:

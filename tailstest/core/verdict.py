@@ -41,8 +41,9 @@ def exit_status(verdicts: Iterable[Verdict]) -> int:
     """Return the exit status of a run: a pure function of the verdicts of its scenarios.
 
     1 if any scenario failed, else 2 if any is errored, else 3 if any is incomplete or was not
-    run, else 2 if none passed at all (nothing ran), else 0. What a person is to do says nothing. A failure outranks the rest because
-    it is a statement about the product that further trouble cannot take back.
+    run, else 2 if none passed at all (nothing ran), else 0. A failure outranks the rest because
+    it is a statement about the product that further trouble cannot take back. What was left out
+    and what a person is to do say nothing.
     """
     seen = set(verdicts)
     if Verdict.FAILED in seen:

@@ -53,7 +53,6 @@ class PlannedScenario:
         """Own and inherited tags (feature, rule, examples), without the at sign."""
         return sorted(str(tag) for tag in self.model.effective_tags)
 
-
     @property
     def is_manual(self) -> bool:
         """Whether a person is to do it."""

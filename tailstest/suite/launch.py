@@ -19,6 +19,8 @@ from tailstest.hypervisor.leftovers import remove_leftovers
 from tailstest.machine.profile import find_image, load_profiles
 from tailstest.results.recorder import attach
 from tailstest.results.run_folder import RunFolder
+from tailstest.results.store.address import store_address
+from tailstest.results.store.live import LiveStore
 from tailstest.results.terminal import Terminal
 from tailstest.suite.access import open_access
 from tailstest.suite.checkpoints.checkpoints import Checkpoints, work_folder
@@ -32,6 +34,7 @@ from tailstest.suite.patch_sources import read_patches
 from tailstest.suite.plan import Plan, make_plan
 from tailstest.suite.runner import SuiteRunner
 from tailstest.suite.session import Session
+from tailstest.suite.suite_commit import suite_commit
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class RunOptions:
         late_patch: texts SOURCE=GUESTPATH: what is changed in each guest.
         late_patch_git: range of commits; what changed in it is changed in each guest.
         late_patch_trees: texts FOLDER=GUESTPATH: folders of repositories for that range.
+        store: where results are kept: a URL, a file, "none", or None for what the settings say.
+        product_commit: what the image under test was built from, as its makers call it.
     """
 
     paths: Sequence[str]
@@ -70,6 +75,8 @@ class RunOptions:
     late_patch: Sequence[str] = ()
     late_patch_git: str | None = None
     late_patch_trees: Sequence[str] = ()
+    store: str | None = None
+    product_commit: str = ""
 
 
 def plan_run(options: RunOptions) -> Plan:
@@ -93,6 +100,7 @@ def run(options: RunOptions) -> int:
     settings = load_settings(plan.suite.root)
     image = _image(plan, options.image)
     patches = read_patches(options.late_patch, options.late_patch_git, options.late_patch_trees)
+    address = store_address(settings, options.store)
     removed = remove_leftovers()
     folder = RunFolder.create(
         options.base, output=options.output, free_space_needed=settings.free_space_needed
@@ -100,7 +108,8 @@ def run(options: RunOptions) -> int:
     events = Events()
     terminal = Terminal(folder, stream=sys.stdout)
     late_patch = LatePatch(patches, events)
-    with attach(events, folder, settings, terminal=terminal, project=Path.cwd()):
+    keeper = LiveStore(address, folder.path, events) if address is not None else None
+    with attach(events, folder, settings, terminal=terminal, project=Path.cwd(), keeper=keeper):
         session = Session(
             settings=settings,
             events=events,
@@ -128,6 +137,9 @@ def _run(
     late_patch: LatePatch,
 ) -> int:
     environment = session.environment()
+    environment["suite_commit"] = suite_commit(plan.suite.root)
+    if options.product_commit:
+        environment["product_commit"] = options.product_commit
     if late_patch:
         environment["changed by --late-patch"] = late_patch.facts()
     events.publish(
