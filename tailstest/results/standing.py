@@ -66,11 +66,17 @@ class AttemptInfo:
 
 @dataclass(frozen=True)
 class Judged:
-    """A standing and the reason for it, in words; `bug` is the one that excuses a failure."""
+    """A standing and the reason for it, in words.
+
+    Attributes:
+        bug: the one that excuses a failure.
+        is_outdated: what was to excuse it has ended, or it passes although it is said to fail.
+    """
 
     standing: Standing
     reason: str = ""
     bug: str = ""
+    is_outdated: bool = False
 
 
 def judge(
@@ -118,9 +124,8 @@ def _judge_alike(
         if not bugs:
             return Judged(Standing.PASSED)
         names = ", ".join(dict.fromkeys(bug.bug or bug.tag for bug in bugs))
-        return Judged(
-            Standing.FAILED, f"it passes, although it is known to fail ({names}): end the excuse"
-        )
+        reason = f"it passes, although it is known to fail ({names}): end the excuse"
+        return Judged(Standing.FAILED, reason, is_outdated=True)
     reason = next((each.cause for each in reversed(attempts) if each.cause), "")
     for verdict in (Verdict.INCOMPLETE, Verdict.NOT_RUN, Verdict.MANUAL):
         if verdict in verdicts:
@@ -135,4 +140,6 @@ def _failed(cause: str, bugs: Sequence[KnownBug], today: datetime.date) -> Judge
         if not objection:
             return Judged(Standing.KNOWN, f"{bug.bug} until {bug.until}: {cause}", bug.bug)
         objections.append(objection)
-    return Judged(Standing.FAILED, "; ".join([*objections, cause]) if objections else cause)
+    if objections:
+        return Judged(Standing.FAILED, "; ".join([*objections, cause]), is_outdated=True)
+    return Judged(Standing.FAILED, cause)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -27,6 +27,7 @@ from tailstest.core.events import (
     StepStarted,
 )
 from tailstest.core.verdict import Verdict
+from tailstest.results.console import QuietConsole
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import Run
 from tailstest.results.shown import one_line, shown
@@ -72,7 +73,7 @@ class Terminal:
             stream.reconfigure(errors="backslashreplace")
         is_terminal = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._is_live = is_terminal if live is None else live
-        self._console = _QuietConsole(
+        self._console = QuietConsole(
             file=stream,
             highlight=False,
             markup=False,
@@ -249,13 +250,6 @@ class Terminal:
             return str(path.relative_to(Path.cwd()))
         except (ValueError, OSError):
             return str(path)
-
-
-class _QuietConsole(Console):
-    """A console whose reader may go away (`| head`); rich's own ends the program then."""
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
 
 
 class _Progress:

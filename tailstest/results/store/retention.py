@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, case, delete, func, select, update
 
 from tailstest.core.errors import UsageError
 from tailstest.core.verdict import Verdict
@@ -166,7 +166,7 @@ def _protected(connection: Connection, newest_first: list[int]) -> dict[int, str
     found: dict[int, str] = {}
     for scenario in suspects:
         rows = connection.execute(
-            select(attempts.c.run, func.max(attempts.c.verdict == _PASSED))
+            select(attempts.c.run, func.max(case((attempts.c.verdict == _PASSED, 1), else_=0)))
             .where(attempts.c.scenario == scenario, attempts.c.verdict.in_((_PASSED, *_WRONG)))
             .group_by(attempts.c.run)
         )
