@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tailstest.suite.launch import RunOptions, plan_run, run
+from tailstest.suite.launch import RunOptions, expected_time, plan_run, run
 
 
 @click.command("run")
@@ -97,5 +97,8 @@ def command(
     if dry_run:
         plan = plan_run(options)
         click.echo(plan.to_text())
+        before = expected_time(plan, options)
+        if before:
+            click.echo(before)
         return 2 if plan.problems else 0
     return run(options)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import tailstest
-from tailstest.core.errors import UsageError
+from tailstest.core.errors import TailstestError, UsageError
 from tailstest.core.events import Events, Noted, RunStarted
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.paths import bundled
@@ -17,11 +17,14 @@ from tailstest.core.settings import load_settings
 from tailstest.core.text import printable
 from tailstest.hypervisor.leftovers import remove_leftovers
 from tailstest.machine.profile import find_image, load_profiles
+from tailstest.results.answers.forecast import forecast
 from tailstest.results.recorder import attach
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.store.address import store_address
+from tailstest.results.store.engine import Store
 from tailstest.results.store.live import LiveStore
 from tailstest.results.terminal import Terminal
+from tailstest.results.wording import duration, plural
 from tailstest.suite.access import open_access
 from tailstest.suite.checkpoints.checkpoints import Checkpoints, work_folder
 from tailstest.suite.checkpoints.keys import base_of
@@ -84,6 +87,27 @@ def plan_run(options: RunOptions) -> Plan:
     plan = make_plan(options.paths, tags=options.tags, name=options.name)
     leave_out_what_does_not_fit(plan, load_profiles(plan.suite.images_folders), options.image)
     return plan
+
+
+def expected_time(plan: Plan, options: RunOptions) -> str:
+    """Return in one sentence how long a plan took before; "" where no store knows.
+
+    Raises:
+        UsageError: the address of the store is none.
+    """
+    address = store_address(load_settings(plan.suite.root), options.store)
+    ids = [scenario.id for scenario in plan.scenarios if not scenario.is_manual]
+    if address is None:
+        return ""
+    try:
+        with Store(address, must_exist=True) as store:
+            found = forecast(store, ids)
+    except TailstestError:
+        return ""  # a plan needs no store
+    if not found.seconds:
+        return ""
+    sentence = f"before, {plural(len(found.seconds), 'scenario')} took {duration(found.total)}"
+    return f"{sentence}; {len(found.unknown)} never passed" if found.unknown else sentence
 
 
 def run(options: RunOptions) -> int:
