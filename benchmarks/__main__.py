@@ -21,6 +21,7 @@ BENCHMARKS = (
     "checkpoints",
     "media",
     "leaks",
+    "store",
 )
 
 

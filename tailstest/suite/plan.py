@@ -62,6 +62,19 @@ class Plan:
     broken_files: list[str] = field(default_factory=list)
     undefined: dict[str, list[UndefinedStep]] = field(default_factory=dict)
 
+    _definitions: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
+
+    def definition_of(self, step: Any) -> Any:
+        """Return the definition that a step has, None without one.
+
+        The same words are looked up once: trying every pattern on every step of ten thousand
+        scenarios took most of the time of planning them.
+        """
+        words = (step.step_type, step.name)
+        if words not in self._definitions:
+            self._definitions[words] = self.registry.find_step_definition(step)
+        return self._definitions[words]
+
     @property
     def problems(self) -> list[str]:
         """Everything wrong, each beginning with file and line."""
@@ -94,7 +107,7 @@ class Plan:
                 lines.append("    to be done by a person")
                 continue
             for step in scenario.model.all_steps:
-                match = self.registry.find_step_definition(step)
+                match = self.definition_of(step)
                 place = f"{match.location}" if match else "UNDEFINED"
                 lines.append(f"    {step.keyword} {step.name}  # {place}")
         lines += [f"problem: {problem}" for problem in self.problems]
@@ -127,7 +140,7 @@ def make_plan(paths: Sequence[str], *, tags: str = "", name: str = "") -> Plan:
         undefined = [
             _undefined(step, scenario, texts)
             for step in scenario.model.all_steps
-            if plan.registry.find_step_definition(step) is None
+            if plan.definition_of(step) is None
         ]
         if not list(scenario.model.all_steps):
             undefined.append(UndefinedStep(scenario.location, "", ()))

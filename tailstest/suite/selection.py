@@ -74,7 +74,9 @@ class Selection:
 
     def choice_against(self, scenario: PlannedScenario, suite: Path) -> str:
         """Return why the user did not ask for a scenario; "" if it was asked for."""
-        lines = self.lines.get((suite / scenario.feature_file).resolve())
+        lines = None
+        if self.lines:  # asking the file system ten thousand times takes seconds
+            lines = self.lines.get((suite / scenario.feature_file).resolve())
         if lines is not None and not any(_covers(scenario, line) for line in lines):
             return f"not at line {', '.join(map(str, lines))}"
         if self.name and self.name not in scenario.name:

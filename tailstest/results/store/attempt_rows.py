@@ -49,7 +49,8 @@ class AttemptRows:
 
     def add(self, number: int, scenario: ScenarioRecord, attempt: AttemptRecord) -> None:
         """Add an attempt at a scenario that has a number in the store."""
-        which = scenario.attempts.index(attempt) + 1
+        # Attempts that look alike are equal; which one it is decides here.
+        which = 1 + next(n for n, each in enumerate(scenario.attempts) if each is attempt)
         own = {"run": self.run, "scenario": number, "number": which}
         tags = [*scenario.tags, *_known_by_reference(attempt)]
         cause = "" if attempt.verdict is Verdict.MANUAL else attempt.reason

@@ -87,7 +87,8 @@ class LiveStore:
             self._read_image(self._store, run)
         except (UsageError, OSError) as error:
             said = error.message if isinstance(error, UsageError) else str(error)
-            self._tell(f"the store cannot tell what the image is made of: {said}")
+            text = f"the store cannot tell what the image is made of: {said}"
+            self._events.publish(Noted(text=printable(text)))
 
     def _read_image(self, store: Store, run: Run) -> None:
         image = run.environment.get("image")
