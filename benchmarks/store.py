@@ -239,8 +239,7 @@ def main() -> int:
     told |= {"bytes": size}
     for what, (clock, used) in figures.items():
         told |= {f"{what}_seconds": round(clock, 3), f"{what}_processor": round(used, 3)}
-    options.json.write_text(json.dumps(told, indent=2) + "
-", encoding="utf-8")
+    options.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     return 0
 
 

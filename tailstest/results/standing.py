@@ -43,7 +43,7 @@ _WRONG = (Verdict.FAILED, Verdict.ERRORED)
 _CONCLUSIVE = (Verdict.PASSED, *_WRONG)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AttemptInfo:
     """An attempt as the store has it.
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from tailstest.core.verdict import Verdict
+from tailstest.results.known import known_bugs
 from tailstest.results.standing import BAD, AttemptInfo, Judged, Standing, judge
 from tailstest.results.store.engine import Store
 from tailstest.results.store.image_contents import ImageContents, contents_of
@@ -181,6 +183,8 @@ def _kind(
     was: list[AttemptInfo] | None, now: list[AttemptInfo] | None, today: datetime.date
 ) -> str | None:
     """Return the list of `Comparison` that a scenario belongs to; None for no change."""
+    if was and now and _passed_plainly(was) and _passed_plainly(now):
+        return "slower" if _is_slower(was, now) else None  # the most by far, and the quickest
     before = judge(was, today).standing if was else None
     after = judge(now, today).standing if now else None
     if after in BAD and before not in BAD:
@@ -195,11 +199,19 @@ def _kind(
         return "newly_passing"
     if (before in _SAID_SOMETHING) != (after in _SAID_SOMETHING):
         return "unclear"
-    if before in _GOOD and after in _GOOD:
-        old, new = _seconds(was), _seconds(now)
-        if new > old * SLOWER_FACTOR and new > old + SLOWER_SECONDS:
-            return "slower"
+    if before in _GOOD and after in _GOOD and _is_slower(was, now):
+        return "slower"
     return None
+
+
+def _passed_plainly(attempts: list[AttemptInfo]) -> bool:
+    only = attempts[0]
+    return len(attempts) == 1 and only.verdict is Verdict.PASSED and not known_bugs(only.tags)
+
+
+def _is_slower(was: list[AttemptInfo], now: list[AttemptInfo]) -> bool:
+    old, new = _seconds(was), _seconds(now)
+    return new > old * SLOWER_FACTOR and new > old + SLOWER_SECONDS
 
 
 def _difference(

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, func, select
 
 from tailstest.core.verdict import Verdict
 from tailstest.results.answers.proportion import Proportion, proportion
@@ -55,9 +55,14 @@ class Flake:
 
 @dataclass
 class _Count:
+    """Attempts at one scenario on one image."""
+
     passed: int = 0
     failed: int = 0
     cost: float = 0.0
+    last_cause: str = ""
+    last_run: str = ""
+    last_position: float = 0.0
 
 
 def flaky_scenarios(store: Store, *, last: int) -> tuple[list[Flake], int]:
@@ -74,96 +79,85 @@ def flaky_scenarios(store: Store, *, last: int) -> tuple[list[Flake], int]:
     """
     with store.reading() as connection:
         window = [run.id for run in newest_runs(connection, last)]
-        suspects = _failed_once(connection, window)
-        groups = _by_image(connection, window, suspects)
-        mixed = {
-            scenario: [image for image, each in by_image.items() if each.failed and each.passed]
-            for scenario, by_image in groups.items()
-        }
-        flaky = [scenario for scenario, on in mixed.items() if on]
-        named = scenarios_by_number(connection, flaky)
-        flakes = [
-            _flake(connection, named[each], groups[each], mixed[each], window) for each in flaky
+        counts = _failures(connection, window)
+        _add_passes(connection, window, counts)
+        flaky = [
+            number
+            for number, images in counts.items()
+            if any(each.failed and each.passed for each in images.values())
         ]
+        named = scenarios_by_number(connection, flaky)
+    flakes = [_flake(named[number], list(counts[number].values())) for number in flaky]
     return sorted(flakes, key=lambda flake: (-flake.rate.low, -flake.cost)), len(window)
 
 
-def _failed_once(connection: Connection, window: list[int]) -> list[int]:
-    found: set[int] = set()
-    for part in in_batches(window):
-        wanted = (
-            select(attempts.c.scenario)
-            .distinct()
-            .where(attempts.c.run.in_(part), attempts.c.verdict.in_(_WRONG))
-        )
-        found.update(connection.execute(wanted).scalars())
-    return sorted(found)
-
-
-def _group_of_run() -> Any:
+def _image_or_run() -> Any:
     """Return what makes attempts comparable: their image, or else their run."""
     return func.coalesce(runs.c.image_id, -runs.c.id)
 
 
-def _by_image(
-    connection: Connection, window: list[int], suspects: list[int]
-) -> dict[int, dict[int, _Count]]:
-    groups: dict[int, dict[int, _Count]] = defaultdict(lambda: defaultdict(_Count))
-    image = _group_of_run()
-    failed = attempts.c.verdict.in_(_WRONG)
+def _failures(connection: Connection, window: list[int]) -> dict[int, dict[int, _Count]]:
+    """Return the failures by scenario and image, the cause of the newest with them."""
+    found: dict[int, dict[int, _Count]] = defaultdict(lambda: defaultdict(_Count))
+    for part in in_batches(window):
+        rows = connection.execute(
+            select(
+                attempts.c.scenario,
+                _image_or_run(),
+                attempts.c.seconds,
+                causes.c.text,
+                runs.c.run_id,
+                runs.c.position,
+            )
+            .select_from(
+                attempts.join(runs, runs.c.id == attempts.c.run).outerjoin(
+                    causes, causes.c.id == attempts.c.cause
+                )
+            )
+            .where(attempts.c.run.in_(part), attempts.c.verdict.in_(_WRONG))
+        )
+        for scenario, image, seconds, cause, run_id, position in rows:
+            count = found[scenario][image]
+            count.failed += 1
+            count.cost += seconds
+            if position >= count.last_position:
+                count.last_position, count.last_run = position, run_id
+                count.last_cause = cause or ""
+    return found
+
+
+def _add_passes(
+    connection: Connection, window: list[int], counts: dict[int, dict[int, _Count]]
+) -> None:
+    suspects = sorted(counts)
+    image = _image_or_run()
     for run_part in in_batches(window):
         for part in in_batches(suspects):
             rows = connection.execute(
-                select(
-                    attempts.c.scenario,
-                    image,
-                    func.sum(case((attempts.c.verdict == _PASSED, 1), else_=0)),
-                    func.sum(case((failed, 1), else_=0)),
-                    func.sum(case((failed, attempts.c.seconds), else_=0.0)),
-                )
+                select(attempts.c.scenario, image, func.count())
                 .select_from(attempts.join(runs, runs.c.id == attempts.c.run))
-                .where(attempts.c.scenario.in_(part), attempts.c.run.in_(run_part))
+                .where(
+                    attempts.c.scenario.in_(part),
+                    attempts.c.run.in_(run_part),
+                    attempts.c.verdict == _PASSED,
+                )
                 .group_by(attempts.c.scenario, image)
             )
-            for scenario, group, passed, wrong, cost in rows:
-                count = groups[scenario][group]
-                count.passed += int(passed)
-                count.failed += int(wrong)
-                count.cost += float(cost)
-    return groups
+            for scenario, group, passed in rows:
+                counts[scenario][group].passed += int(passed)
 
 
-def _flake(
-    connection: Connection,
-    scenario: ScenarioInfo,
-    by_image: dict[int, _Count],
-    mixed: list[int],
-    window: list[int],
-) -> Flake:
-    counted = [each for each in by_image.values() if each.passed]
-    failed, passed = sum(each.failed for each in counted), sum(each.passed for each in counted)
-    last = connection.execute(
-        select(causes.c.text, runs.c.run_id)
-        .select_from(
-            attempts.join(runs, runs.c.id == attempts.c.run).outerjoin(
-                causes, causes.c.id == attempts.c.cause
-            )
-        )
-        .where(
-            attempts.c.scenario == scenario.id,
-            attempts.c.verdict.in_(_WRONG),
-            runs.c.id.in_(window),
-            _group_of_run().in_(mixed),
-        )
-        .order_by(runs.c.position.desc(), attempts.c.number.desc())
-        .limit(1)
-    ).one()
+def _flake(scenario: ScenarioInfo, images: list[_Count]) -> Flake:
+    counted = [each for each in images if each.passed]
+    mixed = [each for each in counted if each.failed]
+    failed, passed = sum(each.failed for each in mixed), sum(each.passed for each in counted)
+    newest = max(mixed, key=lambda each: each.last_position)
     return Flake(
         scenario=scenario,
         failed=failed,
         passed=passed,
         rate=proportion(failed, failed + passed),
-        cost=sum(by_image[image].cost for image in mixed),
-        last_cause=last.text or "",
-        last_run=last.run_id,
+        cost=sum(each.cost for each in mixed),
+        last_cause=newest.last_cause,
+        last_run=newest.last_run,
     )

@@ -21,7 +21,8 @@ from tailstest.core.text import printable
 from tailstest.results.run_record import AttemptRecord, Run, ScenarioRecord
 from tailstest.results.store.attempt_rows import AttemptRows
 from tailstest.results.store.engine import PATIENCE_OF_A_RUN, Store
-from tailstest.results.store.image_contents import has_contents, read_contents, write_contents
+from tailstest.results.store.image_contents import has_contents, write_contents
+from tailstest.results.store.image_reading import read_contents
 from tailstest.results.store.kept_texts import KeptTexts
 from tailstest.results.store.run_rows import begin_run, end_run, plan_run
 from tailstest.results.store.tables import runs
