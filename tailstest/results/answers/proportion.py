@@ -37,4 +37,7 @@ def proportion(hits: int, trials: int, *, confidence: float = CONFIDENCE) -> Pro
     rate, square = hits / trials, z * z / trials
     middle = (rate + square / 2) / (1 + square)
     half = z / (1 + square) * sqrt(rate * (1 - rate) / trials + square / (4 * trials))
-    return Proportion(rate, max(0.0, middle - half), min(1.0, middle + half))
+    # At the ends the two cancel exactly, but for the last digit of a float.
+    low = 0.0 if hits == 0 else max(0.0, middle - half)
+    high = 1.0 if hits == trials else min(1.0, middle + half)
+    return Proportion(rate, low, high)

@@ -52,7 +52,8 @@ def _findings(rule: RuleResult) -> list[str]:
     if len(blocking) > MAX_LISTED:
         lines.append(f"* … and {len(blocking) - MAX_LISTED} more")
     if others:
-        title = f"{_text(rule.title)}: {len(others)} that do not block"
+        verb = "does" if len(others) == 1 else "do"
+        title = f"{_text(rule.title)}: {len(others)} that {verb} not block"
         lines += ["", f"<details><summary>{title}</summary>", ""]
         lines += [_line(finding) for finding in others[:MAX_LISTED]]
         lines += ["", "</details>"]
