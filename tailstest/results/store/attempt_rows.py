@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert
 
 from tailstest.core.verdict import Verdict
 from tailstest.results.known import KNOWN
-from tailstest.results.run_record import AttemptRecord, LookRecord, ScenarioRecord, StepRecord
+from tailstest.results.run_record import AttemptRecord, ScenarioRecord, StepRecord
 from tailstest.results.store.kept_texts import KeptTexts, storable
 from tailstest.results.store.tables import (
     CODES,
@@ -146,7 +146,16 @@ def _scores(look: Mapping[str, Any]) -> list[float]:
 
 
 def _known_by_reference(attempt: AttemptRecord) -> list[str]:
-    """Return tags of bugs that the pictures looked for stand for; see `results.known`."""
-    looks: list[LookRecord] = [*attempt.looks, *(x for step in attempt.steps for x in step.looks)]
-    told = [look.look.get(KNOWN) for look in looks]
-    return [f"{KNOWN}:{'-'.join(each.split())}" for each in told if isinstance(each, str) and each]
+    """Return tags of bugs that reference images stand for; see `results.known`.
+
+    What failed is excused by the picture that was not there in the step that failed, and by no
+    other one; what passed tells of each that was there.
+    """
+    step = attempt.bad_step
+    if step is not None:
+        looks = [look for look in step.looks if not look.found]
+    else:
+        every = [*attempt.looks, *(look for each in attempt.steps for look in each.looks)]
+        looks = [look for look in every if look.found]
+    told = dict.fromkeys(str(look.look.get(KNOWN) or "") for look in looks)
+    return [f"{KNOWN}:{'-'.join(text.split())}" for text in told if text]
