@@ -23,6 +23,7 @@ from tailstest.results.run_folder import RunFolder
 from tailstest.results.store.address import store_address
 from tailstest.results.store.engine import Store
 from tailstest.results.store.live import LiveStore
+from tailstest.results.store.run_rows import CHANGED
 from tailstest.results.terminal import Terminal
 from tailstest.results.wording import duration, plural
 from tailstest.suite.access import open_access
@@ -165,7 +166,7 @@ def _run(
     if options.product_commit:
         environment["product_commit"] = options.product_commit
     if late_patch:
-        environment["changed by --late-patch"] = late_patch.facts()
+        environment[CHANGED] = late_patch.facts()
     events.publish(
         RunStarted(run_id=folder.path.name, command=list(options.command), environment=environment)
     )

@@ -27,6 +27,7 @@ from tailstest.results.store.by_hand import record_by_hand
 from tailstest.results.store.engine import Store
 from tailstest.results.store.marking import mark_release
 from tailstest.results.store.reading import find_run, find_scenario
+from tailstest.results.store.run_rows import CHANGED
 
 TODAY = datetime.date(2026, 9, 30)
 Verdicts = Mapping[str, str | Sequence[str]]
@@ -243,6 +244,13 @@ COVERAGE = """
 features = ["features/b*.feature"]
 machines = ["bios dvd", "usb UEFI"]
 """
+
+
+def test_an_image_that_was_changed_for_the_run_is_not_released(gate: Gate) -> None:
+    run = made_run(2, {"a": "passed"}, image="b")
+    run.environment = {**run.environment, CHANGED: ["/usr/bin/x"]}
+    add_run(gate.store, run)
+    assert blocking(gate.judge()) == {"runs": ["run-2"]}
 
 
 def test_required_features_must_have_passed_on_required_machines(gate: Gate) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from results_sample import HOSTILE, Sample
-from store_tools import open_store
+from sqlalchemy import select
+from store_tools import made_run, open_store
 from suite_tools import Ran, feature, make_suite, scenario
 
 from tailstest.core.deadline import Deadline, poll
@@ -29,6 +30,8 @@ from tailstest.results.store.adding import add_run
 from tailstest.results.store.address import needed_address, store_address
 from tailstest.results.store.live import LiveStore
 from tailstest.results.store.reading import attempts_of_runs, find_run, scenarios_by_number
+from tailstest.results.store.run_rows import CHANGED
+from tailstest.results.store.tables import steps
 
 UNIT = Path(__file__).resolve().parent
 
@@ -136,12 +139,12 @@ def test_a_killed_writer_loses_nothing_that_was_reported(tmp_path: Path) -> None
 
 
 def test_several_writers_at_once_make_one_store_with_all_they_reported(tmp_path: Path) -> None:
-    processes = [writer(tmp_path, 12) for _ in range(4)]
+    processes = [writer(tmp_path, 8) for _ in range(3)]
     outputs = [process.communicate(timeout=240)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * 4
+    assert [process.returncode for process in processes] == [0] * 3
     for output in outputs:
         found = kept(tmp_path, output.split()[0])
-        assert [found[f"s{number}"] for number in range(12)] == [Verdict.PASSED] * 12
+        assert [found[f"s{number}"] for number in range(8)] == [Verdict.PASSED] * 8
     check = sqlite3.connect(tmp_path / "store.sqlite3").execute("PRAGMA integrity_check")
     assert check.fetchone() == ("ok",)
 
@@ -189,6 +192,46 @@ def test_a_store_of_a_newer_version_is_one_warning(
     assert_told_once(folder, run, "newer tailstest")
 
 
+def test_a_mistake_of_ours_is_one_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_values: object) -> None:
+        raise TypeError("a mistake")
+
+    monkeypatch.setattr(live, "plan_run", broken)
+    folder, run = spoiled(tmp_path, monkeypatch)
+    assert_told_once(folder, run, "TypeError: a mistake")
+
+
+def test_a_home_that_cannot_be_written_is_one_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
+    address = store_address(Settings(store=""))
+    assert address is not None
+    folder, events = RunFolder.create(tmp_path / "runs"), Events()
+    keeper = LiveStore(address, folder.path, events)
+    with attach(events, folder, Settings(), keeper=keeper) as recorder:
+        Sample(folder, events).whole()
+        run = recorder.close()
+    assert_told_once(folder, run)
+
+
+def test_scores_of_matches_are_kept_with_their_steps(tmp_path: Path) -> None:
+    recorded(tmp_path)
+    with open_store(tmp_path) as store, store.reading() as connection:
+        scores = connection.execute(select(steps.c.score).where(steps.c.score.is_not(None)))
+        assert sorted(scores.scalars()) == [0.88, 0.992]
+
+
+def test_a_run_with_changed_guests_is_not_one_of_that_image(tmp_path: Path) -> None:
+    run = made_run(1, {"a": "passed"}, image="a")
+    run.environment = {**run.environment, CHANGED: ["x"]}
+    with open_store(tmp_path) as store:
+        add_run(store, run)
+        with store.reading() as connection:
+            assert find_run(connection, "latest").image_digest == "a" * 64 + "+changes"
+
+
 def test_a_store_without_a_folder_is_one_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,7 +248,8 @@ FULL = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 from test_store_live import recorded, warnings
-from store_tools import open_store
+from sqlalchemy import select
+from store_tools import made_run, open_store
 from pathlib import Path
 base = Path(sys.argv[1])
 open_store(base).close()

@@ -6,6 +6,7 @@ from tailstest.results.gate.case import MANUAL, Case, Item
 from tailstest.results.gate.verdict import Finding, RuleResult
 from tailstest.results.known import known_bugs
 from tailstest.results.standing import BAD, Standing
+from tailstest.results.store.run_rows import PATCHED
 from tailstest.results.wording import plural
 
 _MISSING = (Standing.INCOMPLETE, Standing.NOT_RUN)
@@ -20,6 +21,11 @@ def whole_runs(case: Case) -> RuleResult:
         elif run.interrupted:
             found.append(Finding(True, run.run_id, "the run was interrupted"))
         found += [Finding(True, run.run_id, f"problem: {text}") for text in run.problems]
+    found += [
+        Finding(True, run.run_id, "its guests were changed with --late-patch")
+        for run in case.runs
+        if run.image_digest.endswith(PATCHED)
+    ]
     images = {run.image_digest: run.image for run in case.runs}
     if len(images) > 1:
         names = ", ".join(f"{name or 'none'} {digest[:12]}" for digest, name in images.items())

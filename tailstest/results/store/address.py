@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import platformdirs
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -29,13 +30,13 @@ def store_address(settings: Settings, wanted: str | None = None) -> URL | None:
         None when results are not to be kept.
 
     Raises:
-        UsageError: the text is no address of a store, or the user's data folder cannot be made.
+        UsageError: the text is no address of a store.
     """
     text = settings.store if wanted is None else wanted
     if text == NONE:
         return None
     if not text:
-        return _file(data_folder() / FILE_NAME)
+        return _file(Path(platformdirs.user_data_dir("tailstest")) / FILE_NAME)
     if "://" not in text:
         return _file(Path(text).absolute())
     try:
@@ -67,6 +68,16 @@ def needed_address(settings: Settings, wanted: str | None = None) -> URL:
             hint='say --store URL; the setting or variable TAILSTEST_STORE is "none"',
         )
     return url
+
+
+def make_own_folder(file: Path) -> None:
+    """Make the user's data folder, if a store's file is to be in it; nobody else's folder.
+
+    Raises:
+        UsageError: it cannot be made.
+    """
+    if file.parent == Path(platformdirs.user_data_dir("tailstest")):
+        data_folder()
 
 
 def shown_address(url: URL) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from tailstest.core.errors import InfrastructureError, TailstestError, UsageError
 from tailstest.core.text import printable
-from tailstest.results.store.address import check_driver, shown_address
+from tailstest.results.store.address import check_driver, make_own_folder, shown_address
 from tailstest.results.store.schema import make_tables, schema_of, upgrade_tables
 from tailstest.results.store.tables import SCHEMA
 
@@ -175,6 +176,7 @@ class Store:
             if file.is_dir():
                 raise UsageError(f"the store {file} is a folder", hint="name a file in it")
             if not file.exists():
+                make_own_folder(file)
                 # Results hold names of hosts and paths; nobody else needs to read them.
                 os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
@@ -229,12 +231,13 @@ def _set_up(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     # Readers and a writer do not hinder one another (https://www.sqlite.org/wal.html). Where a
     # file system cannot do that, SQLite keeps its old way, which is slower and as safe.
-    connection.execute("PRAGMA journal_mode = WAL")
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        with contextlib.suppress(sqlite3.OperationalError):  # somebody is writing; next time
+            connection.execute("PRAGMA journal_mode = WAL")
     # On disk when a transaction ends: a killed process or a power cut takes nothing back.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA cache_size = -65536")
-    connection.execute("PRAGMA mmap_size = 1073741824")
 
 
 def _begin(connection: Connection) -> None:

@@ -114,6 +114,8 @@ def _attempt(case: ET.Element, started: float) -> AttemptRecord:
             attempt.verdict = verdict
             if tag == "error" and told.get("type") in ("infrastructure", "not run"):
                 attempt.verdict = Verdict.INCOMPLETE  # as our own files say it
+            elif tag == "skipped" and told.get("type") == "manual":
+                attempt.verdict = Verdict.MANUAL
             attempt.error = told.get("message") or (told.text or "").strip()
             break
     return attempt

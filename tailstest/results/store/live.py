@@ -130,7 +130,7 @@ class LiveStore:
             action()
         except TailstestError as error:
             self._give_up(error)
-        except (OSError, ValueError, LookupError) as error:
+        except Exception as error:  # noqa: BLE001 - a mistake of ours must not end a run either
             self._give_up(InfrastructureError(f"the store: {type(error).__name__}: {error}"))
 
     def _give_up(self, error: TailstestError) -> None:
@@ -140,7 +140,7 @@ class LiveStore:
             store.close()
         later = f"the run goes on; add it later: tailstest store add {self._folder}"
         what = f"{error.message} ({error.hint})" if error.hint else error.message
-        self._tell(f"{what}; {later}")
+        self._tell(f"the store does not have this run: {what}; {later}")
 
     def _tell(self, text: str) -> None:
         self._events.publish(Noted(text=printable(text), level="warning"))

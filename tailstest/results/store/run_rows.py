@@ -19,6 +19,9 @@ from tailstest.results.store.tables import OF_RUN, artifacts, runs
 #: Characters of the environment and of the list of problems of one run.
 MAX_ENVIRONMENT = 60_000
 MAX_PROBLEMS = 60_000
+#: Fact of the environment that says that guests were changed, and the mark on the image's digest.
+CHANGED = "changed by --late-patch"
+PATCHED = "+changes"
 #: Shortest distance between two runs in the order of runs.
 _NEXT = 0.001
 
@@ -39,6 +42,8 @@ def begin_run(
         is_live: it happens now, so it comes after all others, whatever the clock says.
     """
     digest = image_digest(run.environment)
+    if digest and CHANGED in run.environment:
+        digest += PATCHED  # whatever came of it, that image did not show it
     name = image_name(run.environment)
     started = run.started or time.time()
     newest = connection.execute(select(func.max(runs.c.position))).scalar()
