@@ -15,6 +15,7 @@ from tempfile import mkdtemp
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, text
 from store_tools import made_run
 
 from tailstest.core.deadline import Deadline, poll
@@ -35,6 +36,7 @@ from tailstest.results.store.engine import Store
 from tailstest.results.store.marking import mark_release
 from tailstest.results.store.reading import find_run, find_scenario
 from tailstest.results.store.retention import Limits, prune
+from tailstest.results.store.schema import make_tables
 from tailstest.results.store.tables import metadata
 
 TODAY = datetime.date(2026, 11, 26)
@@ -93,6 +95,25 @@ def test_a_command_that_asks_finds_no_store_in_an_empty_database(server: str) ->
 def test_migrations_make_the_same_tables(store: Store) -> None:
     with store.reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_an_older_store_is_refused_then_upgraded(server: str) -> None:
+    url = needed_address(Settings(), server)
+    root = create_engine(url, isolation_level="AUTOCOMMIT")
+    with root.connect() as connection:
+        connection.execute(text("CREATE DATABASE old"))
+    root.dispose()
+    old = url.set(database="old")
+    engine = create_engine(old)
+    with engine.begin() as connection:
+        make_tables(connection, version="0001")
+    engine.dispose()
+    with pytest.raises(UsageError, match="older tailstest"):
+        Store(old)
+    store, before, copy = Store.upgraded(old)
+    with store:
+        assert (before, copy) == ("0001", None)
+        add_run(store, made_run(1, {"a": "passed"}))
 
 
 def test_every_answer_is_given(store: Store) -> None:

@@ -18,7 +18,12 @@ def show_info(console: Console, info: StoreInfo) -> None:
     """Print where the store is and what it holds."""
     size = "" if info.size is None else f", {info.size / _MEGABYTE:.1f} MB"
     console.print(f"{info.name}{size}, tables of version {info.schema}", soft_wrap=True)
-    console.print(", ".join(f"{number:,} {name}" for name, number in info.counts.items()))
+    console.print(
+        ", ".join(
+            f"{number:,} {name.removesuffix('s') if number == 1 else name}"
+            for name, number in info.counts.items()
+        )
+    )
     if not info.newest:
         return
     console.print()

@@ -44,6 +44,8 @@ def judge_runs(
         )
         today = latest
     case = gather(store, policy, names, today)
+    if not any(run.image_digest for run in case.runs):
+        notes.append("the runs name no image under test, so this says nothing of a certain image")
     requirements, shown = requirements_met(case)
     rules = (
         whole_runs(case),
