@@ -23,6 +23,7 @@ BENCHMARKS = (
     "leaks",
     "ways",
     "workers",
+    "store",
 )
 
 

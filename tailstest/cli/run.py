@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tailstest.suite.launch import plan_run, run
+from tailstest.suite.launch import expected_time, plan_run, run
 from tailstest.suite.run_options import RunOptions
 
 
@@ -62,6 +62,17 @@ from tailstest.suite.run_options import RunOptions
     metavar="K/N",
     help="Run the K-th of N parts, in N jobs; `tailstest merge` puts their results together.",
 )
+@click.option(
+    "--store",
+    metavar="URL|FILE|none",
+    help="Where results are kept over runs (default: the user's own store).",
+)
+@click.option(
+    "--product-commit",
+    default="",
+    metavar="TEXT",
+    help="What the image was built from; kept with the results.",
+)
 def command(
     paths: tuple[str, ...],
     image: str | None,
@@ -78,6 +89,8 @@ def command(
     late_patch_tree: tuple[str, ...],
     workers: int,
     shard: str,
+    store: str | None,
+    product_commit: str,
 ) -> int:
     """Run the scenarios in PATHS: files, folders, or FILE:LINE (default: features)."""
     options = RunOptions(
@@ -95,10 +108,15 @@ def command(
         late_patch_trees=late_patch_tree,
         workers=workers,
         shard=shard,
+        store=store,
+        product_commit=product_commit,
         command=["tailstest", *sys.argv[1:]],
     )
     if dry_run:
         plan = plan_run(options)
         click.echo(plan.to_text())
+        before = expected_time(plan, options)
+        if before:
+            click.echo(before)
         return 2 if plan.problems else 0
     return run(options)

@@ -176,6 +176,15 @@ class MachineChanged(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MachineUsed(Event):
+    """A scenario works with a machine: its `firmware` ("bios", "uefi") and the image's `medium`."""
+
+    machine: str
+    firmware: str
+    medium: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ArtifactKept(Event):
     """A file worth keeping was added; `kind` is "serial", "video", "frame", "log" or "xml"."""
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
@@ -26,6 +25,7 @@ from tailstest.core.events import (
     StepStarted,
 )
 from tailstest.core.verdict import Verdict
+from tailstest.results.console import QuietConsole
 from tailstest.results.progress import OneAtATime, SeveralAtOnce
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import Run
@@ -39,6 +39,7 @@ STYLES = {
     Verdict.INCOMPLETE: "bold yellow",
     Verdict.SKIPPED: "dim",
     Verdict.NOT_RUN: "dim",
+    Verdict.MANUAL: "cyan",
 }
 #: Problems of a plan, and scenarios in the final list, printed at most; the report has them all.
 MAX_LISTED = 20
@@ -71,7 +72,7 @@ class Terminal:
             stream.reconfigure(errors="backslashreplace")
         is_terminal = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._is_live = is_terminal if live is None else live
-        self._console = _QuietConsole(
+        self._console = QuietConsole(
             file=stream,
             highlight=False,
             markup=False,
@@ -258,10 +259,3 @@ class Terminal:
             return str(path.relative_to(Path.cwd()))
         except (ValueError, OSError):
             return str(path)
-
-
-class _QuietConsole(Console):
-    """A console whose reader may go away (`| head`); rich's own ends the program then."""
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True

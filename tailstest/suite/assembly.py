@@ -111,7 +111,7 @@ class RunOrder:
                     name: host["capabilities"][name] for name in ("qemu_version", "libvirt_version")
                 },
             },
-            "settings": self.settings.model_dump(),
+            "settings": self.settings.model_dump(exclude={"store"}),
             "image": environment.get("image"),
             "has viewer": self.has_viewer,
         }

@@ -8,15 +8,23 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from tailstest.core.errors import UsageError
+from sqlalchemy import URL
+
+from tailstest.core.errors import TailstestError, UsageError
 from tailstest.core.events import Events, Noted, RunStarted
 from tailstest.core.settings import load_settings
 from tailstest.hypervisor.leftovers import remove_leftovers
 from tailstest.machine.profile import find_image, load_profiles
+from tailstest.results.answers.forecast import Forecast, forecast
 from tailstest.results.progress import SeveralAtOnce
 from tailstest.results.recorder import attach
 from tailstest.results.run_folder import RunFolder
+from tailstest.results.store.address import store_address
+from tailstest.results.store.engine import Store
+from tailstest.results.store.live import LiveStore
+from tailstest.results.store.run_rows import CHANGED
 from tailstest.results.terminal import Terminal
+from tailstest.results.wording import duration, plural
 from tailstest.suite.access import open_access
 from tailstest.suite.assembly import RunOrder
 from tailstest.suite.fitting import leave_out_what_does_not_fit
@@ -29,6 +37,7 @@ from tailstest.suite.run_options import RunOptions
 from tailstest.suite.runner import SuiteRunner
 from tailstest.suite.session import Session
 from tailstest.suite.spread.shards import keep_shard
+from tailstest.suite.suite_commit import suite_commit
 
 
 def plan_run(options: RunOptions) -> Plan:
@@ -37,6 +46,31 @@ def plan_run(options: RunOptions) -> Plan:
     leave_out_what_does_not_fit(plan, load_profiles(plan.suite.images_folders), options.image)
     keep_shard(plan, options.shard)
     return plan
+
+
+def expected_time(plan: Plan, options: RunOptions) -> str:
+    """Return in one sentence how long a plan took before; "" where no store knows.
+
+    Raises:
+        UsageError: the address of the store is none.
+    """
+    found = _forecast(plan, store_address(load_settings(plan.suite.root), options.store))
+    if found is None or not found.seconds:
+        return ""
+    sentence = f"before, {plural(len(found.seconds), 'scenario')} took {duration(found.total)}"
+    return f"{sentence}; {len(found.unknown)} never passed" if found.unknown else sentence
+
+
+def _forecast(plan: Plan, address: URL | None) -> Forecast | None:
+    """Return how long the scenarios of a plan took before; None without a store."""
+    ids = [scenario.id for scenario in plan.scenarios if not scenario.is_manual]
+    if address is None:
+        return None
+    try:
+        with Store(address, must_exist=True) as store:
+            return forecast(store, ids)
+    except TailstestError:
+        return None  # a plan needs no store
 
 
 def run(options: RunOptions) -> int:
@@ -58,6 +92,7 @@ def run(options: RunOptions) -> int:
     settings = load_settings(plan.suite.root)
     image = _image(plan, options.image)
     patches = read_patches(options.late_patch, options.late_patch_git, options.late_patch_trees)
+    address = store_address(settings, options.store)
     removed = remove_leftovers()
     folder = RunFolder.create(
         options.base, output=options.output, free_space_needed=settings.free_space_needed
@@ -66,13 +101,17 @@ def run(options: RunOptions) -> int:
     events = Events()
     terminal = Terminal(folder, stream=sys.stdout)
     late_patch = LatePatch(order.patches, events)
+    keeper = LiveStore(address, folder.path, events) if address is not None else None
     with (
-        attach(events, folder, settings, terminal=terminal, project=Path.cwd()),
+        attach(events, folder, settings, terminal=terminal, project=Path.cwd(), keeper=keeper),
         closing(order.session(plan, events, folder.evidence, late_patch)) as session,
     ):
         environment = session.environment()
+        environment["suite_commit"] = suite_commit(plan.suite.root)
+        if options.product_commit:
+            environment["product_commit"] = options.product_commit
         if late_patch:
-            environment["changed by --late-patch"] = late_patch.facts()
+            environment[CHANGED] = late_patch.facts()
         command = list(options.command)
         events.publish(RunStarted(run_id=folder.run_id, command=command, environment=environment))
         for text in removed:
@@ -86,7 +125,9 @@ def run(options: RunOptions) -> int:
 
         progress = SeveralAtOnce()
         terminal.follow(progress)
-        runner = SpreadRunner(order, plan, session, events, environment, progress)
+        found = _forecast(plan, address)
+        seconds = found.seconds if found is not None else {}
+        runner = SpreadRunner(order, plan, session, events, environment, progress, seconds)
         return runner.run().exit_status
 
 

@@ -75,7 +75,7 @@ class RunHost:
             "hostname": socket.gethostname(),
             "tailstest": __version__,
             "host": self._examined().to_json(),
-            "settings": self._settings.model_dump(),
+            "settings": self._settings.model_dump(exclude={"store"}),
         }
 
     def own(self, folder: Path) -> None:

@@ -27,6 +27,8 @@ class RunOptions:
         late_patch: texts SOURCE=GUESTPATH: what is changed in each guest.
         late_patch_git: range of commits; what changed in it is changed in each guest.
         late_patch_trees: texts FOLDER=GUESTPATH: folders of repositories for that range.
+        store: where results are kept: a URL, a file, "none", or None for what the settings say.
+        product_commit: what the image under test was built from, as its makers call it.
         workers: processes that run scenarios beside one another.
         shard: "K/N" for one of several jobs; "" for all of the plan.
     """
@@ -45,5 +47,7 @@ class RunOptions:
     late_patch: Sequence[str] = ()
     late_patch_git: str | None = None
     late_patch_trees: Sequence[str] = ()
+    store: str | None = None
+    product_commit: str = ""
     workers: int = 1
     shard: str = ""

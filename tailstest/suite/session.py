@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tailstest.core.errors import UsageError
-from tailstest.core.events import Events, Noted
+from tailstest.core.events import Events, MachineUsed, Noted
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.core.verdict import Verdict
@@ -365,6 +365,10 @@ class Session:
         self._machine = machine
         machine.allow_boot(self.choice.times.boot)
         machine.keyboard.layout = Layout.named(self._layout)
+        parts = machine.definition
+        self._events.publish(
+            MachineUsed(machine=machine.name, firmware=parts.firmware, medium=parts.medium)
+        )
 
     def _begin_film(self, machine: Machine) -> None:
         self._film = Film.of(machine, self._scenario, self.settings, self._events, self._evidence)

@@ -98,7 +98,9 @@ class Checkpoints:
         self._chains = {
             scenario.id: key_chain(scenario.model, base)
             for scenario in plan.scenarios
-            if FORBID_TAG not in scenario.tags and scenario.id not in plan.undefined
+            if FORBID_TAG not in scenario.tags
+            and scenario.id not in plan.undefined
+            and not scenario.is_manual
         }
         self._savings = Savings(self._chains)
         self._at_hand: dict[str, Whole] = {}

@@ -57,6 +57,7 @@ class SpreadRunner:
         events: told about everything.
         environment: of the run.
         progress: told at once what workers do.
+        seconds: scenario id to what it took before, where that is known.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class SpreadRunner:
         events: Events,
         environment: Mapping[str, Any],
         progress: SeveralAtOnce,
+        seconds: Mapping[str, float],
     ) -> None:
         self._order = order
         self._plan = plan
@@ -74,6 +76,7 @@ class SpreadRunner:
         self._events = events
         self._environment = environment
         self._scenarios = {scenario.id: scenario for scenario in plan.scenarios}
+        self._seconds = seconds
         self._mail = Mail(progress)
         self._verdicts: dict[str, Verdict] = {}
         self._interrupted = False
@@ -129,7 +132,7 @@ class SpreadRunner:
             list(self._scenarios),
             checkpoints.chains if checkpoints is not None else {},
             checkpoints.is_saved if checkpoints is not None else lambda _key: False,
-            {},
+            self._seconds,
         )
 
     def _finished(self, scenario: str, future: distributed.Future) -> None:
