@@ -22,6 +22,8 @@ BENCHMARKS = (
     "media",
     "leaks",
     "store",
+    "ways",
+    "workers",
 )
 
 

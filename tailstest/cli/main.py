@@ -24,6 +24,7 @@ COMMANDS = {
     "match": "match",
     "review": "review",
     "report": "report",
+    "merge": "merge",
     "history": "history",
     "compare": "compare",
     "flaky": "flaky",

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from tailstest.suite.launch import RunOptions, expected_time, plan_run, run
+from tailstest.suite.launch import expected_time, plan_run, run
+from tailstest.suite.run_options import RunOptions
 
 
 @click.command("run")
@@ -59,6 +60,19 @@ from tailstest.suite.launch import RunOptions, expected_time, plan_run, run
     metavar="TEXT",
     help="What the image was built from; kept with the results.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    metavar="N",
+    help="Run N scenarios beside one another, each with its own machine (default: 1).",
+)
+@click.option(
+    "--shard",
+    default="",
+    metavar="K/N",
+    help="Run the K-th of N parts, in N jobs; `tailstest merge` puts their results together.",
+)
 def command(
     paths: tuple[str, ...],
     image: str | None,
@@ -75,6 +89,8 @@ def command(
     late_patch_tree: tuple[str, ...],
     store: str | None,
     product_commit: str,
+    workers: int,
+    shard: str,
 ) -> int:
     """Run the scenarios in PATHS: files, folders, or FILE:LINE (default: features)."""
     options = RunOptions(
@@ -92,6 +108,8 @@ def command(
         late_patch_trees=late_patch_tree,
         store=store,
         product_commit=product_commit,
+        workers=workers,
+        shard=shard,
         command=["tailstest", *sys.argv[1:]],
     )
     if dry_run:

@@ -46,6 +46,7 @@ class RunBuilder:
         self._handlers: dict[str, Callable[[Json], None]] = {
             "RunStarted": self._run_started,
             "PlanMade": self._plan_made,
+            "PartBegan": self._part_began,
             "ScenarioStarted": self._scenario_started,
             "StepStarted": self._step_started,
             "StepFinished": self._step_finished,
@@ -92,6 +93,10 @@ class RunBuilder:
         self.run.command = [str(word) for word in list_of(event, "command")]
         environment = event.get("environment")
         self.run.environment = environment if isinstance(environment, Mapping) else {}
+
+    def _part_began(self, _event: Json) -> None:
+        """Take the beginning of one of the runs that were put together; see `merging`."""
+        self._attempt = self._step = None
 
     def _plan_made(self, event: Json) -> None:
         for planned in list_of(event, "scenarios"):
