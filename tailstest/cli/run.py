@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from tailstest.suite.launch import expected_time, plan_run, run
+from tailstest.suite.expectation import expected_time
+from tailstest.suite.launch import plan_run, run
 from tailstest.suite.run_options import RunOptions
 
 

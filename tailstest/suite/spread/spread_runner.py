@@ -57,6 +57,7 @@ class SpreadRunner:
         events: told about everything.
         environment: of the run.
         progress: told at once what workers do.
+        seconds: id to what a scenario took before; the long ones go first.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class SpreadRunner:
         events: Events,
         environment: Mapping[str, Any],
         progress: SeveralAtOnce,
+        seconds: Mapping[str, float],
     ) -> None:
         self._order = order
         self._plan = plan
@@ -77,6 +79,7 @@ class SpreadRunner:
         self._mail = Mail(progress)
         self._verdicts: dict[str, Verdict] = {}
         self._interrupted = False
+        self._seconds = seconds
 
     def run(self) -> RunResult:
         """Run all planned scenarios; always ends with the event RunFinished."""
@@ -129,7 +132,7 @@ class SpreadRunner:
             list(self._scenarios),
             checkpoints.chains if checkpoints is not None else {},
             checkpoints.is_saved if checkpoints is not None else lambda _key: False,
-            {},
+            self._seconds,
         )
 
     def _finished(self, scenario: str, future: distributed.Future) -> None:
