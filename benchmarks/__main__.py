@@ -21,9 +21,9 @@ BENCHMARKS = (
     "checkpoints",
     "media",
     "leaks",
+    "store",
     "ways",
     "workers",
-    "store",
 )
 
 

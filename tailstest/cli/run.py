@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from tailstest.suite.launch import expected_time, plan_run, run
+from tailstest.suite.expectation import expected_time
+from tailstest.suite.launch import plan_run, run
 from tailstest.suite.run_options import RunOptions
 
 
@@ -50,6 +51,17 @@ from tailstest.suite.run_options import RunOptions
     help="For --late-patch-git: which folder of a repository stands for which of the guest.",
 )
 @click.option(
+    "--store",
+    metavar="URL|FILE|none",
+    help="Where results are kept over runs (default: the user's own store).",
+)
+@click.option(
+    "--product-commit",
+    default="",
+    metavar="TEXT",
+    help="What the image was built from; kept with the results.",
+)
+@click.option(
     "--workers",
     type=click.IntRange(1, 64),
     default=1,
@@ -61,17 +73,6 @@ from tailstest.suite.run_options import RunOptions
     default="",
     metavar="K/N",
     help="Run the K-th of N parts, in N jobs; `tailstest merge` puts their results together.",
-)
-@click.option(
-    "--store",
-    metavar="URL|FILE|none",
-    help="Where results are kept over runs (default: the user's own store).",
-)
-@click.option(
-    "--product-commit",
-    default="",
-    metavar="TEXT",
-    help="What the image was built from; kept with the results.",
 )
 def command(
     paths: tuple[str, ...],
@@ -87,10 +88,10 @@ def command(
     late_patch: tuple[str, ...],
     late_patch_git: str | None,
     late_patch_tree: tuple[str, ...],
-    workers: int,
-    shard: str,
     store: str | None,
     product_commit: str,
+    workers: int,
+    shard: str,
 ) -> int:
     """Run the scenarios in PATHS: files, folders, or FILE:LINE (default: features)."""
     options = RunOptions(
@@ -106,10 +107,10 @@ def command(
         late_patch=late_patch,
         late_patch_git=late_patch_git,
         late_patch_trees=late_patch_tree,
-        workers=workers,
-        shard=shard,
         store=store,
         product_commit=product_commit,
+        workers=workers,
+        shard=shard,
         command=["tailstest", *sys.argv[1:]],
     )
     if dry_run:

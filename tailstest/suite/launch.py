@@ -8,25 +8,21 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL
-
-from tailstest.core.errors import TailstestError, UsageError
+from tailstest.core.errors import UsageError
 from tailstest.core.events import Events, Noted, RunStarted
 from tailstest.core.settings import load_settings
 from tailstest.hypervisor.leftovers import remove_leftovers
 from tailstest.machine.profile import find_image, load_profiles
-from tailstest.results.answers.forecast import Forecast, forecast
 from tailstest.results.progress import SeveralAtOnce
 from tailstest.results.recorder import attach
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.store.address import store_address
-from tailstest.results.store.engine import Store
 from tailstest.results.store.live import LiveStore
 from tailstest.results.store.run_rows import CHANGED
 from tailstest.results.terminal import Terminal
-from tailstest.results.wording import duration, plural
 from tailstest.suite.access import open_access
 from tailstest.suite.assembly import RunOrder
+from tailstest.suite.expectation import forecast_of
 from tailstest.suite.fitting import leave_out_what_does_not_fit
 from tailstest.suite.interactive import Prompt
 from tailstest.suite.keeping import Keeping
@@ -46,31 +42,6 @@ def plan_run(options: RunOptions) -> Plan:
     leave_out_what_does_not_fit(plan, load_profiles(plan.suite.images_folders), options.image)
     keep_shard(plan, options.shard)
     return plan
-
-
-def expected_time(plan: Plan, options: RunOptions) -> str:
-    """Return in one sentence how long a plan took before; "" where no store knows.
-
-    Raises:
-        UsageError: the address of the store is none.
-    """
-    found = _forecast(plan, store_address(load_settings(plan.suite.root), options.store))
-    if found is None or not found.seconds:
-        return ""
-    sentence = f"before, {plural(len(found.seconds), 'scenario')} took {duration(found.total)}"
-    return f"{sentence}; {len(found.unknown)} never passed" if found.unknown else sentence
-
-
-def _forecast(plan: Plan, address: URL | None) -> Forecast | None:
-    """Return how long the scenarios of a plan took before; None without a store."""
-    ids = [scenario.id for scenario in plan.scenarios if not scenario.is_manual]
-    if address is None:
-        return None
-    try:
-        with Store(address, must_exist=True) as store:
-            return forecast(store, ids)
-    except TailstestError:
-        return None  # a plan needs no store
 
 
 def run(options: RunOptions) -> int:
@@ -100,8 +71,8 @@ def run(options: RunOptions) -> int:
     order = RunOrder(options, settings, image, tuple(patches), folder.path)
     events = Events()
     terminal = Terminal(folder, stream=sys.stdout)
-    late_patch = LatePatch(order.patches, events)
     keeper = LiveStore(address, folder.path, events) if address is not None else None
+    late_patch = LatePatch(order.patches, events)
     with (
         attach(events, folder, settings, terminal=terminal, project=Path.cwd(), keeper=keeper),
         closing(order.session(plan, events, folder.evidence, late_patch)) as session,
@@ -125,9 +96,8 @@ def run(options: RunOptions) -> int:
 
         progress = SeveralAtOnce()
         terminal.follow(progress)
-        found = _forecast(plan, address)
-        seconds = found.seconds if found is not None else {}
-        runner = SpreadRunner(order, plan, session, events, environment, progress, seconds)
+        before = forecast_of(plan, address).seconds
+        runner = SpreadRunner(order, plan, session, events, environment, progress, before)
         return runner.run().exit_status
 
 

@@ -11,6 +11,7 @@ from behave.step_registry import StepRegistry
 
 from tailstest.core.errors import UsageError
 from tailstest.core.events import PlanMade
+from tailstest.results.merging import OTHER_SHARD
 from tailstest.suite.feature_reader import (
     FeatureSet,
     PlannedScenario,
@@ -86,17 +87,19 @@ class Plan:
         return PlanMade(
             scenarios=[_as_json(scenario) for scenario in self.scenarios],
             excluded=[
-                {**_as_json(each), "reason": reason, "by": self._who_left_out(each)}
+                {**_as_json(each), "reason": reason, "by": self._who_left_out(each, reason)}
                 for each, reason in self.excluded
             ],
             problems=self.problems,
             selection=str(self.selection),
         )
 
-    def _who_left_out(self, scenario: PlannedScenario) -> str:
-        """Return "choice" if this run did not ask for the scenario, "suite" if it never may run."""
-        chosen = not self.selection.choice_against(scenario, self.suite.root)
-        return "suite" if chosen else "choice"
+    def _who_left_out(self, scenario: PlannedScenario, reason: str) -> str:
+        """Return "choice" if this run was not asked for the scenario, "suite" if it cannot be."""
+        is_elsewhere = reason.startswith(OTHER_SHARD)
+        if is_elsewhere or self.selection.choice_against(scenario, self.suite.root):
+            return "choice"
+        return "suite"
 
     def to_text(self) -> str:
         """Return the plan for `--dry-run`: each scenario, each step and its definition."""

@@ -76,6 +76,21 @@ def test_two_runs_are_kept_compared_and_judged(tmp_path):
     assert (status, "Traceback" in said) == (2, False)
 
 
+def test_workers_report_into_the_same_store(tmp_path):
+    suite = tmp_path / "suite"
+    (suite / "steps").mkdir(parents=True)
+    (suite / "features").mkdir()
+    (suite / "steps" / "words.py").write_text(STEPS, encoding="utf-8")
+    (suite / "features" / "words.feature").write_text(FEATURE, encoding="utf-8")
+    own = {"TAILSTEST_STORE": str(tmp_path / "store.sqlite3"), "BAD_WORD": "fragile"}
+    done = tailstest("run", "features", "--workers", "2", cwd=suite, **own)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "1 passed, 1 failed, 1 manual" in done.stdout
+    for name, verdict in (("Fine", "passed"), ("キー", "failed"), ("By hand", "manual")):
+        history = json.loads(tailstest("history", name, "--json", cwd=suite, **own).stdout)
+        assert [each["verdict"] for each in history["entries"]] == [verdict]
+
+
 def test_without_a_store_nothing_is_kept(tmp_path):
     assert tailstest("init", tmp_path / "suite").returncode == 0
     own = {"TAILSTEST_STORE": "", "XDG_DATA_HOME": str(tmp_path / "data")}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from store_tools import START, made_run, open_store
+from suite_tools import feature, make_suite, scenario
 
 from tailstest.core.errors import UsageError
 from tailstest.core.verdict import Verdict
@@ -23,6 +24,9 @@ from tailstest.results.store.engine import Store
 from tailstest.results.store.image_contents import ImageContents, write_contents
 from tailstest.results.store.image_reading import kernel_version, package_list
 from tailstest.results.store.reading import find_run, find_scenario
+from tailstest.suite.expectation import expected_time
+from tailstest.suite.plan import make_plan
+from tailstest.suite.run_options import RunOptions
 
 TODAY = datetime.date(2026, 11, 26)
 
@@ -273,3 +277,17 @@ def test_times_that_no_calendar_has_do_not_break_answers(store: Store) -> None:
     add_run(store, made_run(1, {"a": "passed"}, started=9e11))
     add_run(store, made_run(2, {"a": "passed"}, started=START))
     assert history_of(store, "a", limit=5, today=TODAY).runs == 2
+
+
+def test_a_plan_is_made_without_a_store_that_cannot_be_asked(tmp_path: Path) -> None:
+    text = feature(scenario("a", "Given I pass"), "@manual", scenario("hand", "Given a person"))
+    plan = make_plan([str(make_suite(tmp_path / "suite", a=text))])
+    file = tmp_path / "store.sqlite3"
+    options = RunOptions(paths=("features",), store=str(file))
+    assert expected_time(plan, options) == ""
+    assert not file.exists()
+    with open_store(tmp_path) as store:
+        add_run(store, made_run(1, {"a": "passed"}, seconds={"a": 90.0}))
+    assert expected_time(plan, options) == "before, 1 scenario took 1 min 30 s"
+    file.write_bytes(b"no database " * 100)
+    assert expected_time(plan, options) == ""

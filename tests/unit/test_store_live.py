@@ -32,6 +32,8 @@ from tailstest.results.store.live import LiveStore
 from tailstest.results.store.reading import attempts_of_runs, find_run, scenarios_by_number
 from tailstest.results.store.run_rows import CHANGED
 from tailstest.results.store.tables import steps
+from tailstest.suite.plan import make_plan
+from tailstest.suite.spread.shards import keep_shard
 
 UNIT = Path(__file__).resolve().parent
 
@@ -355,6 +357,14 @@ def test_what_a_run_did_not_ask_for_is_not_written(tmp_path: Path) -> None:
     text = feature(scenario("a", "Given I pass"), "@x", scenario("b", "Given I pass"))
     ran = Ran([make_suite(tmp_path, x=text)], tags="@x")
     assert [each["by"] for each in ran.plan.event().excluded] == ["choice"]
+
+
+def test_what_another_shard_runs_is_not_written_as_left_out(tmp_path: Path) -> None:
+    text = feature(scenario("a", "Given I pass"), scenario("b", "Given I pass"))
+    plan = make_plan([str(make_suite(tmp_path, x=text))])
+    keep_shard(plan, "1/2")
+    (excluded,) = plan.event().excluded
+    assert (excluded["by"], len(plan.scenarios)) == ("choice", 1)
 
 
 def test_the_engine_waits_for_another_writer(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ from tailstest.suite.spread.worker import FOLDER, STOP, TOPIC, Outcome, Scenario
 #: Seconds for the events of a scenario to arrive after its outcome did; they take the same way.
 _ARRIVAL = 30.0
 #: Verdicts after which `--stop` ends a run.
-_GOOD = {Verdict.PASSED, Verdict.SKIPPED}
+_GOOD = {Verdict.PASSED, Verdict.SKIPPED, Verdict.MANUAL}
 
 
 class SpreadRunner:
@@ -57,7 +57,7 @@ class SpreadRunner:
         events: told about everything.
         environment: of the run.
         progress: told at once what workers do.
-        seconds: scenario id to what it took before, where that is known.
+        seconds: id to what a scenario took before; the long ones go first.
     """
 
     def __init__(
@@ -76,10 +76,10 @@ class SpreadRunner:
         self._events = events
         self._environment = environment
         self._scenarios = {scenario.id: scenario for scenario in plan.scenarios}
-        self._seconds = seconds
         self._mail = Mail(progress)
         self._verdicts: dict[str, Verdict] = {}
         self._interrupted = False
+        self._seconds = seconds
 
     def run(self) -> RunResult:
         """Run all planned scenarios; always ends with the event RunFinished."""
