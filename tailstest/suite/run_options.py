@@ -31,8 +31,6 @@ class RunOptions:
         product_commit: what the image under test was built from, as its makers call it.
         workers: processes that run scenarios beside one another.
         shard: "K/N" for one of several jobs; "" for all of the plan.
-        store: where results are kept: a URL, a file, "none", or None for what the settings say.
-        product_commit: what the image under test was built from, as its makers call it.
     """
 
     paths: Sequence[str]
@@ -53,5 +51,3 @@ class RunOptions:
     product_commit: str = ""
     workers: int = 1
     shard: str = ""
-    store: str | None = None
-    product_commit: str = ""
