@@ -22,6 +22,9 @@ BENCHMARKS = (
     "media",
     "leaks",
     "lab",
+    "store",
+    "ways",
+    "workers",
 )
 
 

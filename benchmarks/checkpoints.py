@@ -8,7 +8,11 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 from benchmarks.bench import opened_bench
 from benchmarks.guest import seconds, starting
@@ -51,6 +55,20 @@ def wake(bench: Bench, rest: MachineAtRest) -> float:
         machine.close(keep_serial=False)
 
 
+#: Restores after which what a process needs once (buffers, threads, caches) is there.
+WARM = 20
+
+
+@contextmanager
+def growth(rows: dict[str, float]) -> Iterator[None]:
+    """Note by how much memory and open files of this process grow."""
+    own = psutil.Process()
+    memory, files = own.memory_info().rss, own.num_fds()
+    yield
+    rows["growth of memory meanwhile, MB"] = (own.memory_info().rss - memory) / 1e6
+    rows["growth of open files meanwhile"] = own.num_fds() - files
+
+
 def storing(folder: Path, work: Path, rows: dict[str, float]) -> None:
     """Measure packing and unpacking."""
     store = CheckpointStore(work / "store", 10**12)
@@ -68,7 +86,7 @@ def main() -> int:
     """Print the table and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, default=Path("checkpoints.json"))
-    parser.add_argument("--times", type=int, default=20, help="how often it runs on")
+    parser.add_argument("--times", type=int, default=200, help="how often it runs on")
     options = parser.parse_args()
     rows: dict[str, float] = {}
     with (
@@ -79,7 +97,10 @@ def main() -> int:
         folder = work / "rest"
         folder.mkdir()
         rest = MachineAtRest(cold(bench, folder, rows), folder)
-        taken = [wake(bench, rest) for _ in range(options.times)]
+        taken = [wake(bench, rest) for _ in range(min(WARM, options.times))]
+        with growth(rows):
+            taken += [wake(bench, rest) for _ in range(options.times - len(taken))]
+        rows["restores in a row"] = len(taken)
         rows["running on until a command is answered, s"] = statistics.median(taken)
         rows["the slowest of them, s"] = max(taken)
         rows["cold start / running on"] = (

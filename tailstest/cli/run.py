@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 
-from tailstest.suite.launch import RunOptions, plan_run, run
+from tailstest.suite.expectation import expected_time
+from tailstest.suite.launch import plan_run, run
+from tailstest.suite.run_options import RunOptions
 
 
 @click.command("run")
@@ -48,6 +50,30 @@ from tailstest.suite.launch import RunOptions, plan_run, run
     metavar="FOLDER=GUESTPATH",
     help="For --late-patch-git: which folder of a repository stands for which of the guest.",
 )
+@click.option(
+    "--store",
+    metavar="URL|FILE|none",
+    help="Where results are kept over runs (default: the user's own store).",
+)
+@click.option(
+    "--product-commit",
+    default="",
+    metavar="TEXT",
+    help="What the image was built from; kept with the results.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    metavar="N",
+    help="Run N scenarios beside one another, each with its own machine (default: 1).",
+)
+@click.option(
+    "--shard",
+    default="",
+    metavar="K/N",
+    help="Run the K-th of N parts, in N jobs; `tailstest merge` puts their results together.",
+)
 def command(
     paths: tuple[str, ...],
     image: str | None,
@@ -62,6 +88,10 @@ def command(
     late_patch: tuple[str, ...],
     late_patch_git: str | None,
     late_patch_tree: tuple[str, ...],
+    store: str | None,
+    product_commit: str,
+    workers: int,
+    shard: str,
 ) -> int:
     """Run the scenarios in PATHS: files, folders, or FILE:LINE (default: features)."""
     options = RunOptions(
@@ -77,10 +107,17 @@ def command(
         late_patch=late_patch,
         late_patch_git=late_patch_git,
         late_patch_trees=late_patch_tree,
+        store=store,
+        product_commit=product_commit,
+        workers=workers,
+        shard=shard,
         command=["tailstest", *sys.argv[1:]],
     )
     if dry_run:
         plan = plan_run(options)
         click.echo(plan.to_text())
+        before = expected_time(plan, options)
+        if before:
+            click.echo(before)
         return 2 if plan.problems else 0
     return run(options)

@@ -176,6 +176,15 @@ class MachineChanged(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MachineUsed(Event):
+    """A scenario works with a machine: its `firmware` ("bios", "uefi") and the image's `medium`."""
+
+    machine: str
+    firmware: str
+    medium: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ArtifactKept(Event):
     """A file worth keeping was added; `kind` is "serial", "video", "frame", "log" or "xml"."""
 
@@ -191,6 +200,23 @@ class Noted(Event):
 
     text: str
     level: str = "info"
+
+
+def event_from_json(value: Mapping[str, Any]) -> Event:
+    """Return the event that another process of the same run told; see `Event.to_json`.
+
+    Raises:
+        ValueError: there is no such event, or it has other fields.
+    """
+    fields = dict(value)
+    name = fields.pop("event", None)
+    kind = {each.__name__: each for each in Event.__subclasses__()}.get(str(name))
+    if kind is None:
+        raise ValueError(f"there is no event {name!r}")
+    try:
+        return kind(**fields)
+    except TypeError as error:
+        raise ValueError(f"the event {name} has other fields: {error}") from error
 
 
 Listener = Callable[[Event], None]

@@ -13,11 +13,13 @@ class EvidenceFolder:
     """Hands out unused file names in a run's folder; no room invents paths of its own.
 
     Args:
-        root: the folder of the run; it must exist.
+        root: the folder of the run, or that of one worker inside it; it must exist.
+        run: the folder of the run, if `root` is a worker's.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, run: Path | None = None) -> None:
         self.root = root
+        self._run = run or root
         self._counter = itertools.count(1)
 
     def path(self, kind: str, name: str, suffix: str) -> Path:
@@ -43,4 +45,4 @@ class EvidenceFolder:
 
     def relative(self, path: Path) -> str:
         """Return `path` as events name it: relative to the run's folder, with slashes."""
-        return path.relative_to(self.root).as_posix()
+        return path.relative_to(self._run).as_posix()

@@ -46,6 +46,11 @@ def cache_folder() -> Path:
     return _private(Path(platformdirs.user_cache_dir("tailstest")))
 
 
+def data_folder() -> Path:
+    """Return the folder of what is kept for the user (results of runs), creating it private."""
+    return _private(Path(platformdirs.user_data_dir("tailstest")))
+
+
 def state_folder() -> Path:
     """Return the folder where live runs are registered, creating it private to the user."""
     return _private(Path(platformdirs.user_state_dir("tailstest")))
@@ -71,7 +76,8 @@ def _private(folder: Path) -> Path:
     except OSError as error:
         raise UsageError(
             f"cannot create the folder {folder}: {error.strerror}",
-            hint="make its parent writable, or set XDG_CACHE_HOME and XDG_STATE_HOME",
+            hint="make its parent writable, or set XDG_CACHE_HOME, XDG_STATE_HOME and "
+            "XDG_DATA_HOME",
         ) from error
     if folder.stat().st_uid != os.geteuid():
         # In a shared place such as /tmp somebody else could have made it, to read or to mislead.

@@ -49,6 +49,9 @@ class Settings(Strict):
     junit_output_limit: Annotated[int, Field(ge=1024)] = 64 * 1024
     #: Bytes of checkpoints that are kept for later runs.
     checkpoints_limit: Annotated[int, Field(ge=0)] = 4 * 1024 * 1024 * 1024
+    #: Where results are kept over runs: a URL, "none", or "" for the user's own data folder. It may
+    #: hold a password, so it is never part of a report.
+    store: Annotated[str, Field(repr=False)] = ""
     #: Bytes that must be free where a run is written before it starts.
     free_space_needed: Annotated[int, Field(ge=0)] = 512 * 1024 * 1024
 

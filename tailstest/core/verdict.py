@@ -17,6 +17,7 @@ class Verdict(StrEnum):
     INCOMPLETE = "incomplete"  # infrastructure trouble: no statement about the product
     SKIPPED = "skipped"  # left out on purpose, or a step after one that did not pass
     NOT_RUN = "not run"  # planned, but the run ended before
+    MANUAL = "manual"  # part of the plan, and to be done by a person
 
 
 def verdict_of(error: BaseException) -> Verdict:
@@ -41,7 +42,8 @@ def exit_status(verdicts: Iterable[Verdict]) -> int:
 
     1 if any scenario failed, else 2 if any is errored, else 3 if any is incomplete or was not
     run, else 2 if none passed at all (nothing ran), else 0. A failure outranks the rest because
-    it is a statement about the product that further trouble cannot take back.
+    it is a statement about the product that further trouble cannot take back. What was left out
+    and what a person is to do say nothing.
     """
     seen = set(verdicts)
     if Verdict.FAILED in seen:

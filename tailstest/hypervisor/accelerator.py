@@ -26,6 +26,7 @@ from typing import Literal
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError, SetupError
 from tailstest.core.text import printable, shortened
+from tailstest.hypervisor.host_speed import MAX_LOAD_SCALE, load_per_core
 
 Accelerator = Literal["kvm", "tcg"]
 
@@ -123,7 +124,7 @@ def choose_accelerator(
                 hint='repair KVM, or set accelerator = "auto" to go on with slow emulation',
             )
         refused = (f"KVM: {problem}",)
-    probe = run_probe("tcg", emulator, limit=TCG_LIMIT)
+    probe = _run_alone("tcg", emulator, limit=TCG_LIMIT)
     if not probe.ok:
         raise InfrastructureError(
             f"{emulator} cannot run a small test program: {probe.stage} in {probe.seconds:.0f} s."
@@ -141,7 +142,7 @@ def choose_accelerator(
 def measured_again(choice: AcceleratorChoice, emulator: Path) -> AcceleratorChoice:
     """Return a choice with a new run of the boot program; the old one stays if that fails."""
     limit = TCG_LIMIT if choice.accelerator == "tcg" else KVM_LIMIT
-    probe = run_probe(choice.accelerator, emulator, limit=limit)
+    probe = _run_alone(choice.accelerator, emulator, limit=limit)
     return replace(choice, probe=probe) if probe.ok else choice
 
 
@@ -154,7 +155,7 @@ def examine_kvm(emulator: Path, *, device: Path = KVM_DEVICE) -> tuple[str, Prob
     problem = kvm_device_problem(device)
     if problem:
         return problem, None
-    probe = run_probe("kvm", emulator, limit=KVM_LIMIT)
+    probe = _run_alone("kvm", emulator, limit=KVM_LIMIT)
     if probe.ok:
         return "", probe
     said = f"; QEMU said: {probe.message}" if probe.message else ""
@@ -195,6 +196,17 @@ def kvm_device_problem(device: Path) -> str:
     finally:
         os.close(handle)
     return ""
+
+
+def _run_alone(accelerator: Accelerator, emulator: Path, *, limit: float) -> ProbeRun:
+    """Run the boot program; its work counts as if nobody else had used the host meanwhile.
+
+    The load stretches deadlines by itself (`HostSpeed.deadline_scale`); a program that had to
+    share its core would count it a second time.
+    """
+    load = min(MAX_LOAD_SCALE, max(1.0, load_per_core()))
+    probe = run_probe(accelerator, emulator, limit=limit)
+    return replace(probe, work_seconds=probe.work_seconds / load)
 
 
 def run_probe(accelerator: Accelerator, emulator: Path, *, limit: float) -> ProbeRun:

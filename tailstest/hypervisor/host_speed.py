@@ -25,12 +25,14 @@ class HostSpeed:
         nominal_seconds: the same on the host that deadlines are written for, under TCG.
         load_per_core: processes that wanted to run in the last minute, for each core.
         forced_scale: the setting `deadline_scale`; 0 when it is left to us.
+        crowding: processors of all machines that will run beside one another, for each core.
     """
 
     work_seconds: float
     load_per_core: float
     forced_scale: float = 0.0
     nominal_seconds: float = NOMINAL_WORK_SECONDS
+    crowding: float = 1.0
 
     @property
     def deadline_scale(self) -> float:
@@ -38,7 +40,7 @@ class HostSpeed:
         if self.forced_scale > 0:
             return self.forced_scale
         slowness = min(MAX_SCALE, max(1.0, self.work_seconds / self.nominal_seconds))
-        load = min(MAX_LOAD_SCALE, max(1.0, self.load_per_core))
+        load = min(MAX_LOAD_SCALE, max(1.0, self.load_per_core, self.crowding))
         return round(min(MAX_SCALE, slowness * load), 2)
 
 

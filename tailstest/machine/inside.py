@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tailstest.core.deadline import Deadline, poll
-from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
 from tailstest.core.events import Events, Noted
 from tailstest.core.text import printable, shortened
 from tailstest.guest.answers import AgentInfo
@@ -76,11 +76,26 @@ class Inside:
         last = CommandState.of(self._last) if self._last is not None else None
         return InsideState(remembered=dict(self._remembered), last=last)
 
-    def resume(self, state: InsideState) -> None:
-        """Take up what was known before the machine was saved; set its clock."""
+    def resume(self, state: InsideState, after: str = "") -> None:
+        """Take up what was known before the machine was saved; set its clock.
+
+        Args:
+            after: command that the image needs then; "" for none.
+
+        Raises:
+            InfrastructureError: nobody answers, or that command failed.
+        """
         self._remembered = dict(state.remembered)
         self._last = state.last.completed() if state.last is not None else None
-        self.channel.set_clock(time.time())
+        channel = self.channel
+        channel.set_clock(time.time())
+        if after:
+            done = channel.run(after, within=self._default)
+            if not done.ok:
+                raise InfrastructureError(
+                    f"what the profile does after a checkpoint failed. {done.explain()}",
+                    hint="correct checkpoints.after in the profile, or take it out",
+                )
 
     @property
     def last_channel(self) -> GuestChannel:

@@ -84,6 +84,17 @@ class Features(Strict):
     skip_tags: dict[Tag, Reason] = Field(default_factory=dict)
 
 
+class AfterCheckpoint(Strict):
+    """What an image needs when a machine runs on from a checkpoint.
+
+    Attributes:
+        after: command of the guest's shell, as root, behind the setting of the clock; it is for
+            checkpoints of machines that somebody inside had answered for.
+    """
+
+    after: Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)] = ""
+
+
 class BootMenus(Strict):
     """The boot menus of an image that shows another one on each firmware."""
 
@@ -105,6 +116,7 @@ class Profile(Strict):
         languages: that a person can choose; for people and for a suite's own steps.
         times: how long things may take.
         features: which scenarios fit.
+        checkpoints: what the image needs when it runs on from one.
         image: where the image comes from.
         desktop: who has one, and how to find things there.
         machine: what differs from the usual machine.
@@ -119,6 +131,7 @@ class Profile(Strict):
     languages: tuple[Language, ...] = ()
     times: Times = Times()
     features: Features = Features()
+    checkpoints: AfterCheckpoint = AfterCheckpoint()
     image: ImageSource = ImageSource()
     desktop: DesktopFacts = DesktopFacts()
     machine: dict[str, Any] = Field(default_factory=dict)

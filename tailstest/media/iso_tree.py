@@ -133,6 +133,22 @@ class IsoTree:
             raise UsageError(
                 f"{printable(path)} in {self._path} has {entry.size} bytes, more than {limit}"
             )
+        return self._read(own)
+
+    def contents(self, *, largest: int) -> Iterator[tuple[IsoEntry, bytes | None]]:
+        """Yield every file with what is in it, None for those that are larger than wanted.
+
+        Args:
+            largest: bytes of the largest file to read.
+
+        Raises:
+            UsageError: the image is damaged, too full or too deep.
+        """
+        for entry, own in self._walk():
+            if entry.kind == "file":
+                yield entry, self._read(own) if entry.size <= largest else None
+
+    def _read(self, own: str) -> bytes:
         out = io.BytesIO()
         with self._reading():
             self._iso.get_file_from_iso_fp(out, **{self._keyword: own})

@@ -45,7 +45,7 @@ class EventLog:
 
     def __call__(self, event: Event) -> None:
         """Write `event`."""
-        line = (json.dumps(_bounded(event.to_json()), default=str) + "\n").encode("ascii")
+        line = (event_line(event) + "\n").encode("ascii")
         try:
             self._append(line)
         except OSError as error:
@@ -85,6 +85,11 @@ class EventLog:
                 f"cannot record what happens in {self.path}: {error.strerror}",
                 hint="free some space on that disk and run again; what was recorded so far is kept",
             ) from error
+
+
+def event_line(event: Event) -> str:
+    """Return an event as one line of JSON, its texts bounded."""
+    return json.dumps(_bounded(event.to_json()), default=str)
 
 
 def _bounded(value: Any) -> Any:

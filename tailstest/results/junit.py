@@ -45,6 +45,7 @@ _KINDS = {
     Verdict.INCOMPLETE: ("error", "infrastructure"),
     Verdict.NOT_RUN: ("error", "not run"),
     Verdict.SKIPPED: ("skipped", ""),
+    Verdict.MANUAL: ("skipped", "manual"),
 }
 PROBLEMS_SUITE = "plan"
 

@@ -29,6 +29,19 @@ class Progress(Protocol):
         """Show how the run ended and where its report is, None when there is none."""
 
 
+class Keeper(Protocol):
+    """What keeps results beyond a run, `results.store.live.LiveStore` for example.
+
+    Its own trouble never becomes an error of the run.
+    """
+
+    def __call__(self, event: Event, run: Run) -> None:
+        """Take an event, after the run's own files have it."""
+
+    def close(self, run: Run) -> None:
+        """Keep how the run ended."""
+
+
 class Recorder:
     """Keeps what happens in a run and writes its files when closed; see `attach`."""
 
@@ -39,6 +52,7 @@ class Recorder:
         *,
         terminal: Progress | None = None,
         project: Path | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         self.folder = folder
         self.junit_file: Path | None = None
@@ -48,6 +62,7 @@ class Recorder:
         self._builder = RunBuilder()
         self._log = EventLog(folder.events_file, on_full=folder.release_reserve)
         self._terminal = terminal
+        self._keeper = keeper
         self._lock = threading.RLock()
         self._is_closed = False
         self._thread = threading.get_ident()
@@ -87,6 +102,8 @@ class Recorder:
                 self._log(event)
             except InfrastructureError as error:
                 self._trouble = error
+            if self._keeper is not None:
+                self._keeper(event, self._builder.run)
             trouble = self._trouble
             if trouble is not None and threading.get_ident() == self._thread:
                 self._trouble = None
@@ -109,6 +126,8 @@ class Recorder:
             if self._log.lost:
                 text = f"the disk was full: {self._log.lost} events are missing in events.jsonl"
                 run.notes.append(NoteRecord(text, "warning", run.ended))
+            if self._keeper is not None:
+                self._keeper.close(run)
             self._log.close()
             self.folder.release_reserve()
             trouble: list[InfrastructureError] = []
@@ -136,6 +155,7 @@ def attach(
     *,
     terminal: Progress | None = None,
     project: Path | None = None,
+    keeper: Keeper | None = None,
 ) -> Recorder:
     """Subscribe everything that a run needs to `events`.
 
@@ -144,6 +164,7 @@ def attach(
     Args:
         terminal: shows progress; None for silence.
         project: folder that paths in junit.xml are relative to.
+        keeper: keeps results beyond the run; None for none.
 
     Returns:
         The recorder; its `close()` writes junit.xml and report.html.
@@ -151,7 +172,7 @@ def attach(
     Raises:
         InfrastructureError: the event log cannot be opened.
     """
-    recorder = Recorder(folder, settings, terminal=terminal, project=project)
+    recorder = Recorder(folder, settings, terminal=terminal, project=project, keeper=keeper)
     events.subscribe(recorder)
     return recorder
 

@@ -171,6 +171,10 @@ class ReportView:
             }
             return f"{number} of {total} {noun} {words[verdict]}"
         passed, skipped = counts[Verdict.PASSED], counts[Verdict.SKIPPED]
+        if counts[Verdict.MANUAL]:
+            left = f", {skipped} skipped" if skipped else ""
+            by_hand = counts[Verdict.MANUAL]
+            return f"{passed} of {total} {noun} passed{left}, {by_hand} to be done by hand"
         if self.run.problems:
             return f"{passed} of {total} {noun} passed, but the plan has problems"
         if skipped:

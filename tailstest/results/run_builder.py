@@ -46,6 +46,7 @@ class RunBuilder:
         self._handlers: dict[str, Callable[[Json], None]] = {
             "RunStarted": self._run_started,
             "PlanMade": self._plan_made,
+            "PartBegan": self._part_began,
             "ScenarioStarted": self._scenario_started,
             "StepStarted": self._step_started,
             "StepFinished": self._step_finished,
@@ -55,6 +56,7 @@ class RunBuilder:
             "Looked": self._looked,
             "Typed": self._typed,
             "MachineChanged": self._machine_changed,
+            "MachineUsed": self._machine_used,
             "ArtifactKept": self._artifact_kept,
             "Noted": self._noted,
         }
@@ -92,6 +94,10 @@ class RunBuilder:
         environment = event.get("environment")
         self.run.environment = environment if isinstance(environment, Mapping) else {}
 
+    def _part_began(self, _event: Json) -> None:
+        """Take the beginning of one of the runs that were put together; see `merging`."""
+        self._attempt = self._step = None
+
     def _plan_made(self, event: Json) -> None:
         for planned in list_of(event, "scenarios"):
             if isinstance(planned, Mapping):
@@ -103,6 +109,7 @@ class RunBuilder:
                         feature=text_of(planned, "feature"),
                         feature_file=file_of(location),
                         location=location,
+                        tags=text_of(planned, "tags").split(),
                     )
                 )
         self.run.excluded = [
@@ -213,6 +220,12 @@ class RunBuilder:
         self._note(
             event, f"{text} ({detail})" if detail else text, "warning" if is_bad else "machine"
         )
+
+    def _machine_used(self, event: Json) -> None:
+        if self._attempt is not None:
+            kind = f"{text_of(event, 'firmware')} {text_of(event, 'medium')}".strip().lower()
+            if kind and kind not in self._attempt.machines and len(self._attempt.machines) < 20:
+                self._attempt.machines.append(kind)
 
     def _noted(self, event: Json) -> None:
         self._note(event, text_of(event, "text"), text_of(event, "level") or "info")

@@ -91,7 +91,11 @@ class StepRecord:
 
 @dataclass
 class AttemptRecord:
-    """One execution of a scenario."""
+    """One execution of a scenario.
+
+    Attributes:
+        machines: kinds of machines it worked with, each firmware and medium: "uefi usb".
+    """
 
     started: float
     steps: list[StepRecord]
@@ -99,6 +103,7 @@ class AttemptRecord:
     seconds: float = 0.0
     error: str = ""
     is_finished: bool = False
+    machines: list[str] = field(default_factory=list)
     looks: list[LookRecord] = field(default_factory=list)
     frames: list[FrameRecord] = field(default_factory=list)
     notes: list[NoteRecord] = field(default_factory=list)
@@ -114,6 +119,8 @@ class AttemptRecord:
         """Why it did not pass, "" when it did."""
         if self.verdict in (Verdict.PASSED, Verdict.SKIPPED):
             return ""
+        if self.verdict is Verdict.MANUAL:
+            return self.error or "to be done by a person"
         step = self.bad_step
         return self.error or (step.error if step else "")
 

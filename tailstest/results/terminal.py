@@ -5,13 +5,11 @@ from __future__ import annotations
 import io
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -27,6 +25,8 @@ from tailstest.core.events import (
     StepStarted,
 )
 from tailstest.core.verdict import Verdict
+from tailstest.results.console import QuietConsole
+from tailstest.results.progress import OneAtATime, SeveralAtOnce
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import Run
 from tailstest.results.shown import one_line, shown
@@ -39,6 +39,7 @@ STYLES = {
     Verdict.INCOMPLETE: "bold yellow",
     Verdict.SKIPPED: "dim",
     Verdict.NOT_RUN: "dim",
+    Verdict.MANUAL: "cyan",
 }
 #: Problems of a plan, and scenarios in the final list, printed at most; the report has them all.
 MAX_LISTED = 20
@@ -71,7 +72,7 @@ class Terminal:
             stream.reconfigure(errors="backslashreplace")
         is_terminal = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._is_live = is_terminal if live is None else live
-        self._console = _QuietConsole(
+        self._console = QuietConsole(
             file=stream,
             highlight=False,
             markup=False,
@@ -79,7 +80,8 @@ class Terminal:
             force_terminal=True if live else None,
         )
         self._live: Live | None = None
-        self._progress = _Progress()
+        self._progress = OneAtATime()
+        self._several: SeveralAtOnce | None = None
         self._frame = ""
         self._printed_frame = ""
         self._location = ""
@@ -104,6 +106,12 @@ class Terminal:
             self._frame = event.files.get("frame", self._frame)
         elif isinstance(event, Noted) and event.level == "warning":
             self._print(Text(f"  warning: {one_line(event.text)}", "yellow"))
+
+    def follow(self, several: SeveralAtOnce) -> None:
+        """Show scenarios that run at the same time, from now on until the end of the run."""
+        self._several = several
+        several.total = self._progress.total
+        self._start_live()
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
@@ -174,7 +182,10 @@ class Terminal:
 
     def _scenario_finished(self, event: ScenarioFinished) -> None:
         verdict = Verdict(event.verdict)
-        self._stop_live()
+        if self._several is None:
+            self._stop_live()
+        else:
+            self._several.ended += 1
         had_trouble = self._told is not None
         if self._told is not verdict:
             self._headline(verdict, event.seconds)
@@ -229,7 +240,7 @@ class Terminal:
     def _start_live(self) -> None:
         if self._is_live and self._live is None:
             self._live = Live(
-                self._progress,
+                self._several or self._progress,
                 console=self._console,
                 refresh_per_second=_REDRAWS,
                 transient=True,
@@ -248,55 +259,3 @@ class Terminal:
             return str(path.relative_to(Path.cwd()))
         except (ValueError, OSError):
             return str(path)
-
-
-class _QuietConsole(Console):
-    """A console whose reader may go away (`| head`); rich's own ends the program then."""
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-
-
-class _Progress:
-    """The live line; rich asks it for its current state at every redraw."""
-
-    def __init__(self) -> None:
-        self.total = 0
-        self.name = ""
-        self.step = ""
-        self.location = ""
-        self._number = 0
-        self._step_number = 0
-        self._steps = 0
-        self._scenario_began = 0.0
-        self._step_began = 0.0
-
-    def begin_scenario(self, event: ScenarioStarted) -> None:
-        self._number += 1
-        self.name = event.name
-        self.step, self.location = "", event.location
-        self._steps, self._step_number = len(event.steps), 0
-        self._scenario_began = self._step_began = time.monotonic()
-
-    def begin_step(self, event: StepStarted) -> None:
-        self.step = f"{event.keyword.strip()} {event.text}".strip()
-        self.location = event.location
-        self._step_number = event.index + 1
-        self._step_began = time.monotonic()
-
-    def __rich__(self) -> RenderableType:
-        now = time.monotonic()
-        # "of" is left out when retries make more attempts than were planned.
-        count = f"{self._number} of {self.total}" if self._number <= self.total else "again"
-        head = Text(no_wrap=True, overflow="ellipsis").append("▶ ", "bold blue")
-        head.append(f"{count}  {duration(now - self._scenario_began):>6}  ", "dim")
-        head.append(one_line(self.name) or "(unnamed scenario)", "bold")
-        step = Text("  ", no_wrap=True, overflow="ellipsis")
-        if self.step:
-            step.append(
-                f"step {self._step_number}/{max(self._steps, self._step_number)}"
-                f"  {duration(now - self._step_began):>6}  ",
-                "dim",
-            )
-            step.append(one_line(self.step))
-        return Group(head, step)

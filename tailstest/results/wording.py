@@ -34,6 +34,7 @@ VERDICTS = {
     ),
     Verdict.SKIPPED: Wording("Skipped", "»", "Left out on purpose."),
     Verdict.NOT_RUN: Wording("Not run", "○", "Planned, but the run ended before."),
+    Verdict.MANUAL: Wording("Manual", "☞", "To be done by a person, who tells what came of it."),
 }
 
 #: What a named outcome of a look means, and what to do when the step gave no hint of its own.

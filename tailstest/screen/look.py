@@ -144,6 +144,7 @@ class Look:
         frame_size: width and height of the frame.
         reference_size: of the picture that the reference was taken from.
         scale: factor by which the reference had to be enlarged to be found.
+        known: property of the reference: the bug that keeps it from being found, and until when.
     """
 
     reference: str
@@ -154,6 +155,7 @@ class Look:
     frame_size: tuple[int, int] = (0, 0)
     reference_size: tuple[int, int] = (0, 0)
     scale: float = 1.0
+    known: str = ""
 
     @property
     def worst(self) -> AreaLook:
@@ -205,6 +207,7 @@ class Look:
             "frame_size": list(self.frame_size),
             "reference_size": list(self.reference_size),
             "scale": self.scale,
+            **({"known": self.known} if self.known else {}),
             "areas": [
                 {
                     "recorded": list(area.recorded) if area.recorded else None,

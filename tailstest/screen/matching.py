@@ -94,6 +94,7 @@ class Matcher:
             frame_size=(frame.width, frame.height),
             reference_size=reference.size,
             scale=scale,
+            known=reference.properties.get("known", ""),
         )
         return look if look.found else replace(look, click_points={})
 

@@ -15,6 +15,8 @@ from tailstest.core.errors import UsageError
 from tailstest.suite.gherkin_parser import GherkinParser, UnknownLanguage
 from tailstest.suite.scenario_id import ScenarioIds
 
+#: Tag of scenarios that a person does. They are part of every plan and report.
+MANUAL = "manual"
 #: Larger files are no features.
 MAX_FEATURE_BYTES = 4 * 1024 * 1024
 
@@ -50,6 +52,11 @@ class PlannedScenario:
     def tags(self) -> list[str]:
         """Own and inherited tags (feature, rule, examples), without the at sign."""
         return sorted(str(tag) for tag in self.model.effective_tags)
+
+    @property
+    def is_manual(self) -> bool:
+        """Whether a person is to do it."""
+        return MANUAL in self.tags
 
 
 @dataclass

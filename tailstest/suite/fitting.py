@@ -57,7 +57,9 @@ def _image_of(scenario: PlannedScenario, plan: Plan) -> str | None:
     """Return the image that the steps name last; None means the one under test."""
     named: str | None = None
     for step in scenario.model.all_steps:
+        if not getattr(getattr(plan.definition_of(step), "func", None), MARK, False):
+            continue
         match: Any = plan.registry.find_match(step)
-        if match is not None and getattr(match.func, MARK, False):
+        if match is not None:
             named = str(match.arguments[0].value) if match.arguments else None
     return named

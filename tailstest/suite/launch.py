@@ -3,79 +3,44 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import tailstest
 from tailstest.core.errors import UsageError
 from tailstest.core.events import Events, Noted, RunStarted
-from tailstest.core.evidence import EvidenceFolder
-from tailstest.core.paths import bundled
 from tailstest.core.settings import load_settings
-from tailstest.core.text import printable
 from tailstest.hypervisor.leftovers import remove_leftovers
 from tailstest.machine.profile import find_image, load_profiles
+from tailstest.results.progress import SeveralAtOnce
 from tailstest.results.recorder import attach
 from tailstest.results.run_folder import RunFolder
+from tailstest.results.store.address import store_address
+from tailstest.results.store.live import LiveStore
+from tailstest.results.store.run_rows import CHANGED
 from tailstest.results.terminal import Terminal
 from tailstest.suite.access import open_access
-from tailstest.suite.checkpoints.checkpoints import Checkpoints, work_folder
-from tailstest.suite.checkpoints.keys import base_of
-from tailstest.suite.checkpoints.store import CheckpointStore, checkpoints_folder
+from tailstest.suite.assembly import RunOrder
+from tailstest.suite.expectation import forecast_of
 from tailstest.suite.fitting import leave_out_what_does_not_fit
 from tailstest.suite.interactive import Prompt
 from tailstest.suite.keeping import Keeping
 from tailstest.suite.late_patch import LatePatch
 from tailstest.suite.patch_sources import read_patches
 from tailstest.suite.plan import Plan, make_plan
+from tailstest.suite.run_options import RunOptions
 from tailstest.suite.runner import SuiteRunner
 from tailstest.suite.session import Session
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What `tailstest run` was asked for.
-
-    Attributes:
-        paths: features: files, folders or file:line.
-        image: file or name of the image under test; None without one.
-        tags: tag expression.
-        name: part of the names wanted.
-        output: folder of the run; None makes a new one in `base`.
-        base: folder of all runs.
-        stop: end after the first scenario that does not pass.
-        interactive: stop at a failed step with the machine alive.
-        keep: hold the machine of the last scenario, or of the first that does not pass, which
-            then is the last.
-        command: as the user gave it, for the report.
-        checkpoints: whether scenarios may go on from the beginning of others.
-        late_patch: texts SOURCE=GUESTPATH: what is changed in each guest.
-        late_patch_git: range of commits; what changed in it is changed in each guest.
-        late_patch_trees: texts FOLDER=GUESTPATH: folders of repositories for that range.
-    """
-
-    paths: Sequence[str]
-    image: str | None = None
-    tags: str = ""
-    name: str = ""
-    output: Path | None = None
-    base: Path = Path("runs")
-    stop: bool = False
-    interactive: bool = False
-    keep: bool = False
-    command: Sequence[str] = ()
-    checkpoints: bool = True
-    late_patch: Sequence[str] = ()
-    late_patch_git: str | None = None
-    late_patch_trees: Sequence[str] = ()
+from tailstest.suite.spread.shards import keep_shard
+from tailstest.suite.suite_commit import suite_commit
 
 
 def plan_run(options: RunOptions) -> Plan:
     """Return what a run would do; see `make_plan`."""
     plan = make_plan(options.paths, tags=options.tags, name=options.name)
     leave_out_what_does_not_fit(plan, load_profiles(plan.suite.images_folders), options.image)
+    keep_shard(plan, options.shard)
     return plan
 
 
@@ -89,73 +54,76 @@ def run(options: RunOptions) -> int:
         UsageError, SetupError: something is wrong before anything could run.
         InfrastructureError: the host cannot run machines, or files cannot be written.
     """
+    _refuse_what_nobody_could_answer(options)
     plan = plan_run(options)
+    if options.shard and not plan.scenarios:
+        # More jobs than groups of scenarios: that is no trouble, and nothing to look at.
+        print(f"shard {options.shard}: nothing is assigned to it")
+        return 0
     settings = load_settings(plan.suite.root)
     image = _image(plan, options.image)
     patches = read_patches(options.late_patch, options.late_patch_git, options.late_patch_trees)
+    address = store_address(settings, options.store)
     removed = remove_leftovers()
     folder = RunFolder.create(
         options.base, output=options.output, free_space_needed=settings.free_space_needed
     )
+    order = RunOrder(options, settings, image, tuple(patches), folder.path)
     events = Events()
     terminal = Terminal(folder, stream=sys.stdout)
-    late_patch = LatePatch(patches, events)
-    with attach(events, folder, settings, terminal=terminal, project=Path.cwd()):
-        session = Session(
-            settings=settings,
-            events=events,
-            evidence=EvidenceFolder(folder.path),
-            suite=plan.suite.root,
-            images=plan.suite.images_folders,
-            image_under_test=image,
-            keep_viewer=options.interactive or options.keep,
-            late_patch=late_patch,
-        )
-        try:
-            return _run(plan, session, events, removed, folder, options, terminal, late_patch)
-        finally:
-            session.close()
+    keeper = LiveStore(address, folder.path, events) if address is not None else None
+    late_patch = LatePatch(order.patches, events)
+    with (
+        attach(events, folder, settings, terminal=terminal, project=Path.cwd(), keeper=keeper),
+        closing(order.session(plan, events, folder.evidence, late_patch)) as session,
+    ):
+        environment = session.environment()
+        environment["suite_commit"] = suite_commit(plan.suite.root)
+        if options.product_commit:
+            environment["product_commit"] = options.product_commit
+        if late_patch:
+            environment[CHANGED] = late_patch.facts()
+        command = list(options.command)
+        events.publish(RunStarted(run_id=folder.run_id, command=command, environment=environment))
+        for text in removed:
+            events.publish(Noted(text=f"left over from an earlier run, removed: {text}"))
+        events.publish(plan.event())
+        late_patch.announce()
+        if options.workers == 1:
+            return _run_here(order, plan, session, events, environment, terminal)
+        # Dask takes a second to load, which every other command would pay for.
+        from tailstest.suite.spread.spread_runner import SpreadRunner
+
+        progress = SeveralAtOnce()
+        terminal.follow(progress)
+        before = forecast_of(plan, address).seconds
+        runner = SpreadRunner(order, plan, session, events, environment, progress, before)
+        return runner.run().exit_status
 
 
-def _run(
+def _run_here(
+    order: RunOrder,
     plan: Plan,
     session: Session,
     events: Events,
-    removed: Sequence[str],
-    folder: RunFolder,
-    options: RunOptions,
+    environment: dict[str, Any],
     terminal: Terminal,
-    late_patch: LatePatch,
 ) -> int:
-    environment = session.environment()
-    if late_patch:
-        environment["changed by --late-patch"] = late_patch.facts()
-    events.publish(
-        RunStarted(run_id=folder.path.name, command=list(options.command), environment=environment)
-    )
-    for text in removed:
-        events.publish(Noted(text=f"left over from an earlier run, removed: {text}"))
-    events.publish(plan.event())
-    late_patch.announce()
+    options = order.options
     prompt: Callable[[Any, Any], bool] | None = None
     if options.interactive:
-        if not sys.stdin.isatty():
-            raise UsageError(
-                "--interactive needs a terminal to ask on",
-                hint="leave it out where nobody is there to answer",
-            )
         prompt = Prompt(
             session,
             plan,
             terminal.suspended,
-            open_access=lambda: open_access(session, folder.path, "paused", _tell),
+            open_access=lambda: open_access(session, order.folder, "paused", _tell),
         ).after_failed_step
     keeping = Keeping(
         session,
         terminal.suspended,
-        lambda: open_access(session, folder.path, "kept", _tell),
+        lambda: open_access(session, order.folder, "kept", _tell),
     )
-    checkpoints = _checkpoints(plan, session, events, folder.path, environment, options)
+    checkpoints = order.checkpoints(plan, session, events, environment, order.folder)
     runner = SuiteRunner(
         plan,
         events,
@@ -172,53 +140,17 @@ def _run(
             checkpoints.close()
 
 
-def _checkpoints(
-    plan: Plan,
-    session: Session,
-    events: Events,
-    folder: Path,
-    environment: Mapping[str, Any],
-    options: RunOptions,
-) -> Checkpoints | None:
-    """Return what lets scenarios share their beginnings; None where that is not wanted."""
-    if not options.checkpoints or options.late_patch or options.late_patch_git is not None:
-        # A machine saved before the patch is not one with the patch; each start gets it anew.
-        return None
-    settings = session.settings
-    suite = plan.suite
-    code = [
-        Path(tailstest.__file__).parent,
-        bundled("vm-templates"),
-        *suite.step_folders,
-        *suite.images_folders,
-        *([suite.environment_file] if suite.environment_file else []),
-    ]
-    host = environment["host"]
-    facts = {
-        "host": {
-            **{name: host[name] for name in ("accelerator", "cpu_model", "emulator")},
-            **{name: host["capabilities"][name] for name in ("qemu_version", "libvirt_version")},
-        },
-        "settings": settings.model_dump(),
-        "image": environment.get("image"),
-        "has viewer": options.interactive or options.keep,
-    }
-    try:
-        store = CheckpointStore(checkpoints_folder(), settings.checkpoints_limit)
-        base = base_of(facts, code)
-    except (UsageError, OSError) as error:
-        why = error.message if isinstance(error, UsageError) else f"{error}"
-        events.publish(Noted(text=printable(f"no checkpoints: {why}"), level="warning"))
-        return None
-    return Checkpoints(
-        plan,
-        session,
-        store,
-        events,
-        base=base,
-        slowness=session.slowness,
-        work=work_folder(folder),
-    )
+def _refuse_what_nobody_could_answer(options: RunOptions) -> None:
+    if options.interactive and not sys.stdin.isatty():
+        raise UsageError(
+            "--interactive needs a terminal to ask on",
+            hint="leave it out where nobody is there to answer",
+        )
+    if options.workers > 1 and (options.interactive or options.keep):
+        raise UsageError(
+            "--interactive and --keep are about one machine, but --workers makes several",
+            hint="leave --workers out",
+        )
 
 
 def _tell(text: str) -> None:

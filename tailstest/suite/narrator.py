@@ -73,19 +73,7 @@ class Narrator:
         self._scenario = scenario
         self._index, self._verdict, self._error = 0, Verdict.PASSED, ""
         self._started = time.monotonic()
-        model = scenario.model
-        self._events.publish(
-            ScenarioStarted(
-                scenario_id=scenario.id,
-                name=scenario.name,
-                feature=str(scenario.feature.name or scenario.feature_file),
-                feature_file=scenario.feature_file,
-                location=scenario.location,
-                tags=scenario.tags,
-                steps=[f"{step.keyword} {step.name}" for step in model.all_steps],
-                description="\n".join(model.description or []),
-            )
-        )
+        self._tell_scenario(scenario)
         self._guarded(lambda: self._keeper.begin_scenario(scenario.id, scenario.name))
         if self._checkpoints is not None:
             self._checkpoints.begin(scenario)
@@ -167,6 +155,14 @@ class Narrator:
             action()
         except Exception as error:  # noqa: BLE001 - whatever it is, it becomes the verdict
             self.trouble(error)
+
+    def leave_to_a_person(self, scenario: PlannedScenario) -> None:
+        """Tell that a scenario is a person's; nothing of it runs."""
+        self._tell_scenario(scenario)
+        self.verdicts[scenario.id] = Verdict.MANUAL
+        self._events.publish(
+            ScenarioFinished(scenario_id=scenario.id, verdict=Verdict.MANUAL.value, seconds=0.0)
+        )
 
     def refuse(self, scenario: PlannedScenario, problems: list[str], lines: set[int]) -> None:
         """Tell that a scenario cannot run because steps are undefined."""
@@ -273,6 +269,21 @@ class Narrator:
         output = output.replace(str(step.error_message or "\0"), "").strip()
         if output:
             self._events.publish(Noted(text=shortened(printable(output), MESSAGE_LIMIT)))
+
+    def _tell_scenario(self, scenario: PlannedScenario) -> None:
+        model = scenario.model
+        self._events.publish(
+            ScenarioStarted(
+                scenario_id=scenario.id,
+                name=scenario.name,
+                feature=str(scenario.feature.name or scenario.feature_file),
+                feature_file=scenario.feature_file,
+                location=scenario.location,
+                tags=scenario.tags,
+                steps=[f"{step.keyword} {step.name}" for step in model.all_steps],
+                description="\n".join(model.description or []),
+            )
+        )
 
     def _tell_start(self, scenario: PlannedScenario, step: Any) -> None:
         table = []

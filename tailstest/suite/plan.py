@@ -11,6 +11,7 @@ from behave.step_registry import StepRegistry
 
 from tailstest.core.errors import UsageError
 from tailstest.core.events import PlanMade
+from tailstest.results.merging import OTHER_SHARD
 from tailstest.suite.feature_reader import (
     FeatureSet,
     PlannedScenario,
@@ -62,6 +63,19 @@ class Plan:
     broken_files: list[str] = field(default_factory=list)
     undefined: dict[str, list[UndefinedStep]] = field(default_factory=dict)
 
+    _definitions: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
+
+    def definition_of(self, step: Any) -> Any:
+        """Return the definition that a step has, None without one.
+
+        The same words are looked up once: trying every pattern on every step of ten thousand
+        scenarios took most of the time of planning them.
+        """
+        words = (step.step_type, step.name)
+        if words not in self._definitions:
+            self._definitions[words] = self.registry.find_step_definition(step)
+        return self._definitions[words]
+
     @property
     def problems(self) -> list[str]:
         """Everything wrong, each beginning with file and line."""
@@ -72,18 +86,31 @@ class Plan:
         """Return the plan as an event."""
         return PlanMade(
             scenarios=[_as_json(scenario) for scenario in self.scenarios],
-            excluded=[{**_as_json(each), "reason": reason} for each, reason in self.excluded],
+            excluded=[
+                {**_as_json(each), "reason": reason, "by": self._who_left_out(each, reason)}
+                for each, reason in self.excluded
+            ],
             problems=self.problems,
             selection=str(self.selection),
         )
+
+    def _who_left_out(self, scenario: PlannedScenario, reason: str) -> str:
+        """Return "choice" if this run was not asked for the scenario, "suite" if it cannot be."""
+        is_elsewhere = reason.startswith(OTHER_SHARD)
+        if is_elsewhere or self.selection.choice_against(scenario, self.suite.root):
+            return "choice"
+        return "suite"
 
     def to_text(self) -> str:
         """Return the plan for `--dry-run`: each scenario, each step and its definition."""
         lines = []
         for scenario in self.scenarios:
             lines.append(f"{scenario.location}  {scenario.name}")
+            if scenario.is_manual:
+                lines.append("    to be done by a person")
+                continue
             for step in scenario.model.all_steps:
-                match = self.registry.find_step_definition(step)
+                match = self.definition_of(step)
                 place = f"{match.location}" if match else "UNDEFINED"
                 lines.append(f"    {step.keyword} {step.name}  # {place}")
         lines += [f"problem: {problem}" for problem in self.problems]
@@ -111,10 +138,12 @@ def make_plan(paths: Sequence[str], *, tags: str = "", name: str = "") -> Plan:
     _select(plan, read)
     texts = [definition.pattern for kind in plan.registry.steps.values() for definition in kind]
     for scenario in plan.scenarios:
+        if scenario.is_manual:
+            continue  # written for a person, in whatever words
         undefined = [
             _undefined(step, scenario, texts)
             for step in scenario.model.all_steps
-            if plan.registry.find_step_definition(step) is None
+            if plan.definition_of(step) is None
         ]
         if not list(scenario.model.all_steps):
             undefined.append(UndefinedStep(scenario.location, "", ()))
@@ -155,4 +184,5 @@ def _as_json(scenario: PlannedScenario) -> dict[str, str]:
         "name": scenario.name,
         "feature": str(scenario.feature.name or scenario.feature_file),
         "location": scenario.location,
+        "tags": " ".join(scenario.tags),
     }

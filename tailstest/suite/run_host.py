@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,14 @@ from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.hypervisor.connection import Hypervisor
 from tailstest.hypervisor.host_report import HostReport, examine_host
+from tailstest.hypervisor.host_speed import load_per_core
 from tailstest.lab.network.keeper import LabKeeper
 from tailstest.machine.bench import Bench
+from tailstest.machine.definition import MachineDefinition
 from tailstest.screen.library import ReferenceLibrary
+
+#: Processors of a machine, unless somebody says otherwise.
+_CPUS: int = MachineDefinition.model_fields["cpus"].default
 
 
 class RunHost:
@@ -24,12 +30,16 @@ class RunHost:
         settings: of the run.
         events: told about everything.
         evidence: file names in the run's folder.
+        workers: how many such runs share this host, each with one machine at a time.
     """
 
-    def __init__(self, settings: Settings, events: Events, evidence: EvidenceFolder) -> None:
+    def __init__(
+        self, settings: Settings, events: Events, evidence: EvidenceFolder, workers: int = 1
+    ) -> None:
         self._settings = settings
         self._events = events
         self._evidence = evidence
+        self._workers = workers
         self._report: HostReport | None = None
         self._hypervisor: Hypervisor | None = None
         self._labs: LabKeeper | None = None
@@ -41,9 +51,11 @@ class RunHost:
             SetupError, InfrastructureError: the host cannot run machines.
         """
         report = self._examined()
+        # Others may have begun to use the host since the run began, or ended.
+        speed = replace(report.speed, load_per_core=load_per_core())
         return Bench(
             hypervisor=self._opened(),
-            host=report,
+            host=replace(report, speed=speed),
             settings=self._settings,
             events=self._events,
             evidence=self._evidence,
@@ -84,7 +96,7 @@ class RunHost:
             "hostname": socket.gethostname(),
             "tailstest": __version__,
             "host": self._examined().to_json(),
-            "settings": self._settings.model_dump(),
+            "settings": self._settings.model_dump(exclude={"store"}),
         }
 
     def own(self, folder: Path) -> None:
@@ -110,5 +122,7 @@ class RunHost:
 
     def _examined(self) -> HostReport:
         if self._report is None:
-            self._report = examine_host(self._settings)
+            report = examine_host(self._settings)
+            crowding = self._workers * _CPUS / report.cores if self._workers > 1 else 1.0
+            self._report = replace(report, speed=replace(report.speed, crowding=crowding))
         return self._report

@@ -101,6 +101,9 @@ class SuiteRunner:
         """
         self._load_user_hooks()
         self._refuse_undefined()
+        for scenario in self._plan.scenarios:
+            if scenario.is_manual:
+                self._narrator.leave_to_a_person(scenario)
         if not self._is_over:
             self._run_behave()
         self._tell_blocked()
@@ -139,7 +142,7 @@ class SuiteRunner:
         runner.context.test = self._keeper
         runner.context.on_cleanup_error = self._on_cleanup_error
         for scenario in self._plan.scenarios:
-            if scenario.id not in self._plan.undefined:
+            if self._is_runnable(scenario):
                 scenario.model.run = partial(self._run_scenario, scenario, scenario.model.run)
         chatter = io.StringIO()
         with self._interruptible(runner), contextlib.redirect_stdout(chatter):
@@ -175,7 +178,7 @@ class SuiteRunner:
     def _linger(self, scenario: PlannedScenario) -> None:
         """Let a person look at the machine of the last scenario, or of one that failed."""
         verdict = self._narrator.verdict
-        runnable = [each for each in self._plan.scenarios if each.id not in self._plan.undefined]
+        runnable = [each for each in self._plan.scenarios if self._is_runnable(each)]
         is_last = scenario is runnable[-1]
         if self._before_end is None or self._interrupted or not (is_last or _is_bad(verdict)):
             return
@@ -305,11 +308,14 @@ class SuiteRunner:
         except (Exception, SystemExit) as error:
             raise UsageError(f"{file}: {type(error).__name__}: {error}") from error
 
+    def _is_runnable(self, scenario: PlannedScenario) -> bool:
+        return scenario.id not in self._plan.undefined and not scenario.is_manual
+
     def _pruned_features(self) -> list[Any]:
         """Return the features with only the scenarios that will run, in their order."""
         wanted: dict[int, list[PlannedScenario]] = {}
         for scenario in self._plan.scenarios:
-            if scenario.id not in self._plan.undefined:
+            if self._is_runnable(scenario):
                 wanted.setdefault(id(scenario.feature), []).append(scenario)
         features = []
         for scenarios in wanted.values():

@@ -67,15 +67,22 @@ class Selection:
 
     def reason_against(self, scenario: PlannedScenario, suite: Path) -> str:
         """Return why a scenario is not selected; "" if it is."""
-        lines = self.lines.get((suite / scenario.feature_file).resolve())
+        reason = self.choice_against(scenario, suite)
+        if not reason and SKIP in scenario.tags and not re.search(rf"\b{SKIP}\b", self.tags):
+            return f"tagged @{SKIP}"
+        return reason
+
+    def choice_against(self, scenario: PlannedScenario, suite: Path) -> str:
+        """Return why the user did not ask for a scenario; "" if it was asked for."""
+        lines = None
+        if self.lines:  # asking the file system ten thousand times takes seconds
+            lines = self.lines.get((suite / scenario.feature_file).resolve())
         if lines is not None and not any(_covers(scenario, line) for line in lines):
             return f"not at line {', '.join(map(str, lines))}"
         if self.name and self.name not in scenario.name:
             return f'the name does not contain "{self.name}"'
         if self.expression is not None and not self.expression.check(scenario.tags):
             return f"excluded by the tags: {self.tags}"
-        if SKIP in scenario.tags and not re.search(rf"\b{SKIP}\b", self.tags):
-            return f"tagged @{SKIP}"
         return ""
 
     def nothing(self, scenarios: Sequence[PlannedScenario]) -> UsageError:

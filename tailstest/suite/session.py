@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tailstest.core.errors import UsageError
-from tailstest.core.events import Events, Noted
+from tailstest.core.events import Events, MachineUsed, Noted
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.core.verdict import Verdict
@@ -50,6 +50,7 @@ class Session:
         image_under_test: what `--image` said; None if it was not given.
         keep_viewer: give machines a viewer socket (interactive mode).
         late_patch: what is changed in each guest; None changes nothing.
+        workers: how many sessions share this host.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Session:
         image_under_test: str | None = None,
         keep_viewer: bool = False,
         late_patch: LatePatch | None = None,
+        workers: int = 1,
     ) -> None:
         self.settings = settings
         self._events = events
@@ -73,7 +75,7 @@ class Session:
         self._inside_evidence = InsideEvidence(events, evidence)
         self._keep_viewer = keep_viewer
         self._late_patch = late_patch or LatePatch((), events)
-        self._host = RunHost(settings, events, evidence)
+        self._host = RunHost(settings, events, evidence, workers)
         self.library = ReferenceLibrary.load(images)
         #: Which image a scenario boots.
         self.choice = ImageChoice(suite, images, image_under_test)
@@ -349,7 +351,8 @@ class Session:
         machine.allow_boot(self.choice.times.boot)
         machine.wake(rest.folder / MEMORY)
         if state.inside is not None:
-            self.inside.resume(state.inside)
+            after = self.profile.checkpoints.after if self.profile else ""
+            self.inside.resume(state.inside, after)
         if self._film is None:
             self._begin_film(machine)
         else:
@@ -371,6 +374,10 @@ class Session:
         self._machine = machine
         machine.allow_boot(self.choice.times.boot)
         machine.keyboard.layout = Layout.named(self._layout)
+        parts = machine.definition
+        self._events.publish(
+            MachineUsed(machine=machine.name, firmware=parts.firmware, medium=parts.medium)
+        )
 
     def _begin_film(self, machine: Machine) -> None:
         self._film = Film.of(machine, self._scenario, self.settings, self._events, self._evidence)

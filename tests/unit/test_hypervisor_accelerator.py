@@ -15,6 +15,7 @@ import pytest
 from tailstest.core.errors import InfrastructureError, SetupError
 from tailstest.hypervisor import accelerator
 from tailstest.hypervisor.accelerator import (
+    ProbeRun,
     choose_accelerator,
     examine_kvm,
     kvm_device_problem,
@@ -134,3 +135,11 @@ def test_a_device_closed_to_this_user() -> None:
         Path(device.name).chmod(0)
         answer = other_user.apply(kvm_device_problem, (Path(device.name),))
     assert "exists but is closed to this user; run: sudo adduser" in answer
+
+
+@pytest.mark.parametrize(("load", "counted"), [(0.3, 1.2), (3.0, 0.4), (90.0, 0.3)])
+def test_the_load_of_the_host_is_not_counted_twice(monkeypatch, tmp_path, load, counted):
+    seen = ProbeRun(ok=True, trace="RPLD", seconds=2.0, work_seconds=1.2, message="")
+    monkeypatch.setattr(accelerator, "load_per_core", lambda: load)
+    monkeypatch.setattr(accelerator, "run_probe", lambda *_arguments, **_options: seen)
+    assert accelerator._run_alone("tcg", tmp_path, limit=1.0).work_seconds == pytest.approx(counted)

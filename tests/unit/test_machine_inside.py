@@ -71,6 +71,18 @@ def test_what_was_said_inside_is_known_again_after_a_rest():
     other.check_against("name", same=True)
 
 
+def test_what_an_image_needs_after_a_checkpoint_is_done_once_and_must_succeed():
+    state = InsideState(remembered={}, last=None)
+    other = inside(("renew-all", 0, ""))
+    other.resume(state, "renew-all")
+    assert other.last_channel.asked == ["renew-all"]
+    with pytest.raises(UsageError, match="no command was run"):
+        other.check_succeeded()  # the scenario itself ran none
+    with pytest.raises(InfrastructureError, match="after a checkpoint failed") as caught:
+        inside(("renew-all", 7, "no such clock")).resume(state, "renew-all")
+    assert "checkpoints.after" in caught.value.hint
+
+
 def test_a_command_s_end_and_words_are_checked():
     one = inside(("true", 0, ""), ("false", 1, "no\n"), ("kill", -9, ""), ("uname", 0, "Linux 6\n"))
     with pytest.raises(UsageError, match="no command was run"):

@@ -1,6 +1,7 @@
 """Recipes of live images, and the parts of building one that need no network."""
 
 import os
+import re
 import shutil
 import tarfile
 import urllib.error
@@ -11,7 +12,7 @@ import pytest
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError, SetupError, UsageError
 from tailstest.core.paths import bundled
-from tailstest.media.live_image import packages, tool
+from tailstest.media.live_image import base_system, packages, tool
 from tailstest.media.live_image.builder import LiveImageBuilder
 from tailstest.media.live_image.layer import edited
 from tailstest.media.live_image.live_iso import menu, volume_name
@@ -198,3 +199,15 @@ def test_a_failed_build_leaves_nothing_that_could_be_taken_for_an_image(monkeypa
     with pytest.raises(InfrastructureError, match="disk is full"):
         LiveImageBuilder(recipe, DEMO / "grub.cfg", cache=tmp_path).build()
     assert [file.name for file in tmp_path.iterdir()] == ["lock"]
+
+
+def test_nothing_takes_mmdebstrap_s_own_files_away_while_it_works(tmp_path, monkeypatch):
+    """Without the settings in /tmp of the new system, its apt emptied the host's package lists."""
+    commands = []
+    monkeypatch.setattr(base_system, "run_tool", lambda words, **_options: commands.append(words))
+    recipe = load_recipe(bundled("images") / "demo" / "recipe")
+    base_system.build_base(recipe, tmp_path, tmp_path / "debs", [], epoch=1, say=lambda _text: None)
+    (words,) = commands
+    hooks = [word for word in words if word.startswith("--customize-hook")]
+    assert hooks
+    assert not [hook for hook in hooks if re.search(r"rm .*/tmp(/\*)?(\s|\"|$)", hook)]

@@ -1,5 +1,7 @@
 """Finding tolerantly and verifying strictly, with a name for every outcome."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -178,3 +180,10 @@ def test_a_reference_larger_than_the_frame_is_absent():
     result = look(small, reference(BASE, LABEL))
     assert result.outcome is Outcome.ABSENT
     assert Region(0, 0, 400, 300).contains(result.areas[0].place)
+
+
+def test_a_bug_that_is_named_by_a_reference_is_told_with_every_look():
+    plain = reference(BASE, TIGHT)
+    known = dataclasses.replace(plain, properties={"known": "BUG-1:2026-12-31"})
+    assert look(BASE, known).to_json()["known"] == "BUG-1:2026-12-31"
+    assert "known" not in look(BASE, plain).to_json()

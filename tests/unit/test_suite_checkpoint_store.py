@@ -11,12 +11,14 @@ import subprocess
 import sys
 import tempfile
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from tailstest.core.errors import InfrastructureError, UsageError
-from tailstest.suite.checkpoints.store import CheckpointDamaged, CheckpointStore, Manifest
+from tailstest.suite.checkpoints.packing import CheckpointDamaged, pack, unpack
+from tailstest.suite.checkpoints.store import CheckpointStore, Manifest
 
 KEY = "0123456789abcdef"
 
@@ -151,7 +153,7 @@ from tailstest.suite.checkpoints import store
 def stop(file, folder):
     print("packing", flush=True)
     sys.stdin.read()
-store._pack = stop
+store.pack = stop
 one = store.CheckpointStore(Path(sys.argv[1]), 10**9)
 one.publish(store.Manifest(key="k", scenario="", steps=[], made=0, seconds=0, state={}, files={}),
             Path(sys.argv[2]))
@@ -394,3 +396,19 @@ def test_who_tidies_up_before_a_new_folder_is_locked_does_no_harm(store, files, 
     assert not tidied[0].exists()
     assert [path.name for path in store.folder.iterdir()] == [KEY]
     store.verify(KEY)
+
+
+def test_empty_memory_takes_no_memory_of_ours_when_it_is_unpacked(tmp_path):
+    source, target = tmp_path / "memory", tmp_path / "again"
+    size = 512 * 1024 * 1024
+    with source.open("wb") as file:
+        file.truncate(size)
+    stored = pack(source, tmp_path)
+    tracemalloc.start()
+    try:
+        unpack(tmp_path / "memory.zst", stored, target)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert target.stat().st_size == size
+    assert peak < 32 * 1024 * 1024

@@ -65,7 +65,9 @@ def build_base(
         # What apt needs to install more is of no use in a system that forgets everything.
         '--customize-hook=rm -rf "$1"/var/cache/apt/*.bin "$1"/var/cache/apt/archives/* '
         '"$1"/var/lib/apt/lists/*',
-        '--customize-hook=rm -rf "$1"/boot/* "$1"/vmlinuz* "$1"/initrd.img* "$1"/tmp/*',
+        # /tmp is emptied by mmdebstrap when it is done; until then the settings of its apt are
+        # there, and an apt without them tidies up on this host.
+        '--customize-hook=rm -rf "$1"/boot/* "$1"/vmlinuz* "$1"/initrd.img*',
     ]
 
     told: list[str] = []

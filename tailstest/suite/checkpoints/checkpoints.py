@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,9 +19,10 @@ from tailstest.core.text import printable
 from tailstest.core.verdict import Verdict
 from tailstest.machine.saved_machine import MachineAtRest, MachineLost, SavedMachine
 from tailstest.suite.checkpoints.keys import key_chain, leading_steps
+from tailstest.suite.checkpoints.packing import CheckpointDamaged
 from tailstest.suite.checkpoints.savings import Costs, Savings
 from tailstest.suite.checkpoints.state import CheckpointStale, SessionState
-from tailstest.suite.checkpoints.store import CheckpointDamaged, CheckpointStore, Manifest
+from tailstest.suite.checkpoints.store import CheckpointStore, Manifest
 from tailstest.suite.feature_reader import PlannedScenario
 from tailstest.suite.plan import Plan
 
@@ -97,7 +98,9 @@ class Checkpoints:
         self._chains = {
             scenario.id: key_chain(scenario.model, base)
             for scenario in plan.scenarios
-            if FORBID_TAG not in scenario.tags and scenario.id not in plan.undefined
+            if FORBID_TAG not in scenario.tags
+            and scenario.id not in plan.undefined
+            and not scenario.is_manual
         }
         self._savings = Savings(self._chains)
         self._at_hand: dict[str, Whole] = {}
@@ -107,6 +110,15 @@ class Checkpoints:
         self._since = 0.0
         self._gone_on = 0
         self._traces: _Traces | None = None
+
+    @property
+    def chains(self) -> Mapping[str, Sequence[str]]:
+        """Scenario id to one key for each of its leading steps; see `key_chain`."""
+        return self._chains
+
+    def is_saved(self, key: str) -> bool:
+        """Tell whether there is a checkpoint of this key by now."""
+        return key in self._store
 
     def begin(self, scenario: PlannedScenario) -> None:
         """Note that a scenario begins."""

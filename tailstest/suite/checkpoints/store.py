@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import re
 import shutil
@@ -12,35 +11,30 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import zstandard
 from pydantic import ValidationError
 
 from tailstest.core.errors import InfrastructureError, UsageError
 from tailstest.core.paths import cache_folder
 from tailstest.core.settings import Strict
+from tailstest.suite.checkpoints.packing import (
+    SUFFIX,
+    CheckpointDamaged,
+    StoredFile,
+    create_private,
+    pack,
+    unpack,
+)
 
 _MANIFEST = "manifest.json"
 _LOCK = "lock"
-_SUFFIX = ".zst"
 #: Names of files in a manifest, which leads nowhere else.
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 #: What is being written, and what is being removed.
 _UNFINISHED = ".unfinished-"
 
-#: Level 1 packs the memory of a desktop (340 MB) to 157 MB in about a second on two cores; level 3
-#: takes twice the time for 5 % less.
-_LEVEL = 1
-_CHUNK = 1024 * 1024
 _MAX_MANIFEST = 32 * 1024 * 1024
-
-
-class StoredFile(Strict):
-    """One file of a checkpoint as it is stored: packed size in bytes, and SHA-256 of that."""
-
-    size: int
-    sha256: str
 
 
 class Manifest(Strict):
@@ -68,10 +62,6 @@ class Manifest(Strict):
     def size(self) -> int:
         """Bytes of all its files."""
         return sum(file.size for file in self.files.values())
-
-
-class CheckpointDamaged(InfrastructureError):
-    """A checkpoint is not what was saved."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +120,7 @@ class CheckpointStore:
         """
         try:
             with self._new_work() as work:
-                stored = {file.name: _pack(file, work) for file in sorted(files.iterdir())}
+                stored = {file.name: pack(file, work) for file in sorted(files.iterdir())}
                 full = manifest.model_copy(update={"files": stored})
                 _write(work / _MANIFEST, full.model_dump_json())
                 with contextlib.suppress(OSError):  # somebody else was first
@@ -154,7 +144,7 @@ class CheckpointStore:
         with self._reading(place):
             manifest = self._manifest(place)
             for name, file in manifest.files.items():
-                _unpack(place / f"{name}{_SUFFIX}", file, into / name)
+                unpack(place / f"{name}{SUFFIX}", file, into / name)
             with contextlib.suppress(OSError):
                 os.utime(place / _MANIFEST)
         return manifest
@@ -168,7 +158,7 @@ class CheckpointStore:
         place = self.folder / key
         with self._reading(place):
             for name, file in self._manifest(place).files.items():
-                _unpack(place / f"{name}{_SUFFIX}", file, None)
+                unpack(place / f"{name}{SUFFIX}", file, None)
 
     def discard(self, key: str) -> bool:
         """Remove a checkpoint that nobody is reading; tell whether it is gone."""
@@ -272,47 +262,8 @@ class CheckpointStore:
         return manifest
 
 
-def _pack(source: Path, folder: Path) -> StoredFile:
-    packed = folder / f"{source.name}{_SUFFIX}"
-    digest, size = hashlib.sha256(), 0
-    packer = zstandard.ZstdCompressor(level=_LEVEL, threads=-1)
-    with source.open("rb") as raw, _create(packed) as out:
-        for chunk in packer.read_to_iter(raw, read_size=_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-            out.write(chunk)
-        out.flush()
-        os.fsync(out.fileno())
-    return StoredFile(size=size, sha256=digest.hexdigest())
-
-
-def _unpack(packed: Path, expected: StoredFile, target: Path | None) -> None:
-    digest, size = hashlib.sha256(), 0
-    try:
-        with packed.open("rb") as file, _create(target or Path(os.devnull)) as out:
-            unpacker = zstandard.ZstdDecompressor().decompressobj()
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-                size += len(chunk)
-                out.write(unpacker.decompress(chunk))
-    except zstandard.ZstdError as error:
-        raise CheckpointDamaged(f"{packed} is damaged: {error}") from error
-    except FileNotFoundError as error:
-        raise CheckpointDamaged(f"{packed} is missing") from error
-    except OSError as error:
-        raise InfrastructureError(
-            f"cannot unpack {packed}: {error.strerror}", hint="is there free space for the run?"
-        ) from error
-    if size != expected.size or digest.hexdigest() != expected.sha256:
-        raise CheckpointDamaged(f"{packed} is not what was saved: its digest differs")
-
-
-def _create(path: Path) -> IO[bytes]:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
-
-
 def _write(path: Path, text: str) -> None:
-    with _create(path) as file:
+    with create_private(path) as file:
         file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())

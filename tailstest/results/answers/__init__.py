@@ -1,0 +1,1 @@
+"""Answers from the store: history, flakes, slow scenarios, what differs between runs."""

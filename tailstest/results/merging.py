@@ -1,0 +1,180 @@
+"""Several runs of one plan put together: shards, and what was run again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tailstest.core.errors import InfrastructureError, UsageError
+from tailstest.results.event_fields import list_of, number_of, text_of
+from tailstest.results.event_log import read_events
+from tailstest.results.report import build_report
+from tailstest.results.run_builder import RunBuilder
+from tailstest.results.run_folder import EVENTS_FILE, JUNIT_FILE, REPORT_FILE, RunFolder
+
+Json = dict[str, Any]
+
+#: How the reason begins for which a shard left a scenario out.
+OTHER_SHARD = "in shard"
+#: Events of a part that the whole has its own of.
+_OF_A_RUN = {"RunStarted", "PlanMade", "RunFinished"}
+_NOT_COPIED = {EVENTS_FILE, JUNIT_FILE, REPORT_FILE, ".reserve"}
+
+
+def merge_runs(parts: Sequence[RunFolder], output: Path) -> int:
+    """Write a run that has all that some runs have; merging again gives the same events.
+
+    A scenario that several of them ran has all of these attempts, and the verdict of the last.
+    One that was planned and that none of them ran is told as not run.
+
+    Args:
+        parts: in any order; they are put in the order in which they were started.
+        output: folder of the whole; must not exist, or be empty.
+
+    Returns:
+        The exit status of the whole.
+
+    Raises:
+        UsageError: a part is named twice, cannot be read, or they tested different images.
+        InfrastructureError: the whole cannot be written.
+    """
+    if len({part.path for part in parts}) < len(parts):
+        raise UsageError("a run is named twice", hint="name each run once")
+    read = [(part, read_events(part.events_file).events) for part in parts]
+    read.sort(key=lambda each: (number_of(_first(each[1], "RunStarted"), "time"), each[0].run_id))
+    _check_image(read)
+    whole = RunFolder.create(output.parent, output=output)
+    events = [*_head(read)]
+    for number, (part, told) in enumerate(read, 1):
+        label = f"part-{number}"
+        _copy(part.path, whole.path / label)
+        events.append({"event": "PartBegan", "run_id": part.run_id, "folder": label})
+        events += [_moved(each, label) for each in told if each["event"] not in _OF_A_RUN]
+    builder = RunBuilder()
+    for event in events:
+        builder.apply(event)
+    run = builder.end()
+    status = run.derived_status
+    counts = {verdict.value: number for verdict, number in run.counts.items() if number}
+    interrupted = any(_first(told, "RunFinished").get("interrupted") for _, told in read)
+    events.append(
+        {
+            "event": "RunFinished",
+            "time": run.ended,
+            "counts": counts,
+            "exit_status": status,
+            "interrupted": interrupted,
+        }
+    )
+    try:
+        with whole.events_file.open("w", encoding="ascii") as file:
+            file.writelines(json.dumps(event) + "\n" for event in events)
+    except OSError as error:
+        raise InfrastructureError(f"cannot write {whole.events_file}: {error.strerror}") from error
+    build_report(whole)
+    return status
+
+
+def _check_image(read: Sequence[tuple[RunFolder, Sequence[Json]]]) -> None:
+    """Raise unless all runs tested the same image: together they would say nothing about one."""
+    images: dict[str, str] = {}
+    for part, told in read:
+        image = _environment(told).get("image")
+        digest = image.get("sha256", "") if isinstance(image, Mapping) else ""
+        images.setdefault(str(digest), part.run_id)
+    if len(images) > 1:
+        each = ", ".join(f"{run}: {digest[:12] or 'none'}" for digest, run in images.items())
+        raise UsageError(
+            f"these runs did not test the same image ({each})",
+            hint="merge runs of one image; `tailstest compare` is for two",
+        )
+
+
+def _head(read: Sequence[tuple[RunFolder, Sequence[Json]]]) -> Iterator[Json]:
+    """Yield what begins the whole: who, and all that was planned by any of the parts."""
+    ids = [part.run_id for part, _ in read]
+    name = hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:12]
+    first = read[0][1]
+    environment = {**_environment(first), "put together from": ids}
+    time = number_of(_first(first, "RunStarted"), "time")
+    yield {
+        "event": "RunStarted",
+        "time": time,
+        "run_id": f"merged-{name}",
+        "command": ["tailstest", "merge", *ids],
+        "environment": environment,
+    }
+    planned: dict[str, Any] = {}
+    excluded: dict[str, Any] = {}
+    problems: dict[str, None] = {}
+    for _, told in read:
+        plan = _first(told, "PlanMade")
+        problems |= dict.fromkeys(map(str, list_of(plan, "problems")))
+        for each in list_of(plan, "scenarios"):
+            planned.setdefault(each["id"], each)
+        for each in list_of(plan, "excluded"):
+            is_elsewhere = str(each.get("reason", "")).startswith(OTHER_SHARD)
+            (planned if is_elsewhere else excluded).setdefault(each["id"], each)
+    yield {
+        "event": "PlanMade",
+        "time": time,
+        "scenarios": sorted(planned.values(), key=lambda each: _place(each)),
+        "excluded": [each for key, each in excluded.items() if key not in planned],
+        "problems": list(problems),
+        "selection": text_of(_first(first, "PlanMade"), "selection"),
+    }
+
+
+def _place(scenario: Mapping[str, Any]) -> tuple[str, int]:
+    file, _, line = str(scenario.get("location", "")).rpartition(":")
+    return file, int(line) if line.isdecimal() else 0
+
+
+def _environment(told: Sequence[Json]) -> Mapping[str, Any]:
+    environment = _first(told, "RunStarted").get("environment")
+    return environment if isinstance(environment, Mapping) else {}
+
+
+def _first(told: Sequence[Json], kind: str) -> Json:
+    return next((each for each in told if each["event"] == kind), {})
+
+
+def _moved(event: Json, label: str) -> Json:
+    """Return an event whose files lie in the folder of its part."""
+    moved = dict(event)
+    if event["event"] in {"FrameKept", "ArtifactKept"} and event.get("path"):
+        moved["path"] = f"{label}/{event['path']}"
+    files = event.get("files")
+    if event["event"] == "Looked" and isinstance(files, Mapping):
+        moved["files"] = {role: f"{label}/{path}" for role, path in files.items()}
+    return moved
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy what a run kept; a file is linked where both are on one disk, a link never followed."""
+    try:
+        shutil.copytree(
+            source,
+            target,
+            copy_function=_link_or_copy,
+            ignore=lambda place, names: {
+                name
+                for name in names
+                if (Path(place) == source and name in _NOT_COPIED) or Path(place, name).is_symlink()
+            },
+        )
+    except (OSError, shutil.Error) as error:
+        raise InfrastructureError(f"cannot copy {source}: {error}") from error
+
+
+def _link_or_copy(source: str, target: str) -> str:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target)
+    return target

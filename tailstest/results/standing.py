@@ -1,0 +1,145 @@
+"""What all attempts at a scenario mean together."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tailstest.core.verdict import Verdict
+from tailstest.results.known import KnownBug, known_bugs
+
+
+class Standing(StrEnum):
+    """The verdict on a scenario in a run, with its bugs and its other attempts in mind."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERRORED = "errored"
+    FLAKY = "flaky"  # passed and failed on the same image
+    KNOWN = "known"  # fails, and a bug is named that explains it until a day
+    INCOMPLETE = "incomplete"
+    NOT_RUN = "not run"
+    MANUAL = "manual"  # a person has not told yet
+    SKIPPED = "skipped"
+
+
+#: From what matters most to what matters least; of several machines the worst counts.
+RANK = (
+    Standing.FAILED,
+    Standing.ERRORED,
+    Standing.FLAKY,
+    Standing.INCOMPLETE,
+    Standing.NOT_RUN,
+    Standing.MANUAL,
+    Standing.KNOWN,
+    Standing.SKIPPED,
+    Standing.PASSED,
+)
+#: Statements about the product or the test that somebody has to look into.
+BAD = frozenset({Standing.FAILED, Standing.ERRORED})
+_WRONG = (Verdict.FAILED, Verdict.ERRORED)
+_CONCLUSIVE = (Verdict.PASSED, *_WRONG)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptInfo:
+    """An attempt as the store has it.
+
+    Attributes:
+        run: number of the run.
+        cause: why it did not pass.
+        machines: kinds of machines it worked with ("uefi usb").
+        person: who did it by hand; "" when the program did it.
+    """
+
+    run: int
+    number: int
+    verdict: Verdict
+    seconds: float
+    cause: str = ""
+    tags: tuple[str, ...] = ()
+    machines: tuple[str, ...] = ()
+    person: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A standing and the reason for it, in words.
+
+    Attributes:
+        bug: the one that excuses a failure.
+        is_outdated: what was to excuse it has ended, or it passes although it is said to fail.
+    """
+
+    standing: Standing
+    reason: str = ""
+    bug: str = ""
+    is_outdated: bool = False
+
+
+def judge(
+    attempts: Sequence[AttemptInfo],
+    today: datetime.date,
+    *,
+    excuses: Iterable[KnownBug] = (),
+) -> Judged:
+    """Return what attempts at one scenario on one image mean.
+
+    Args:
+        attempts: in their order; those at several kinds of machines are judged one kind after the
+            other, and the worst counts, so that a failure under UEFI is none that BIOS forgives.
+        today: for excuses that end.
+        excuses: besides the tags of the scenario.
+    """
+    bugs = [*known_bugs(dict.fromkeys(tag for each in attempts for tag in each.tags)), *excuses]
+    spoken = [each for each in attempts if each.verdict in _CONCLUSIVE]
+    by_hand = [each for each in attempts if each.person]
+    if by_hand:  # a person corrects what was said before
+        return _judge_alike(by_hand[-1:], bugs, today)
+    if not spoken:
+        return _judge_alike(attempts, bugs, today)
+    # What ended before it had a machine may have been about any of them.
+    kinds = {each.machines for each in attempts if each.machines} or {()}
+    found = [
+        _judge_alike([each for each in attempts if each.machines in (kind, ())], bugs, today)
+        for kind in kinds
+    ]
+    return min(found, key=lambda one: RANK.index(one.standing))
+
+
+def _judge_alike(
+    attempts: Sequence[AttemptInfo], bugs: Sequence[KnownBug], today: datetime.date
+) -> Judged:
+    verdicts = {each.verdict for each in attempts}
+    wrong = [each for each in attempts if each.verdict in _WRONG]
+    if wrong and Verdict.PASSED in verdicts:
+        return Judged(Standing.FLAKY, wrong[-1].cause)
+    if Verdict.ERRORED in verdicts:
+        return Judged(Standing.ERRORED, wrong[-1].cause)
+    if wrong:
+        return _failed(wrong[-1].cause, bugs, today)
+    if Verdict.PASSED in verdicts:
+        if not bugs:
+            return Judged(Standing.PASSED)
+        names = ", ".join(dict.fromkeys(bug.bug or bug.tag for bug in bugs))
+        reason = f"it passes, although it is known to fail ({names}): end the excuse"
+        return Judged(Standing.FAILED, reason, is_outdated=True)
+    reason = next((each.cause for each in reversed(attempts) if each.cause), "")
+    for verdict in (Verdict.INCOMPLETE, Verdict.NOT_RUN, Verdict.MANUAL):
+        if verdict in verdicts:
+            return Judged(Standing(verdict.value), reason)
+    return Judged(Standing.SKIPPED, reason)
+
+
+def _failed(cause: str, bugs: Sequence[KnownBug], today: datetime.date) -> Judged:
+    objections = []
+    for bug in bugs:
+        objection = bug.objection(today)
+        if not objection:
+            return Judged(Standing.KNOWN, f"{bug.bug} until {bug.until}: {cause}", bug.bug)
+        objections.append(objection)
+    if objections:
+        return Judged(Standing.FAILED, "; ".join([*objections, cause]), is_outdated=True)
+    return Judged(Standing.FAILED, cause)

@@ -1,0 +1,1 @@
+"""Results of many runs: written as they happen, asked for answers, tidied."""

@@ -1,0 +1,129 @@
+"""The parts of a run, as each process of it puts them together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tailstest
+from tailstest.core.errors import UsageError
+from tailstest.core.events import Events, Noted
+from tailstest.core.evidence import EvidenceFolder
+from tailstest.core.paths import bundled
+from tailstest.core.settings import Settings
+from tailstest.core.text import printable
+from tailstest.suite.checkpoints.checkpoints import Checkpoints, work_folder
+from tailstest.suite.checkpoints.keys import base_of
+from tailstest.suite.checkpoints.store import CheckpointStore, checkpoints_folder
+from tailstest.suite.late_patch import LatePatch
+from tailstest.suite.patch_sources import Patch
+from tailstest.suite.plan import Plan
+from tailstest.suite.run_options import RunOptions
+from tailstest.suite.session import Session
+
+
+@dataclass(frozen=True)
+class RunOrder:
+    """What every process of a run has to know; it can be sent to another process.
+
+    Attributes:
+        options: as the user gave them.
+        settings: of the run.
+        image: the image under test, a name or an absolute path; None without one.
+        patches: what is changed in each guest.
+        folder: of the run.
+    """
+
+    options: RunOptions
+    settings: Settings
+    image: str | None
+    patches: tuple[Patch, ...]
+    folder: Path
+
+    def session(
+        self,
+        plan: Plan,
+        events: Events,
+        evidence: EvidenceFolder,
+        late_patch: LatePatch | None = None,
+    ) -> Session:
+        """Return a session for the scenarios of a plan; close it when done."""
+        return Session(
+            settings=self.settings,
+            events=events,
+            evidence=evidence,
+            suite=plan.suite.root,
+            images=plan.suite.images_folders,
+            image_under_test=self.image,
+            keep_viewer=self.has_viewer,
+            late_patch=LatePatch(self.patches, events) if late_patch is None else late_patch,
+            workers=self.options.workers,
+        )
+
+    @property
+    def has_viewer(self) -> bool:
+        """Whether machines have a socket for a viewer."""
+        return self.options.interactive or self.options.keep
+
+    def checkpoints(
+        self,
+        plan: Plan,
+        session: Session,
+        events: Events,
+        environment: Mapping[str, Any],
+        work: Path,
+    ) -> Checkpoints | None:
+        """Return what lets scenarios share their beginnings; None where that is not wanted.
+
+        Args:
+            environment: of the run, see `Session.environment`; checkpoints depend on it.
+            work: folder for what is unpacked; see `work_folder`.
+        """
+        options = self.options
+        if not options.checkpoints or self.patches or options.late_patch_git is not None:
+            # A machine saved before the patch is not one with the patch; each start gets it anew.
+            return None
+        try:
+            store = CheckpointStore(checkpoints_folder(), self.settings.checkpoints_limit)
+            base = base_of(self._facts(environment), _code(plan))
+        except (UsageError, OSError) as error:
+            why = error.message if isinstance(error, UsageError) else f"{error}"
+            events.publish(Noted(text=printable(f"no checkpoints: {why}"), level="warning"))
+            return None
+        return Checkpoints(
+            plan,
+            session,
+            store,
+            events,
+            base=base,
+            slowness=session.slowness,
+            work=work_folder(work),
+        )
+
+    def _facts(self, environment: Mapping[str, Any]) -> dict[str, Any]:
+        host = environment["host"]
+        return {
+            "host": {
+                **{name: host[name] for name in ("accelerator", "cpu_model", "emulator")},
+                **{
+                    name: host["capabilities"][name] for name in ("qemu_version", "libvirt_version")
+                },
+            },
+            "settings": self.settings.model_dump(exclude={"store"}),
+            "image": environment.get("image"),
+            "has viewer": self.has_viewer,
+        }
+
+
+def _code(plan: Plan) -> list[Path]:
+    """Return the files and folders that steps consist of."""
+    suite = plan.suite
+    return [
+        Path(tailstest.__file__).parent,
+        bundled("vm-templates"),
+        *suite.step_folders,
+        *suite.images_folders,
+        *([suite.environment_file] if suite.environment_file else []),
+    ]

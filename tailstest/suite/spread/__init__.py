@@ -1,0 +1,1 @@
+"""Running the scenarios of one plan in several processes, with Dask."""
