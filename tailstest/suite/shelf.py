@@ -16,10 +16,11 @@ from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.machine import Machine
 from tailstest.media.boot_report import inspect_image
 from tailstest.media.dvd import Dvd
+from tailstest.media.file_copy import copy_file
 from tailstest.media.image_file import Digests
 from tailstest.media.stick_content.volume import Volume
 from tailstest.media.stick_content.writing import written_stick
-from tailstest.media.usb_stick import UsbStick, copy_file
+from tailstest.media.usb_stick import UsbStick
 from tailstest.suite.checkpoints.keys import digest_of_folder
 from tailstest.suite.checkpoints.state import CheckpointStale, ShelfState, StickState
 from tailstest.suite.stick_check import StickCheck

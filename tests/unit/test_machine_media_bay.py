@@ -10,6 +10,7 @@ from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
 from tailstest.hypervisor.domain_template import DiskValues
 from tailstest.machine import media_bay
 from tailstest.machine.media_bay import MediaBay
+from tailstest.machine.served_media import ServedMedia
 
 DVD = (
     '<disk type="file" device="cdrom"><source file="/a.iso"/><target dev="sda" bus="sata"/>'
@@ -89,7 +90,8 @@ def short(monkeypatch):
 
 
 def bay(domain):
-    return MediaBay(Libvirt, domain, chipset="q35", deadline_scale=1)
+    served = ServedMedia(Path("/nowhere"), deadline_scale=1)
+    return MediaBay(Libvirt, domain, served, monitor=domain, chipset="q35", deadline_scale=1)
 
 
 def test_the_stick_is_pulled_and_nothing_else():
