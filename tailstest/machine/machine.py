@@ -427,6 +427,7 @@ class Machine:
             self.name,
             echo_limit=echo,
             on_restart=self._restarted,
+            is_bad=self._served.is_bad,
         )
 
     def _restarted(self) -> None:

@@ -31,11 +31,16 @@ class ServedMedia:
         self._scale = deadline_scale
         self._servers: dict[Path, FaultServer] = {}
         self._begun = 0
+        self._all: set[str] = set()
 
     @property
     def faults(self) -> dict[str, Faults]:
         """What is wrong with which file."""
         return {str(file): server.faults for file, server in self._servers.items()}
+
+    def is_bad(self, file: str) -> bool:
+        """Tell whether a file is, or was, a medium with faults; may be asked by any thread."""
+        return file in self._all
 
     def begin(self, disk: D) -> D:
         """Return a drive as QEMU shall have it: from a server if its medium has faults.
@@ -90,4 +95,5 @@ class ServedMedia:
                 all_of_them.callback(server.close)
 
     def _serve(self, file: Path, faults: Faults, place: Path) -> None:
+        self._all.add(str(file))
         self._servers[file] = FaultServer(file, faults, place, deadline_scale=self._scale)

@@ -12,7 +12,7 @@ from tailstest.core.errors import InfrastructureError, UsageError
 from tailstest.core.text import printable
 from tailstest.hypervisor.domain_template import DiskValues
 from tailstest.media.fault_server import FaultyDisk
-from tailstest.media.faults import Faults
+from tailstest.media.faults import NO_FAULTS, Faults
 from tailstest.media.file_copy import copy_file
 from tailstest.media.host_tool import HostTool
 from tailstest.media.stick_content.sparse import copy_range, extents
@@ -53,7 +53,7 @@ class UsbStick:
     bytes_per_second: int = 0
     bus: Bus = "usb"
     format: Literal["qcow2", "raw"] = "qcow2"
-    faults: Faults = Faults()
+    faults: Faults = NO_FAULTS
 
     @classmethod
     def blank(cls, overlay: Path, size: int) -> UsbStick:
@@ -151,11 +151,11 @@ class UsbStick:
 
     def disk(self, *, boot_order: int | None = 1) -> DiskValues:
         """Return the stick as a drive, for a machine."""
-        kind = (
-            FaultyDisk(faults=self.faults, source=None) if self.faults else DiskValues(source=None)
-        )
+        empty = DiskValues(source=None)
+        if self.faults:
+            empty = FaultyDisk(source=None, faults=self.faults)
         return dataclasses.replace(
-            kind,
+            empty,
             source=self.overlay,
             device="disk",
             bus=self.bus,
