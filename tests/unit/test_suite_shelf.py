@@ -10,8 +10,10 @@ from tailstest.core.evidence import EvidenceFolder
 from tailstest.machine.definition import MachineDefinition
 from tailstest.media.image_file import Digests
 from tailstest.suite.checkpoints.state import CheckpointStale
+from tailstest.suite.image_guard import ImageGuard
 from tailstest.suite.parameter_types import PARAMETER_TYPES
 from tailstest.suite.shelf import Shelf
+from tailstest.suite.sockets import Sockets
 
 MIB = 1 << 20
 
@@ -49,7 +51,10 @@ class Machine:
 @pytest.fixture
 def place(tmp_path):
     found = SimpleNamespace(machine=None)
-    found.shelf = Shelf(EvidenceFolder(tmp_path), lambda: found.machine, Digests())
+    evidence, digests = EvidenceFolder(tmp_path), Digests()
+    guard = ImageGuard(digests)
+    found.shelf = Shelf(evidence, lambda: found.machine, digests, guard)
+    found.sockets = Sockets(found.shelf, evidence, lambda: found.machine)
     found.image = tmp_path / "an.img"
     found.image.write_bytes(b"\0" * 510 + b"\x55\xaa" + b"\0" * 512)
     return found
@@ -67,7 +72,7 @@ def test_a_name_is_used_once_and_must_be_one(place):
     with pytest.raises(UsageError, match='"a" already'):
         place.shelf.add_blank("a", MIB)
     with pytest.raises(UsageError, match=r'there is no USB stick "b".*there are: "a"'):
-        place.shelf.plug_in("b")
+        place.sockets.plug_in("b")
     with pytest.raises(UsageError, match="1 to 100 characters"):
         place.shelf.add_blank("x" * 101, MIB)
 
@@ -83,16 +88,16 @@ def test_names_are_only_names(place, name, tmp_path):
 def test_what_waits_is_there_when_the_machine_starts(place):
     for name in "abc":
         place.shelf.add_blank(name, MIB)
-    place.shelf.plug_in("a")
-    place.shelf.plug_in("b")
-    place.shelf.plug_in("c")
-    place.shelf.pull_out("b")
+    place.sockets.plug_in("a")
+    place.sockets.plug_in("b")
+    place.sockets.plug_in("c")
+    place.sockets.pull_out("b")
     with pytest.raises(UsageError, match="plugged in already"):
-        place.shelf.plug_in("a")
+        place.sockets.plug_in("a")
     with pytest.raises(UsageError, match="not plugged in"):
-        place.shelf.pull_out("b")
+        place.sockets.pull_out("b")
     parts = MachineDefinition(medium="usb")
-    disks = place.shelf.disks_to_start(parts, place.image, "c", "m")
+    disks = place.sockets.disks_to_start(parts, place.image, "c", "m")
     assert [disk.source for disk in disks] == [place.shelf.stick(name).overlay for name in "ca"]
 
 
@@ -100,19 +105,19 @@ def test_an_image_that_cannot_boot_is_the_products_fault(place):
     place.shelf.add_with_image("a", MIB, place.image)
     parts = MachineDefinition(medium="usb", firmware="uefi")
     with pytest.raises(CheckFailed, match="cannot boot from a USB stick on a UEFI machine"):
-        place.shelf.disks_to_start(parts, place.image, "a", "m")
+        place.sockets.disks_to_start(parts, place.image, "a", "m")
 
 
 def test_a_stick_in_a_running_machine_is_not_copied(place):
     place.shelf.add_blank("a", MIB)
     place.machine = Machine()
-    place.shelf.plug_in("a")
+    place.sockets.plug_in("a")
     with pytest.raises(UsageError, match="cannot be copied while it is plugged into"):
         place.shelf.add_copy("b", "a")
     place.machine.is_on = False
     place.shelf.add_copy("b", "a")
     place.machine.is_on = True
-    place.shelf.pull_out("a")
+    place.sockets.pull_out("a")
     place.shelf.add_copy("c", "a")
 
 
@@ -120,9 +125,9 @@ def test_a_machine_that_is_off_starts_from_another_stick(place):
     place.shelf.add_blank("a", MIB)
     place.machine = Machine()
     with pytest.raises(UsageError, match="on already"):
-        place.shelf.start_again_from("a")
+        place.sockets.start_again_from("a")
     place.machine.is_on = False
-    place.shelf.start_again_from("a")
+    place.sockets.start_again_from("a")
     assert place.machine.is_on
     assert place.machine.bay.first == place.shelf.stick("a").overlay
 
@@ -131,7 +136,7 @@ def test_media_are_taken_up_from_a_checkpoint(place, tmp_path):
     place.machine = Machine()
     place.shelf.add_with_image("in", MIB, place.image)
     place.shelf.add_blank("out", MIB)
-    place.shelf.plug_in("in")
+    place.sockets.plug_in("in")
     state = place.shelf.state
     rest = tmp_path / "rest"
     rest.mkdir()
@@ -163,7 +168,7 @@ def test_what_is_particular_about_a_stick_is_kept(place, tmp_path):
     with pytest.raises(UsageError, match="no serial number"):
         place.shelf.set_traits("a", serial="x" * 21)
     place.machine = Machine()
-    place.shelf.plug_in("a")
+    place.sockets.plug_in("a")
     with pytest.raises(UsageError, match="is plugged in"):
         place.shelf.set_traits("a", serial="2")
 
