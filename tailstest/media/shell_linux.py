@@ -66,15 +66,17 @@ echo READY >/dev/ttyS0
 while :; do sh -i </dev/tty1 >/dev/tty1 2>&1; done
 """
 
-#: The installer has no `eject`. This is what it does: SCSI's START STOP UNIT, asked of the kernel.
+#: The installer has no `eject`. This is what it does to a disk: the kernel locks a medium that is
+#: open, so unlock it (PREVENT ALLOW MEDIUM REMOVAL), then open the tray (START STOP UNIT).
 _EJECT = """\
 #include <fcntl.h>
 #include <linux/cdrom.h>
 #include <stdio.h>
+#include <scsi/scsi_ioctl.h>
 #include <sys/ioctl.h>
 int main(int count, char **words) {
   int disk = count == 2 ? open(words[1], O_RDONLY | O_NONBLOCK) : -1;
-  if (disk < 0 || ioctl(disk, CDROMEJECT) < 0) {
+  if (disk < 0 || ioctl(disk, SCSI_IOCTL_DOORUNLOCK) < 0 || ioctl(disk, CDROMEJECT) < 0) {
     perror("eject");
     return 1;
   }
