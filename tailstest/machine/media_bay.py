@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +16,7 @@ from tailstest.core.text import printable
 from tailstest.hypervisor.domain_template import DiskValues
 from tailstest.machine import drives
 from tailstest.machine.served_media import ServedMedia
+from tailstest.machine.trays import is_ejected
 
 #: Seconds, before scaling, until a medium that was pulled out is gone. QEMU needs milliseconds for
 #: USB; what is attached by PCI goes when the guest has let go, Linux within a second.
@@ -253,17 +253,8 @@ class MediaBay:
         alias = disk.find("alias") if disk is not None else None
         if disk is None or alias is None or not self._is_on:
             return True
-        wanted = alias.get("name", "")
-        try:
-            said = self._monitor.qemuMonitorCommand(self._domain, '{"execute": "query-block"}', 0)
-        except self._libvirt.libvirtError as error:
-            text = printable(error.get_error_message())
-            raise InfrastructureError(f"QEMU does not describe its media: {text}") from error
-        for drive in json.loads(said)["return"]:
-            # QEMU names the part of a stick behind its USB connector by its path: .../usb-disk0/...
-            if wanted in str(drive.get("qdev", "")).split("/"):
-                return True if drive.get("tray_open") else None
-        return None
+        is_out = is_ejected(self._libvirt, self._monitor, self._domain, alias.get("name", ""))
+        return True if is_out else None
 
     def _forget(self, file: Path) -> None:
         later = self._next()

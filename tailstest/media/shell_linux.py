@@ -46,8 +46,8 @@ _PATTERNS = (
     ),
 )
 
-#: The first program. "READY" on the screen and the serial port says that a shell is there; it reads
-#: the keyboard and shows on the screen what comes of it. ` > /dev/ttyS0` shows it on the serial port.
+#: The first program. "READY" on the screen and the serial port says that a shell is there. It reads
+#: the keyboard and writes to the screen; what goes to /dev/ttyS0 is seen on the serial port.
 _INIT = """\
 #!/bin/busybox sh
 /bin/busybox mkdir -p /dev /proc /sys /sbin /usr/bin /mnt

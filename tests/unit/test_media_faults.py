@@ -111,7 +111,9 @@ def test_what_is_written_behind_what_is_kept_is_lost(serve):
 
 def test_what_is_written_behind_what_is_kept_is_written_over_the_beginning(serve):
     server = serve(NO_FAULTS.with_kept(8 * MIB, "wraps"))
-    said = asked(server, "write -P 5 15M 2M", "read -P 5 7M 1M", "read -P 5 0 1M", "read -P 0 1M 6M")
+    said = asked(
+        server, "write -P 5 15M 2M", "read -P 5 7M 1M", "read -P 5 0 1M", "read -P 0 1M 6M"
+    )
     assert "failed" not in said
     assert "failed" not in asked(server, "read -P 5 56M 1M", "read -P 5 63M 1M")
 
@@ -127,7 +129,7 @@ def test_trouble_of_the_host_ends_the_server_and_is_no_fault_of_the_medium(serve
     server = serve(NO_FAULTS.with_kept(60 * MIB, "lost"))
     os.truncate(server.file, MIB)
     asked(server, "read 2M 512")
-    with pytest.raises(InfrastructureError, match="ended by itself: .*has become shorter"):
+    with pytest.raises(InfrastructureError, match=r"ended by itself: .*has become shorter"):
         for _ in range(2):  # as often as one asks
             server.check()
 

@@ -9,7 +9,7 @@ from tailstest.core.errors import CheckFailed, UsageError
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.machine.definition import MachineDefinition
 from tailstest.media.image_file import Digests
-from tailstest.suite.checkpoints.state import CheckpointStale
+from tailstest.suite.checkpoints.state import CheckpointStale, ShelfState
 from tailstest.suite.image_guard import ImageGuard
 from tailstest.suite.parameter_types import PARAMETER_TYPES
 from tailstest.suite.shelf import Shelf
@@ -182,3 +182,67 @@ def test_an_image_that_changed_makes_a_checkpoint_stale(place, tmp_path):
     place.image.unlink()
     with pytest.raises(CheckpointStale):
         place.shelf.take_up(state, tmp_path, {})
+
+
+def test_faults_are_given_before_a_stick_is_plugged_in(place, tmp_path):
+    place.shelf.add_blank("a", 64 * MIB)
+    place.shelf.add_bad_place("a", "unreadable", 16 * MIB, 17 * MIB)
+    place.shelf.keep_only("a", 32 * MIB, "wraps")
+    stick = place.shelf.stick("a")
+    assert stick.faults.unreadable == ((16 * MIB, 17 * MIB),)
+    assert (stick.faults.kept, stick.faults.beyond, stick.format) == (32 * MIB, "wraps", "raw")
+    for wrong in (
+        lambda: place.shelf.add_bad_place("a", "unwritable", MIB, MIB),
+        lambda: place.shelf.add_bad_place("a", "unwritable", 0, 65 * MIB),
+        lambda: place.shelf.keep_only("a", 64 * MIB, "lost"),
+        lambda: place.shelf.keep_only("b", 32 * MIB, "lost"),
+    ):
+        with pytest.raises(UsageError):
+            wrong()
+        assert place.shelf.stick("a") == stick
+    assert [file.name for file in (tmp_path / "disks").iterdir()] == [stick.overlay.name]
+    place.machine = Machine()
+    place.sockets.plug_in("a")
+    with pytest.raises(UsageError, match="is plugged in"):
+        place.shelf.add_bad_place("a", "unreadable", 0, MIB)
+
+
+def test_faults_go_with_a_checkpoint(place, tmp_path):
+    place.shelf.add_blank("a", 64 * MIB)
+    place.shelf.keep_only("a", 32 * MIB, "wraps")
+    before, rest = place.shelf.stick("a"), tmp_path / "rest"
+    rest.mkdir()
+    state = ShelfState.model_validate_json(place.shelf.state.model_dump_json())
+    place.shelf.rest(rest)
+    place.shelf.take_up(state, rest, {})
+    now = place.shelf.stick("a")
+    assert now == dataclasses.replace(before, overlay=now.overlay)
+    assert place.shelf.look_at("a").check_table("no") is None
+
+
+def test_an_sd_card_has_a_size_that_there_is_and_starts_no_uefi_machine(place):
+    with pytest.raises(UsageError, match="SD card cannot have"):
+        place.shelf.add_disk("odd", 3 * MIB, "sd")
+    place.shelf.add_disk("card", 4 * MIB, "sd", place.image)
+    assert place.shelf.stick("card").image == place.image
+    parts = MachineDefinition(medium="usb", firmware="uefi")
+    with pytest.raises(UsageError, match="cannot start from an SD card"):
+        place.sockets.disks_to_start(parts, place.image, "card", "m")
+    place.shelf.add_disk("fast", 4 * MIB, "nvme")
+    with pytest.raises(UsageError, match="cannot be slowed down"):
+        place.shelf.set_traits("fast", bytes_per_second=1000)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "means"),
+    [
+        ("DiskKind", "an NVMe disk", "nvme"),
+        ("DiskKind", "an SD card", "sd"),
+        ("DiskKind", "a SATA disk", "sata"),
+        ("Fault", "write errors", "unwritable"),
+        ("Beyond", "loses the rest", "lost"),
+        ("Beyond", "writes the rest over it", "wraps"),
+    ],
+)
+def test_words_of_steps(kind, text, means):
+    assert PARAMETER_TYPES[kind](text) == means
