@@ -17,6 +17,7 @@ from tailstest.hypervisor.domain_template import DiskValues
 from tailstest.machine import drives
 from tailstest.machine.served_media import ServedMedia
 from tailstest.machine.trays import is_ejected
+from tailstest.media.usb_stick import BUSES
 
 #: Seconds, before scaling, until a medium that was pulled out is gone. QEMU needs milliseconds for
 #: USB; what is attached by PCI goes when the guest has let go, Linux within a second.
@@ -26,7 +27,6 @@ GONE_LIMIT = 20.0
 _HOT = ("usb", "virtio")
 #: What it does not know, so that it has to be there when the machine is made.
 _ALWAYS_BUILT_IN = ("nvme", "sd")
-_BUSES = {"nvme": "an NVMe disk", "sd": "an SD card", "sata": "a SATA disk"}
 
 
 class MediaBay:
@@ -79,7 +79,7 @@ class MediaBay:
         """
         if disk.bus in _ALWAYS_BUILT_IN or (self._is_on and disk.bus not in _HOT):
             raise UsageError(
-                f"{_BUSES.get(disk.bus, disk.bus)} cannot be built into a machine that "
+                f"{BUSES.get(disk.bus, disk.bus)} cannot be built into a machine that "
                 f"{'runs' if self._is_on else 'has run'}",
                 hint="say this before the step that starts the machine, or take a USB stick",
             )

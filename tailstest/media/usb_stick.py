@@ -26,6 +26,15 @@ SECTOR = 512
 #: What a stick can be attached to. "usb" comes and goes; the others are built in.
 Bus = Literal["usb", "virtio", "sata", "nvme", "sd"]
 
+#: The same, as people call what is attached there.
+BUSES = {
+    "usb": "a USB stick",
+    "virtio": "a virtio disk",
+    "sata": "a SATA disk",
+    "nvme": "an NVMe disk",
+    "sd": "an SD card",
+}
+
 #: Smallest and largest stick, in bytes. 1 MiB is what a partition table needs before the first
 #: partition; 2 TiB is the most that an MBR can describe, and more than any stick under test has.
 SMALLEST, LARGEST = 1 << 20, 2 << 40

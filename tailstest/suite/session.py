@@ -12,6 +12,7 @@ from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.core.verdict import Verdict
 from tailstest.guest.accessibility.tree import AccessibilityTree
+from tailstest.hypervisor.domain_template import DiskValues
 from tailstest.input.keyboard import Keyboard
 from tailstest.input.layout import Layout
 from tailstest.input.pointer import Pointer
@@ -25,6 +26,7 @@ from tailstest.machine.profile import DesktopFacts, Profile
 from tailstest.machine.saved_machine import MEMORY, MachineAtRest, SavedMachine
 from tailstest.machine.system_state import SystemState
 from tailstest.machine.tester import Tester
+from tailstest.media.usb_stick import BUSES
 from tailstest.screen.library import ReferenceLibrary
 from tailstest.screen.screen import Screen
 from tailstest.suite.checkpoints.state import CheckpointStale, SessionState
@@ -258,7 +260,7 @@ class Session:
         bench = self._host.bench(self.library)
         machine = Machine(name, definition, disks, bench, viewer=self._keep_viewer)
         self._take(machine)
-        self._events.publish(Noted(text=_sentence(path, machine, self.suite)))
+        self._events.publish(Noted(text=_sentence(path, machine, disks[0], self.suite)))
         machine.power_on()
         self._begin_film(machine)
 
@@ -464,12 +466,12 @@ class Session:
                     file.unlink()
 
 
-def _sentence(path: Path, machine: Machine, suite: Path) -> str:
+def _sentence(path: Path, machine: Machine, first: DiskValues, suite: Path) -> str:
     parts = machine.definition
-    medium = "DVD" if parts.medium == "dvd" else "USB stick"
+    medium = "a DVD" if first.device == "cdrom" else BUSES[first.bus]
     with contextlib.suppress(ValueError):
         path = path.relative_to(suite)
     return (
-        f"{path} on a {medium}; {parts.firmware.upper()} machine, board {parts.chipset}, "
+        f"{path} on {medium}; {parts.firmware.upper()} machine, board {parts.chipset}, "
         f"{parts.cpus} CPUs, {parts.memory_mib} MiB"
     )
