@@ -5,6 +5,7 @@ It is made of parts of the Debian installer: the kernel, its drivers for USB and
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from tailstest.core.errors import InfrastructureError
 from tailstest.core.paths import cache_folder
-from tailstest.media.boot_iso import BootIso, installer_iso
+from tailstest.media.boot_iso import BUILDING, BootIso, installer_iso
 from tailstest.media.host_tool import HostTool
 
 CPIO = HostTool("cpio", package="cpio")
@@ -100,8 +101,10 @@ def shell_iso() -> BootIso:
             key.update(hashlib.file_digest(opened, "sha256").digest())
         folder.mkdir(mode=0o700, exist_ok=True)
         finished = folder / f"shell-{key.hexdigest()[:32]}.gz"
-        if not finished.is_file():
-            _build(installer.initrd, finished)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # as when an ISO is made: it clears what it finds
+            if not finished.is_file():
+                _build(installer.initrd, finished)
     except (OSError, EOFError, zlib.error) as error:
         raise InfrastructureError(
             f"the RAM disk of a Linux with nothing but a shell cannot be made: {error}",
@@ -112,7 +115,9 @@ def shell_iso() -> BootIso:
 
 
 def _build(initrd: Path, finished: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=finished.parent, prefix="building-") as temporary:
+    for tool in (CPIO, GCC):
+        _ = tool.path  # before the archive is unpacked, which takes seconds
+    with tempfile.TemporaryDirectory(dir=finished.parent, prefix=BUILDING) as temporary:
         tree, made = Path(temporary) / "tree", Path(temporary) / "initrd.gz"
         tree.mkdir()
         archive = gzip.decompress(initrd.read_bytes())
