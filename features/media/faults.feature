@@ -7,7 +7,6 @@ Feature: Media that are broken, that lie, and that are taken away
     And the machine starts from a DVD
     And the serial console shows "READY"
 
-  @checkpoint
   Scenario: A worn-out stick fails only where it is bad, and comes and goes
     Given a blank USB stick "worn out" of 64 MiB
     And the USB stick "worn out" has read errors from 16 MiB to 17 MiB
@@ -26,7 +25,6 @@ Feature: Media that are broken, that lie, and that are taken away
     And I safely remove the USB stick "worn out"
     Then the serial console shows "USB disconnect"
 
-  @checkpoint
   Scenario: A counterfeit stick takes everything and keeps little, which only looking again shows
     Given a blank USB stick "counterfeit" of 8 GB
     And the USB stick "counterfeit" keeps only its first 64 MiB and writes the rest over it
