@@ -33,11 +33,12 @@ from tailstest.machine.saved_machine import (
     MachineAtRest,
     MachineLost,
     SavedMachine,
-    copy_private,
     media_files,
 )
 from tailstest.machine.serial_log import SerialLog
+from tailstest.machine.served_media import ServedMedia
 from tailstest.machine.tester import Tester
+from tailstest.media.file_copy import copy_file
 from tailstest.screen.screen import Screen
 
 
@@ -78,24 +79,14 @@ class Machine:
         self.serial = SerialLog(
             bench.evidence.path("logs", f"serial-{name}", ".log"), bench.settings.serial_limit
         )
+        self._served = ServedMedia(self._folder, deadline_scale=bench.host.deadline_scale)
         self._port = GuestPort(
             definition, self._folder, deadline_scale=bench.host.deadline_scale, check=self.check
         )
-        self.xml = (
-            bench.domain_values(
-                name,
-                definition,
-                arranged(disks),
-                folder=self._folder,
-                serial_log=self.serial.path,
-                serial_socket=self._port.serial_socket,
-                viewer_socket=self.viewer_socket,
-                channels=self._port.sockets,
-            ).render()
-            if rest is None
-            else self._xml_of(rest)
-        )
-        self._domain = self._define()
+        with ExitStack() as undo:
+            undo.callback(self._served.close)
+            self._domain = self._define(disks, rest)
+            undo.pop_all()
         self.lifecycle = self._followed()
         self._power = Power(
             name,
@@ -109,6 +100,8 @@ class Machine:
         self.bay = MediaBay(
             self._libvirt,
             self._domain,
+            self._served,
+            monitor=bench.hypervisor.monitor,
             chipset=definition.chipset,
             deadline_scale=self.deadline_scale,
         )
@@ -206,9 +199,9 @@ class Machine:
             names = {}
             for number, source in enumerate(media_files(xml)):
                 names[source] = f"disk-{number}.qcow2"
-                copy_private(Path(source), folder / names[source])
+                copy_file(Path(source), folder / names[source])
             if (self._folder / VARIABLES).exists():
-                copy_private(self._folder / VARIABLES, folder / VARIABLES)
+                copy_file(self._folder / VARIABLES, folder / VARIABLES)
         except (InfrastructureError, self._libvirt.libvirtError) as error:
             raise MachineLost(
                 f"the machine {self.name} was stopped to be saved: {error}"
@@ -219,6 +212,7 @@ class Machine:
             folder=str(self._folder),
             serial_log=str(self.serial.path),
             disks=names,
+            faults=self._served.faults,
             serial_text=self.serial.text(),
             serial_begin=self.serial.begin,
             failure_texts=self.serial.failure_texts,
@@ -276,6 +270,7 @@ class Machine:
             InfrastructureError: QEMU ended by itself.
         """
         self.lifecycle.check()
+        self._served.check()
         self.serial.check()
 
     def check_running(self) -> None:
@@ -357,6 +352,7 @@ class Machine:
             parts.callback(shutil.rmtree, self._folder, ignore_errors=True)
             parts.callback(self._keep_serial if keep_serial else self.serial.discard)
             parts.callback(self.screen.close)
+            parts.callback(self._served.close)
             parts.callback(self._power.discard)
             parts.callback(self.lifecycle.close)
             parts.callback(self._port.close)
@@ -383,10 +379,11 @@ class Machine:
         disks: dict[str, Path] = {}
         for then, name in facts.disks.items():
             disks[then] = self._bench.evidence.path("disks", self.name, ".qcow2")
-            copy_private(rest.folder / name, disks[then])
+            copy_file(rest.folder / name, disks[then])
         self.moved_disks = disks
         if (rest.folder / VARIABLES).exists():
-            copy_private(rest.folder / VARIABLES, self._folder / VARIABLES)
+            copy_file(rest.folder / VARIABLES, self._folder / VARIABLES)
+        self._served.resume(facts, disks)
         self.serial.resume(facts.serial_text, facts.serial_begin)
         self.serial.failure_texts = list(facts.failure_texts)
         self._port.resume(is_installed=facts.is_installed)
@@ -397,7 +394,20 @@ class Machine:
             run=self._bench.hypervisor.run_id,
         )
 
-    def _define(self) -> Any:
+    def _new_xml(self, disks: Sequence[DiskValues]) -> str:
+        return self._bench.domain_values(
+            self.name,
+            self.definition,
+            arranged(self._served.begin(disk) for disk in disks),
+            folder=self._folder,
+            serial_log=self.serial.path,
+            serial_socket=self._port.serial_socket,
+            viewer_socket=self.viewer_socket,
+            channels=self._port.sockets,
+        ).render()
+
+    def _define(self, disks: Sequence[DiskValues], rest: MachineAtRest | None) -> Any:
+        self.xml = self._xml_of(rest) if rest is not None else self._new_xml(disks)
         try:
             return self._bench.hypervisor.connection.defineXML(self.xml)
         except self._libvirt.libvirtError as error:
@@ -407,18 +417,17 @@ class Machine:
             ) from error
 
     def _followed(self) -> Lifecycle:
-        import libvirt_qemu
-
         # Only a BIOS starts itself once more after a reset.
         echo = ECHO_LIMIT * self.deadline_scale if self.definition.firmware == "bios" else 0.0
         return Lifecycle(
             self._libvirt,
-            libvirt_qemu,
+            self._bench.hypervisor.monitor,
             self._domain,
             self._bench.events,
             self.name,
             echo_limit=echo,
             on_restart=self._restarted,
+            is_bad=self._served.is_bad,
         )
 
     def _restarted(self) -> None:
