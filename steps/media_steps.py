@@ -63,10 +63,41 @@ def stick_is_slow(context, name, size):
     context.test.shelf.set_traits(name, bytes_per_second=size)
 
 
-@given('the machine has a {bus:DiskBus} disk "{name}" of {size:Size}')
-def has_disk(context, bus, name, size):
-    """Build a blank disk into the machine, "virtio" or "SATA"; give it before the start."""
-    context.test.shelf.add_disk(name, size, bus)
+@given('the {medium:NamedMedium} "{name}" has {fault:Fault} from {start:Size} to {end:Size}')
+def has_errors(context, medium, name, fault, start, end):
+    """Let a place fail: "has read errors from 16 MiB to 17 MiB", or "write errors".
+
+    The system gets an input/output error for every sector there. More places can be added.
+    """
+    context.test.shelf.add_bad_place(name, fault, start, end)
+
+
+@given('the {medium:NamedMedium} "{name}" keeps only its first {size:Size} and {beyond:Beyond}')
+def lies_about_size(context, medium, name, size, beyond):
+    """Let a stick lie about its size, without any error: "... and loses the rest".
+
+    Zeros are read behind what it keeps. Others are counterfeit in another way: "... and writes the
+    rest over it", from its beginning again.
+    """
+    context.test.shelf.keep_only(name, size, beyond)
+
+
+@given('the machine has {kind:DiskKind} "{name}" of {size:Size}')
+def has_disk(context, kind, name, size):
+    """Build in something blank: "a virtio disk", "a SATA disk", "an NVMe disk" or "an SD card".
+
+    Give it before the start. The SD card is in a reader of the machine's own, and has 1, 2, 4, 8...
+    GiB.
+    """
+    context.test.shelf.add_disk(name, size, kind)
+    context.test.sockets.plug_in(name)
+
+
+@given('the machine has {kind:DiskKind} "{name}" of {size:Size} with the image under test')
+def has_disk_with_image(context, kind, name, size):
+    """Build in a disk or SD card that the image was written to, as `dd` does."""
+    context.test.shelf.add_disk(name, size, kind, context.test.choice.chosen())
+    context.test.sockets.plug_in(name)
 
 
 @given("the machine has USB {version:UsbVersion} sockets")
@@ -78,15 +109,16 @@ def has_usb(context, version):
 @given('the USB stick "{name}" is plugged in')
 def stick_is_plugged_in(context, name):
     """Plug in a USB stick; before the machine is started, it is there from the beginning."""
-    context.test.shelf.plug_in(name)
+    context.test.sockets.plug_in(name)
 
 
-@given('the machine starts from the USB stick "{name}"')
-@when('I start the machine from the USB stick "{name}"')
-def start_from_stick(context, name):
+@given('the machine starts from the {medium:NamedMedium} "{name}"')
+@when('I start the machine from the {medium:NamedMedium} "{name}"')
+def start_from_stick(context, medium, name):
     """Plug the USB stick in if it is not, and switch the machine on so that it boots from it.
 
-    A machine that was switched off before is the same machine, with what else is plugged in.
+    Disks and SD cards are built in before: 'from the disk "inside"'. A machine that was switched
+    off is the same machine as before, with what else is plugged in.
     """
     context.test.start("usb", stick=name)
 
@@ -94,25 +126,34 @@ def start_from_stick(context, name):
 @when('I plug in the USB stick "{name}"')
 def plug_in_stick(context, name):
     """Plug a USB stick into the machine, whether it runs or not."""
-    context.test.shelf.plug_in(name)
+    context.test.sockets.plug_in(name)
 
 
 @when('I pull out the USB stick "{name}"')
 def pull_out_stick(context, name):
     """Pull out a USB stick without a word to the system, whether the machine runs or not."""
-    context.test.shelf.pull_out(name)
+    context.test.sockets.pull_out(name)
+
+
+@when('I safely remove the {medium:NamedMedium} "{name}"')
+def remove_stick(context, medium, name):
+    """Take out a USB stick as soon as the system has ejected it, or a virtio disk if it agrees.
+
+    Let the system eject the stick before, as a person does; a system that does not is a failure.
+    """
+    context.test.sockets.remove(name)
 
 
 @when("I eject the DVD")
 def eject_dvd(context):
     """Take the DVD out of the drive, even if the system has locked it."""
-    context.test.shelf.eject_dvd()
+    context.test.sockets.eject_dvd()
 
 
 @when('I put in the DVD "{image}"')
 def put_in_dvd(context, image):
     """Put a DVD into the drive: a file, or the name of a profile such as "grub-rescue"."""
-    context.test.shelf.put_in_dvd(context.test.choice.find(image)[0])
+    context.test.sockets.put_in_dvd(context.test.choice.find(image)[0])
 
 
 @then('the USB stick "{name}" has {table:PartitionTable}')

@@ -9,6 +9,7 @@ import click
 
 from tailstest.suite.expectation import expected_time
 from tailstest.suite.launch import plan_run, run
+from tailstest.suite.repeating import Repeating
 from tailstest.suite.run_options import RunOptions
 
 
@@ -74,6 +75,25 @@ from tailstest.suite.run_options import RunOptions
     metavar="K/N",
     help="Run the K-th of N parts, in N jobs; `tailstest merge` puts their results together.",
 )
+@click.option(
+    "--repeat",
+    type=click.IntRange(1, 1000),
+    default=1,
+    metavar="N",
+    help="Run each scenario N times, to see whether it can be trusted.",
+)
+@click.option(
+    "--until-failure",
+    is_flag=True,
+    help="Repeat each scenario until it does not pass, with --repeat N times at most.",
+)
+@click.option(
+    "--retry",
+    type=click.IntRange(0, 20),
+    default=0,
+    metavar="N",
+    help="Run what failed or is incomplete up to N times more. Failed and passed is flaky.",
+)
 def command(
     paths: tuple[str, ...],
     image: str | None,
@@ -92,6 +112,9 @@ def command(
     product_commit: str,
     workers: int,
     shard: str,
+    repeat: int,
+    until_failure: bool,
+    retry: int,
 ) -> int:
     """Run the scenarios in PATHS: files, folders, or FILE:LINE (default: features)."""
     options = RunOptions(
@@ -111,6 +134,7 @@ def command(
         product_commit=product_commit,
         workers=workers,
         shard=shard,
+        repeating=Repeating(repeat, retry, until_failure),
         command=["tailstest", *sys.argv[1:]],
     )
     if dry_run:

@@ -37,6 +37,12 @@ def verdict_of(error: BaseException) -> Verdict:
     return Verdict.ERRORED
 
 
+def is_flaky(attempts: Iterable[Verdict]) -> bool:
+    """Tell whether attempts at one scenario contradict each other about the product."""
+    seen = set(attempts)
+    return Verdict.PASSED in seen and bool(seen & {Verdict.FAILED, Verdict.ERRORED})
+
+
 def exit_status(verdicts: Iterable[Verdict]) -> int:
     """Return the exit status of a run: a pure function of the verdicts of its scenarios.
 

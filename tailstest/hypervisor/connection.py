@@ -110,6 +110,13 @@ class Hypervisor:
         return hypervisor
 
     @property
+    def monitor(self) -> Any:
+        """The module `libvirt_qemu`, which talks with QEMU itself."""
+        import libvirt_qemu
+
+        return libvirt_qemu
+
+    @property
     def root(self) -> Path | None:
         """Private folder of the embedded driver (short path, good for sockets), else None."""
         return self._root.path if self._root else None

@@ -27,7 +27,10 @@ class DiskValues:
     Attributes:
         source: file on the host; None for an empty CD drive.
         device: what the guest sees.
-        bus: where it is attached. On machine "pc" a SATA drive becomes an IDE one.
+        socket: where NBD serves the medium; its name there is `source`. None: QEMU opens the file.
+        bus: where it is attached. On machine "pc" a SATA drive becomes an IDE one. "nvme" is an
+            NVMe controller with one disk, "sd" a card in an SD host controller of the PCI bus; both
+            are only for machines that do not run yet.
         target: its name for libvirt, unique in the domain ("sda", "hdc", "vda").
         format: of the file.
         readonly: forced to true for "cdrom".
@@ -39,8 +42,9 @@ class DiskValues:
     """
 
     source: Path | None
+    socket: Path | None = None
     device: Literal["disk", "cdrom"] = "disk"
-    bus: Literal["sata", "ide", "usb", "virtio"] = "sata"
+    bus: Literal["sata", "ide", "usb", "virtio", "nvme", "sd"] = "sata"
     target: str = "sda"
     format: Literal["raw", "qcow2"] = "raw"
     readonly: bool = False

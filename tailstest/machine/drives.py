@@ -23,6 +23,9 @@ _PREFIXES = {
     "tailstest": NAMESPACE,
 }
 
+#: How the aliases of NVMe disks and SD cards begin; see vm-templates/disk.xml.j2.
+BUILT_IN = ("ua-nvme-", "ua-sd-")
+
 #: Names that a drive may have for libvirt; the guest does not see them.
 _TARGETS = [f"sd{letter}" for letter in string.ascii_lowercase]
 
@@ -62,7 +65,7 @@ def drives(domain: Element) -> list[Element]:
 
 def sticks(domain: Element) -> list[Element]:
     """Return what is plugged into USB sockets; the one that is tried first when booting first."""
-    found = [disk for disk in drives(domain) if _of(disk, "target", "bus") == "usb"]
+    found = [disk for disk in drives(domain) if bus_of(disk) == "usb"]
     return sorted(found, key=boot_order)
 
 
@@ -78,8 +81,29 @@ def with_file(domain: Element, file: Path) -> Element | None:
 
 def file_of(disk: Element) -> Path | None:
     """Return the file that is the medium of a drive; None for an empty one."""
-    name = _of(disk, "source", "file")
+    name = _of(disk, "source", "file") or served_file(disk)
     return Path(name) if name else None
+
+
+def served_file(disk: Element) -> str:
+    """Return the file that a server has for a drive; empty if QEMU itself opens its medium."""
+    return _of(disk, "source", "name") if _of(disk, "source", "protocol") == "nbd" else ""
+
+
+def socket_of(disk: Element) -> Path | None:
+    """Return the socket of the server of a drive's medium; None if it needs none."""
+    name = _of(disk, "source/host", "socket")
+    return Path(name) if name else None
+
+
+def is_built_in(disk: Element) -> bool:
+    """Tell whether a drive stands for one that libvirt does not know, so that it always stays."""
+    return _of(disk, "alias", "name").startswith(BUILT_IN)
+
+
+def bus_of(disk: Element) -> str:
+    """Return what a drive is attached to for libvirt."""
+    return _of(disk, "target", "bus")
 
 
 def boot_order(disk: Element) -> int:

@@ -36,11 +36,12 @@ from tailstest.machine.saved_machine import (
     MachineAtRest,
     MachineLost,
     SavedMachine,
-    copy_private,
     media_files,
 )
 from tailstest.machine.serial_log import SerialLog
+from tailstest.machine.served_media import ServedMedia
 from tailstest.machine.tester import Tester
+from tailstest.media.file_copy import copy_file
 from tailstest.screen.screen import Screen
 
 
@@ -81,26 +82,15 @@ class Machine:
         self.serial = SerialLog(
             bench.evidence.path("logs", f"serial-{name}", ".log"), bench.settings.serial_limit
         )
+        self._served = ServedMedia(self._folder, deadline_scale=bench.host.deadline_scale)
         self._port = GuestPort(
             definition, self._folder, deadline_scale=bench.host.deadline_scale, check=self.check
         )
         self._card = self._network_card() if definition.network != "none" else None
-        self.xml = (
-            bench.domain_values(
-                name,
-                definition,
-                arranged(disks),
-                folder=self._folder,
-                serial_log=self.serial.path,
-                serial_socket=self._port.serial_socket,
-                viewer_socket=self.viewer_socket,
-                channels=self._port.sockets,
-                qemu_arguments=self._card.arguments if self._card else (),
-            ).render()
-            if rest is None
-            else self._xml_of(rest)
-        )
-        self._domain = self._define()
+        with ExitStack() as undo:
+            undo.callback(self._served.close)
+            self._domain = self._define(disks, rest)
+            undo.pop_all()
         self.lifecycle = self._followed()
         self._power = Power(
             name,
@@ -114,6 +104,8 @@ class Machine:
         self.bay = MediaBay(
             self._libvirt,
             self._domain,
+            self._served,
+            monitor=bench.hypervisor.monitor,
             chipset=definition.chipset,
             deadline_scale=self.deadline_scale,
         )
@@ -247,11 +239,11 @@ class Machine:
             names = {}
             for number, source in enumerate(media_files(xml)):
                 names[source] = f"disk-{number}.qcow2"
-                copy_private(Path(source), folder / names[source])
+                copy_file(Path(source), folder / names[source])
             if (self._folder / VARIABLES).exists():
-                copy_private(self._folder / VARIABLES, folder / VARIABLES)
+                copy_file(self._folder / VARIABLES, folder / VARIABLES)
             if self._card is not None and self._card.capture.exists():
-                copy_private(self._card.capture, folder / CAPTURE)
+                copy_file(self._card.capture, folder / CAPTURE)
         except (InfrastructureError, self._libvirt.libvirtError) as error:
             raise MachineLost(
                 f"the machine {self.name} was stopped to be saved: {error}"
@@ -264,6 +256,7 @@ class Machine:
             capture=str(self._card.capture) if self._card else "",
             is_plugged=self._card.is_plugged if self._card else True,
             disks=names,
+            faults=self._served.faults,
             serial_text=self.serial.text(),
             serial_begin=self.serial.begin,
             failure_texts=self.serial.failure_texts,
@@ -325,6 +318,7 @@ class Machine:
             InfrastructureError: QEMU ended by itself.
         """
         self.lifecycle.check()
+        self._served.check()
         self.serial.check()
         if self._card is not None:
             self._card.check()
@@ -411,6 +405,7 @@ class Machine:
                 parts.callback(keep_captures, self._card, self._bench, wanted=keep_serial)
                 parts.callback(self._card.close)
             parts.callback(self.screen.close)
+            parts.callback(self._served.close)
             parts.callback(self._power.discard)
             parts.callback(self.lifecycle.close)
             parts.callback(self._port.close)
@@ -437,14 +432,15 @@ class Machine:
         if self._card is not None:
             self._card.is_plugged = facts.is_plugged
             if (rest.folder / CAPTURE).exists():  # what it had sent before still counts
-                copy_private(rest.folder / CAPTURE, self._card.capture)
+                copy_file(rest.folder / CAPTURE, self._card.capture)
         disks: dict[str, Path] = {}
         for then, name in facts.disks.items():
             disks[then] = self._bench.evidence.path("disks", self.name, ".qcow2")
-            copy_private(rest.folder / name, disks[then])
+            copy_file(rest.folder / name, disks[then])
         self.moved_disks = disks
         if (rest.folder / VARIABLES).exists():
-            copy_private(rest.folder / VARIABLES, self._folder / VARIABLES)
+            copy_file(rest.folder / VARIABLES, self._folder / VARIABLES)
+        self._served.resume(facts, disks)
         self.serial.resume(facts.serial_text, facts.serial_begin)
         self.serial.failure_texts = list(facts.failure_texts)
         self._port.resume(is_installed=facts.is_installed)
@@ -468,7 +464,21 @@ class Machine:
             warn=lambda text: bench.events.publish(Noted(text=text, level="warning")),
         )
 
-    def _define(self) -> Any:
+    def _new_xml(self, disks: Sequence[DiskValues]) -> str:
+        return self._bench.domain_values(
+            self.name,
+            self.definition,
+            arranged(self._served.begin(disk) for disk in disks),
+            folder=self._folder,
+            serial_log=self.serial.path,
+            serial_socket=self._port.serial_socket,
+            viewer_socket=self.viewer_socket,
+            channels=self._port.sockets,
+            qemu_arguments=self._card.arguments if self._card else (),
+        ).render()
+
+    def _define(self, disks: Sequence[DiskValues], rest: MachineAtRest | None) -> Any:
+        self.xml = self._xml_of(rest) if rest is not None else self._new_xml(disks)
         try:
             return self._bench.hypervisor.connection.defineXML(self.xml)
         except self._libvirt.libvirtError as error:
@@ -478,18 +488,17 @@ class Machine:
             ) from error
 
     def _followed(self) -> Lifecycle:
-        import libvirt_qemu
-
         # Only a BIOS starts itself once more after a reset.
         echo = ECHO_LIMIT * self.deadline_scale if self.definition.firmware == "bios" else 0.0
         return Lifecycle(
             self._libvirt,
-            libvirt_qemu,
+            self._bench.hypervisor.monitor,
             self._domain,
             self._bench.events,
             self.name,
             echo_limit=echo,
             on_restart=self._restarted,
+            is_bad=self._served.is_bad,
         )
 
     def _restarted(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,10 +15,18 @@ from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
 from tailstest.core.text import printable
 from tailstest.hypervisor.domain_template import DiskValues
 from tailstest.machine import drives
+from tailstest.machine.served_media import ServedMedia
+from tailstest.machine.trays import is_ejected
+from tailstest.media.usb_stick import BUSES
 
 #: Seconds, before scaling, until a medium that was pulled out is gone. QEMU needs milliseconds for
 #: USB; what is attached by PCI goes when the guest has let go, Linux within a second.
 GONE_LIMIT = 20.0
+
+#: What libvirt can plug into a machine that runs.
+_HOT = ("usb", "virtio")
+#: What it does not know, so that it has to be there when the machine is made.
+_ALWAYS_BUILT_IN = ("nvme", "sd")
 
 
 class MediaBay:
@@ -29,13 +38,26 @@ class MediaBay:
     Args:
         libvirt: the module.
         domain: the `virDomain`.
+        served: the media of it that have faults.
+        monitor: the module libvirt_qemu.
         chipset: of its board.
         deadline_scale: factor of the host's slowness on every deadline.
     """
 
-    def __init__(self, libvirt: Any, domain: Any, *, chipset: str, deadline_scale: float) -> None:
+    def __init__(
+        self,
+        libvirt: Any,
+        domain: Any,
+        served: ServedMedia,
+        *,
+        monitor: Any,
+        chipset: str,
+        deadline_scale: float,
+    ) -> None:
         self._libvirt = libvirt
         self._domain = domain
+        self._served = served
+        self._monitor = monitor
         self._chipset = chipset
         self._scale = deadline_scale
 
@@ -55,23 +77,32 @@ class MediaBay:
             UsageError: another machine uses it, it is plugged in already, or no socket is left.
             InfrastructureError: QEMU refuses.
         """
+        if disk.bus in _ALWAYS_BUILT_IN or (self._is_on and disk.bus not in _HOT):
+            raise UsageError(
+                f"{BUSES.get(disk.bus, disk.bus)} cannot be built into a machine that "
+                f"{'runs' if self._is_on else 'has run'}",
+                hint="say this before the step that starts the machine, or take a USB stick",
+            )
         now, later = self._now(), self._next()
         if disk.source is not None and drives.with_file(now, disk.source) is not None:
             raise UsageError("this medium is plugged in already", hint="pull it out before")
         place = drives.next_boot_order(now, later) if disk.boot_order is not None else None
         target = drives.free_target(now, later)
-        xml = dataclasses.replace(disk, target=target, boot_order=place).render(self._chipset)
-        if self._is_on:
-            # A machine that started with nothing to boot from takes no places until its next start.
-            has_none = now.find("os/boot") is not None
-            there = dataclasses.replace(
-                disk, target=target, boot_order=None if has_none else place
-            ).render(self._chipset)
-            self._do("plugged in", lambda: self._domain.attachDeviceFlags(there, self._live))
-        devices = later.find("devices")
-        assert devices is not None
-        devices.append(ElementTree.fromstring(xml))
-        self._redefine(later)
+        with ExitStack() as undo:
+            disk = self._served.begin(dataclasses.replace(disk, target=target, boot_order=place))
+            if disk.source is not None:
+                undo.callback(self._served.end, disk.source)
+            if self._is_on:
+                # One that started with nothing to boot from takes no places until its next start.
+                has_none = now.find("os/boot") is not None
+                there = dataclasses.replace(disk, boot_order=None) if has_none else disk
+                xml = there.render(self._chipset)
+                self._do("plugged in", lambda: self._domain.attachDeviceFlags(xml, self._live))
+            devices = later.find("devices")
+            assert devices is not None
+            devices.append(ElementTree.fromstring(disk.render(self._chipset)))
+            self._redefine(later)
+            undo.pop_all()
 
     def pull_out(self, file: Path, name: str = "") -> None:
         """Pull out a medium without a word to the system, and wait until it is gone.
@@ -91,13 +122,39 @@ class MediaBay:
                 f"the USB stick {what} is not plugged in",
                 hint=f'plug it in with: When I plug in the USB stick "{printable(name)}"',
             )
+        self._check_removable(file, what)
         if self._is_on:
             self._let_go(file, what)
-        later = self._next()
-        disk, devices = drives.with_file(later, file), later.find("devices")
-        if disk is not None and devices is not None:
-            devices.remove(disk)
-            self._redefine(later)
+        self._forget(file)
+
+    def remove(self, file: Path, name: str = "", *, within: float) -> None:
+        """Take out a medium that the system has let go of: wait until it has, then pull it out.
+
+        From a USB stick the system takes its hands by ejecting it, as `eject` and "Eject" in a
+        file manager do. A disk on the PCI bus is asked back from the system, which may refuse.
+
+        Args:
+            file: of the medium.
+            name: for messages.
+            within: seconds, before scaling, that the system has.
+
+        Raises:
+            UsageError: it is not plugged in, or built in.
+            CheckFailed: the system does not let go of it; it is still plugged in.
+            InfrastructureError: QEMU does not let go of it.
+        """
+        what = f'"{printable(name)}"' if name else "that the machine booted from"
+        disk = drives.with_file(self._now(), file)
+        if self._is_on and disk is not None and drives.bus_of(disk) == "usb":
+            self._check_removable(file, what)
+            deadline = Deadline.after(within, scale=self._scale)
+            if poll(lambda: self._is_ejected(file), deadline) is None:
+                raise CheckFailed(
+                    f"the USB stick {what} cannot be removed safely: the system in the machine has "
+                    f"not ejected it after {deadline.elapsed:.0f} s",
+                    hint="let it eject the stick before, or use the step that pulls it out",
+                )
+        self.pull_out(file, name)
 
     def pull_stick(self) -> None:
         """Pull out the USB stick that the machine booted from, without a word to the system.
@@ -177,6 +234,35 @@ class MediaBay:
         drives.settle_boot(domain)
         text = drives.text_of(domain)
         self._do("changed", lambda: self._domain.connect().defineXML(text))
+
+    def _check_removable(self, file: Path, what: str) -> None:
+        disk = drives.with_file(self._now(), file)
+        if disk is None:
+            return
+        bus = drives.bus_of(disk)
+        if drives.is_built_in(disk) or (self._is_on and bus not in _HOT):
+            raise UsageError(
+                f"the disk {what} is built into the machine, it cannot be taken out of it"
+                + (" while it runs" if not drives.is_built_in(disk) else ""),
+                hint="only USB sticks and virtio disks come and go while a machine runs",
+            )
+
+    def _is_ejected(self, file: Path) -> bool | None:
+        """Tell whether the system has ejected a USB medium; None if not."""
+        disk = drives.with_file(self._now(), file)
+        alias = disk.find("alias") if disk is not None else None
+        if disk is None or alias is None or not self._is_on:
+            return True
+        is_out = is_ejected(self._libvirt, self._monitor, self._domain, alias.get("name", ""))
+        return True if is_out else None
+
+    def _forget(self, file: Path) -> None:
+        later = self._next()
+        disk, devices = drives.with_file(later, file), later.find("devices")
+        if disk is not None and devices is not None:
+            devices.remove(disk)
+            self._redefine(later)
+        self._served.end(file)
 
     def _let_go(self, file: Path, what: str) -> None:
         # QEMU answers before the medium is gone, or with an error although it is, or is busy with

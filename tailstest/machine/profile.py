@@ -19,6 +19,7 @@ from tailstest.media.boot_iso import installer_iso
 from tailstest.media.image_file import check_image
 from tailstest.media.live_image.builder import LiveImageBuilder
 from tailstest.media.live_image.recipe import load_recipe
+from tailstest.media.shell_linux import shell_iso
 
 FILE_NAME = "profile.toml"
 
@@ -38,13 +39,14 @@ class ImageSource(Strict):
 
     Attributes:
         file: absolute, or relative to the profile's folder.
-        debian_installer: make an ISO of the Debian installer of this flavour.
+        debian_installer: make an ISO of the Debian installer of this flavour; "shell" is a Linux
+            of its parts that shows a root shell and nothing else.
         recipe: folder, relative to the profile's, after which a live image is built.
         package: Debian package that has the file, for the message when it is missing.
     """
 
     file: str = ""
-    debian_installer: Literal["", "gtk", "text"] = ""
+    debian_installer: Literal["", "gtk", "text", "shell"] = ""
     recipe: str = ""
     package: str = ""
 
@@ -174,7 +176,8 @@ class Profile(Strict):
         if variant and not self.image.recipe:
             raise UsageError(f'the image "{self.name}" has no variants, so no "{variant}"')
         if self.image.debian_installer:
-            return installer_iso(self.image.debian_installer).build()
+            flavour = self.image.debian_installer
+            return (shell_iso() if flavour == "shell" else installer_iso(flavour)).build()
         if self.image.recipe:
             return live_builder(self.folder / self.image.recipe).build(variant)
         if not self.image.file:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from pydantic import Field
+
 from tailstest.core.errors import InfrastructureError
 from tailstest.core.settings import Strict
 from tailstest.hypervisor.marker import NAMESPACE
 from tailstest.machine.definition import MachineDefinition
-from tailstest.machine.drives import text_of
+from tailstest.machine.drives import file_of, text_of
+from tailstest.media.faults import Faults
 
 #: Names of the files of a machine at rest, in its folder.
 MEMORY = "memory"
@@ -38,6 +40,7 @@ class SavedMachine(Strict):
         capture: the file of its network packets, then; empty without a network card.
         is_plugged: whether its network cable is plugged in.
         disks: its media but DVDs: path of then to the name of the copy.
+        faults: of these media: path of then to what is wrong; others have none.
         serial_text: what its console has shown so far.
         serial_begin: bytes of that before its last start.
         failure_texts: what on the console means failure.
@@ -52,6 +55,7 @@ class SavedMachine(Strict):
     capture: str = ""
     is_plugged: bool = True
     disks: dict[str, str]
+    faults: dict[str, Faults] = Field(default_factory=dict)
     serial_text: str
     serial_begin: int
     failure_texts: list[str]
@@ -128,18 +132,5 @@ class MachineAtRest:
 def media_files(xml: str) -> list[str]:
     """Return the files of a domain's media that belong to its run, in their order: all but DVDs."""
     disks = ElementTree.fromstring(xml).iterfind("devices/disk")
-    sources = [disk.find("source") for disk in disks if disk.get("device") != "cdrom"]
-    return [source.get("file", "") for source in sources if source is not None]
-
-
-def copy_private(source: Path, target: Path) -> None:
-    """Copy a file of a machine; nobody else may read the copy.
-
-    Raises:
-        InfrastructureError: no space, no permission.
-    """
-    try:
-        target.touch(mode=0o600)
-        shutil.copyfile(source, target)
-    except OSError as error:
-        raise InfrastructureError(f"cannot copy {source} to {target}: {error.strerror}") from error
+    files = [file_of(disk) for disk in disks if disk.get("device") != "cdrom"]
+    return [str(file) for file in files if file is not None]

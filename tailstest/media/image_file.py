@@ -71,7 +71,7 @@ class Digests:
     """Remembers the digests of files for as long as these do not change."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int, int, int], str] = {}
+        self._known: dict[tuple[str, int, int, int, int], str] = {}
 
     def of(self, path: Path) -> str:
         """Return the SHA-256 of a file in hexadecimal.
@@ -80,7 +80,8 @@ class Digests:
             OSError: it cannot be read.
         """
         told = path.stat()
-        signature = str(path), told.st_size, told.st_mtime_ns, told.st_ino
+        # The time of the last change cannot be set back, as that of the last writing can.
+        signature = str(path), told.st_size, told.st_mtime_ns, told.st_ctime_ns, told.st_ino
         if signature not in self._known:
             self._known[signature] = digest_of(path)
         return self._known[signature]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,13 +11,29 @@ from typing import Literal
 from tailstest.core.errors import InfrastructureError, UsageError
 from tailstest.core.text import printable
 from tailstest.hypervisor.domain_template import DiskValues
+from tailstest.media.fault_server import FaultyDisk
+from tailstest.media.faults import NO_FAULTS, Faults
+from tailstest.media.file_copy import copy_file
 from tailstest.media.host_tool import HostTool
+from tailstest.media.stick_content.sparse import copy_range, extents
 
 #: Makes and inspects the files.
 QEMU_IMG = HostTool("qemu-img", package="qemu-utils")
 
 #: Bytes of a sector; sizes are whole sectors.
 SECTOR = 512
+
+#: What a stick can be attached to. "usb" comes and goes; the others are built in.
+Bus = Literal["usb", "virtio", "sata", "nvme", "sd"]
+
+#: The same, as people call what is attached there.
+BUSES = {
+    "usb": "a USB stick",
+    "virtio": "a virtio disk",
+    "sata": "a SATA disk",
+    "nvme": "an NVMe disk",
+    "sd": "an SD card",
+}
 
 #: Smallest and largest stick, in bytes. 1 MiB is what a partition table needs before the first
 #: partition; 2 TiB is the most that an MBR can describe, and more than any stick under test has.
@@ -27,12 +45,14 @@ class UsbStick:
     """A stick whose writes go to a file of its own; an image below it is never changed.
 
     Attributes:
-        overlay: qcow2 file; make one with `blank`, `of_image` or `copy_of`.
+        overlay: its file; make one with `blank`, `of_image` or `copy_to`.
         image: what was written to it when it was made; None for a blank one.
         serial: number that it shows, at most 20 characters; all are of the same model.
         is_write_protected: has a small switch, and it is on.
         bytes_per_second: that it reads and writes at most; 0 does not slow it down.
         bus: where it is attached; what is not "usb" is a built-in disk.
+        format: of its file; a stick with faults is "raw", because its server reads nothing else.
+        faults: what is wrong with it; give it some with `with_faults`.
     """
 
     overlay: Path
@@ -40,7 +60,9 @@ class UsbStick:
     serial: str = ""
     is_write_protected: bool = False
     bytes_per_second: int = 0
-    bus: Literal["usb", "virtio", "sata"] = "usb"
+    bus: Bus = "usb"
+    format: Literal["qcow2", "raw"] = "qcow2"
+    faults: Faults = NO_FAULTS
 
     @classmethod
     def blank(cls, overlay: Path, size: int) -> UsbStick:
@@ -97,16 +119,57 @@ class UsbStick:
             InfrastructureError: no space, no permission.
         """
         copy_file(self.overlay, overlay)
-        return UsbStick(overlay, self.image)
+        return UsbStick(overlay, self.image, format=self.format)
+
+    def with_faults(self, faults: Faults, file: Path) -> UsbStick:
+        """Return this stick with some faults; what the stick was before is gone.
+
+        Args:
+            faults: all that are wrong with it.
+            file: will be created if the stick had none so far. It takes the room of all that is on
+                the stick, an image included.
+
+        Raises:
+            UsageError: a stick of this size cannot have them.
+            SetupError: qemu-img is not installed.
+            InfrastructureError: the file cannot be written.
+        """
+        if self.format == "raw":
+            file = self.overlay
+        else:
+            convert = ["convert", "-f", "qcow2", "-O", "raw", str(self.overlay), str(file)]
+            try:
+                QEMU_IMG.run(*convert)
+                file.chmod(0o600)
+            except (InfrastructureError, OSError) as error:
+                file.unlink(missing_ok=True)
+                raise InfrastructureError(
+                    f"cannot make a USB stick with faults: {error}",
+                    hint="is there free space in the run's folder?",
+                ) from error
+        try:
+            faults.check_within(file.stat().st_size)
+            _forget_beyond(file, faults)
+        except BaseException:
+            if file != self.overlay:
+                file.unlink(missing_ok=True)
+            raise
+        if file != self.overlay:
+            self.overlay.unlink(missing_ok=True)
+        return dataclasses.replace(self, overlay=file, format="raw", faults=faults)
 
     def disk(self, *, boot_order: int | None = 1) -> DiskValues:
         """Return the stick as a drive, for a machine."""
-        return DiskValues(
+        empty = DiskValues(source=None)
+        if self.faults:
+            empty = FaultyDisk(source=None, faults=self.faults)
+        return dataclasses.replace(
+            empty,
             source=self.overlay,
             device="disk",
             bus=self.bus,
             target="sda",
-            format="qcow2",
+            format=self.format,
             readonly=self.is_write_protected,
             removable=self.bus == "usb",
             serial=self.serial,
@@ -115,23 +178,31 @@ class UsbStick:
         )
 
 
-def copy_file(source: Path, target: Path) -> None:
-    """Copy the file of a medium; holes stay holes, and file systems that can share blocks do.
+def _forget_beyond(file: Path, faults: Faults) -> None:
+    """Take away what a medium that lies about its size cannot have kept of what was written to it.
+
+    Args:
+        file: its content, raw.
 
     Raises:
-        SetupError: cp is not installed.
-        InfrastructureError: no space, no permission; nothing is left.
+        InfrastructureError: no space, no permission.
     """
+    kept = faults.kept
+    if not kept:
+        return
+    size = file.stat().st_size
     try:
-        target.touch(mode=0o600)
-        HostTool("cp", package="coreutils").run(
-            "--reflink=auto", "--sparse=always", "--", str(source), str(target)
-        )
+        if faults.beyond == "wraps":
+            with file.open("rb") as opened:
+                for begin, end in extents(opened.fileno(), kept, size):
+                    while begin < end:  # in the order of writing: what comes later wins
+                        count = min(end - begin, kept - begin % kept)
+                        copy_range(file, file, start=begin, size=count, to=begin % kept)
+                        begin += count
+        os.truncate(file, kept)
+        os.truncate(file, size)
     except OSError as error:
-        raise InfrastructureError(f"cannot write {target}: {error.strerror}") from error
-    except InfrastructureError:
-        target.unlink(missing_ok=True)
-        raise
+        raise InfrastructureError(f"cannot write {file}: {error.strerror}") from error
 
 
 def _create(overlay: Path, *words: str) -> None:

@@ -171,6 +171,9 @@ class ReportView:
             }
             return f"{number} of {total} {noun} {words[verdict]}"
         passed, skipped = counts[Verdict.PASSED], counts[Verdict.SKIPPED]
+        flaky = len(self.run.flaky)
+        if flaky:
+            return f"{flaky} of {total} {noun} flaky: failed once and passed once"
         if counts[Verdict.MANUAL]:
             left = f", {skipped} skipped" if skipped else ""
             by_hand = counts[Verdict.MANUAL]

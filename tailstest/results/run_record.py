@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from tailstest.core.verdict import Verdict, exit_status
+from tailstest.core.verdict import Verdict, exit_status, is_flaky
 
 
 @dataclass
@@ -167,8 +167,8 @@ class ScenarioRecord:
 
     @property
     def is_flaky(self) -> bool:
-        """Whether attempts at it ended differently."""
-        return len({attempt.verdict for attempt in self.attempts}) > 1
+        """Whether attempts at it contradict each other."""
+        return is_flaky(attempt.verdict for attempt in self.attempts)
 
 
 @dataclass
@@ -208,9 +208,11 @@ class Run:
     def derived_status(self) -> int:
         """The exit status that follows from the verdicts.
 
-        A plan with problems never counts as passed: it gives at least 2.
+        A plan with problems never counts as passed: it gives at least 2. A scenario that failed
+        and passed did not pass: trying again takes nothing back.
         """
-        status = exit_status(scenario.verdict for scenario in self.scenarios)
+        verdicts = [scenario.verdict for scenario in self.scenarios]
+        status = exit_status([*verdicts, *[Verdict.FAILED] * len(self.flaky)])
         return 2 if self.problems and status in (0, 3) else status
 
     @property

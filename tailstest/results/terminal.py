@@ -140,7 +140,7 @@ class Terminal:
         if run.problems:
             self._print(Text(f"{plural(len(run.problems), 'problem')} in the plan", "bold magenta"))
         if run.flaky:
-            text = f"{plural(len(run.flaky), 'scenario')} ended differently in another attempt"
+            text = f"{plural(len(run.flaky), 'scenario')} flaky: failed once and passed once"
             self._print(Text(text, "bold yellow"))
         if run.interrupted:
             self._print(Text("the run was interrupted", "bold yellow"))

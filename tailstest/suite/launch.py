@@ -29,6 +29,7 @@ from tailstest.suite.keeping import Keeping
 from tailstest.suite.late_patch import LatePatch
 from tailstest.suite.patch_sources import read_patches
 from tailstest.suite.plan import Plan, make_plan
+from tailstest.suite.repeating import ONCE
 from tailstest.suite.run_options import RunOptions
 from tailstest.suite.runner import SuiteRunner
 from tailstest.suite.session import Session
@@ -132,6 +133,7 @@ def _run_here(
         on_failed_step=prompt,
         before_end=keeping.hold if options.keep else None,
         checkpoints=checkpoints,
+        repeating=options.repeating,
     )
     try:
         return runner.run().exit_status
@@ -145,6 +147,11 @@ def _refuse_what_nobody_could_answer(options: RunOptions) -> None:
         raise UsageError(
             "--interactive needs a terminal to ask on",
             hint="leave it out where nobody is there to answer",
+        )
+    if options.repeating != ONCE and (options.interactive or options.keep):
+        raise UsageError(
+            "--interactive and --keep are about one attempt, but several are wanted",
+            hint="leave --repeat, --retry and --until-failure out",
         )
     if options.workers > 1 and (options.interactive or options.keep):
         raise UsageError(

@@ -24,6 +24,7 @@ from tailstest.core.text import printable, shortened
 from tailstest.core.verdict import Verdict, verdict_of
 from tailstest.suite.checkpoints.checkpoints import Checkpoints
 from tailstest.suite.feature_reader import PlannedScenario
+from tailstest.suite.image_guard import ImageChanged
 
 #: Characters of an error message or of a step's own output that an event keeps.
 MESSAGE_LIMIT = 20_000
@@ -139,7 +140,8 @@ class Narrator:
     def trouble(self, error: BaseException, where: str = "") -> None:
         """Note something that went wrong outside of the steps, in a hook for example."""
         text = _message(error)
-        if self._verdict in {Verdict.PASSED, Verdict.SKIPPED}:
+        # If the image changed meanwhile, it is not the image that failed.
+        if self._verdict in {Verdict.PASSED, Verdict.SKIPPED} or isinstance(error, ImageChanged):
             self._verdict, self._error = verdict_of(error), text
         self._events.publish(Noted(text=f"{where}: {text}" if where else text, level="warning"))
 

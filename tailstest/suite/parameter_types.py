@@ -58,10 +58,28 @@ def partition_table(text: str) -> str:
     return "no" if text.startswith("no") else text.split()[1]
 
 
-@parse.with_pattern(r"virtio|SATA")
-def disk_bus(text: str) -> str:
-    """Return what a built-in disk is attached to, "virtio" or "sata"."""
-    return text.lower()
+@parse.with_pattern(r"a virtio disk|a SATA disk|an NVMe disk|an SD card")
+def disk_kind(text: str) -> str:
+    """Return what a built-in disk is attached to; see `media.usb_stick.Bus`."""
+    return text.split()[1].lower()
+
+
+@parse.with_pattern(r"USB stick|disk|SD card")
+def named_medium(text: str) -> str:
+    """Return what people call a medium with a name; all of them are found by it alone."""
+    return text
+
+
+@parse.with_pattern(r"read errors|write errors")
+def fault(text: str) -> str:
+    """Return "unreadable" or "unwritable"; see `media.faults`."""
+    return "unreadable" if text.startswith("read") else "unwritable"
+
+
+@parse.with_pattern(r"loses the rest|writes the rest over it")
+def beyond(text: str) -> str:
+    """Return "lost" or "wraps"; see `media.faults`."""
+    return "lost" if text.startswith("loses") else "wraps"
 
 
 @parse.with_pattern(r"[123]")
@@ -105,7 +123,10 @@ PARAMETER_TYPES: dict[str, Callable[[str], Any]] = {
     "Size": size,
     "PartitionTable": partition_table,
     "Content": content,
-    "DiskBus": disk_bus,
+    "DiskKind": disk_kind,
+    "NamedMedium": named_medium,
+    "Fault": fault,
+    "Beyond": beyond,
     "UsbVersion": usb_version,
     "Direction": direction,
     "Keys": keys,

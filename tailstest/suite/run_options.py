@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tailstest.suite.repeating import ONCE, Repeating
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -30,6 +32,7 @@ class RunOptions:
         store: where results are kept: a URL, a file, "none", or None for what the settings say.
         product_commit: what the image under test was built from, as its makers call it.
         workers: processes that run scenarios beside one another.
+        repeating: how often each scenario is run.
         shard: "K/N" for one of several jobs; "" for all of the plan.
     """
 
@@ -51,3 +54,4 @@ class RunOptions:
     product_commit: str = ""
     workers: int = 1
     shard: str = ""
+    repeating: Repeating = ONCE

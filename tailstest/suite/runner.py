@@ -17,12 +17,13 @@ from behave.runner_util import exec_file
 from tailstest.core.errors import UsageError
 from tailstest.core.events import Events, Noted, RunFinished
 from tailstest.core.text import printable
-from tailstest.core.verdict import Verdict, exit_status, verdict_of
+from tailstest.core.verdict import Verdict, exit_status, is_flaky, verdict_of
 from tailstest.suite.behave_runner import BehaveRunner, StepContext
 from tailstest.suite.checkpoints.checkpoints import Checkpoints
 from tailstest.suite.feature_reader import PlannedScenario
 from tailstest.suite.narrator import Narrator, ScenarioKeeper
 from tailstest.suite.plan import Plan
+from tailstest.suite.repeating import ONCE, Repeating
 
 
 @dataclass
@@ -31,11 +32,15 @@ class RunResult:
 
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     interrupted: bool = False
+    flaky: frozenset[str] = frozenset()
 
     @property
     def exit_status(self) -> int:
-        """A function of the verdicts alone; see `core.verdict.exit_status`."""
-        return exit_status(self.verdicts.values())
+        """A function of the verdicts alone; see `core.verdict.exit_status`.
+
+        What failed in one attempt and passed in another has not passed.
+        """
+        return exit_status([*self.verdicts.values(), *[Verdict.FAILED] * len(self.flaky)])
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class SuiteRunner:
         before_end: called with the verdict so far when the last scenario, or one that did not
             pass, is over but for its machine.
         checkpoints: lets scenarios go on from the beginning of others; None lets each start anew.
+        repeating: how often each scenario is run.
     """
 
     def __init__(
@@ -78,7 +84,10 @@ class SuiteRunner:
         on_failed_step: Callable[[Any, Any], bool] | None = None,
         before_end: Callable[[Verdict], None] | None = None,
         checkpoints: Checkpoints | None = None,
+        repeating: Repeating = ONCE,
     ) -> None:
+        self._repeating = repeating
+        self._flaky: set[str] = set()
         self._plan = plan
         self._events = events
         self._keeper = keeper
@@ -107,7 +116,7 @@ class SuiteRunner:
         if not self._is_over:
             self._run_behave()
         self._tell_blocked()
-        result = RunResult(dict(self._narrator.verdicts), self._interrupted)
+        result = RunResult(dict(self._narrator.verdicts), self._interrupted, frozenset(self._flaky))
         for scenario in self._plan.scenarios:
             result.verdicts.setdefault(scenario.id, Verdict.NOT_RUN)
         for problem in self._plan.broken_files:
@@ -157,9 +166,22 @@ class SuiteRunner:
     def _run_scenario(
         self, scenario: PlannedScenario, run: Callable[[Any], bool], runner: Any
     ) -> bool:
-        """Run one scenario, hooks and clean-ups included; stands for behave's Scenario.run."""
+        """Run one scenario as often as is wanted; stands for behave's Scenario.run."""
         if self._is_over or runner.aborted:
             return False
+        verdicts = [self._attempt(scenario, run, runner)]
+        while self._repeating.goes_on(verdicts, scenario.tags) and not runner.aborted:
+            verdicts.append(self._attempt(scenario, run, runner))
+        if is_flaky(verdicts):
+            self._flaky.add(scenario.id)
+        is_bad = _is_bad(verdicts[-1]) or is_flaky(verdicts)
+        self._is_over = self._is_over or (is_bad and self._stop)
+        return is_bad
+
+    def _attempt(
+        self, scenario: PlannedScenario, run: Callable[[Any], bool], runner: Any
+    ) -> Verdict:
+        """Run one scenario once, hooks and clean-ups included."""
         self._narrator.begin(scenario)
         try:
             run(runner)
@@ -171,9 +193,7 @@ class SuiteRunner:
         finally:
             self._linger(scenario)
             verdict = self._narrator.end()
-        is_bad = _is_bad(verdict)
-        self._is_over = self._is_over or (is_bad and self._stop)
-        return is_bad
+        return verdict
 
     def _linger(self, scenario: PlannedScenario) -> None:
         """Let a person look at the machine of the last scenario, or of one that failed."""

@@ -12,6 +12,7 @@ from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.core.verdict import Verdict
 from tailstest.guest.accessibility.tree import AccessibilityTree
+from tailstest.hypervisor.domain_template import DiskValues
 from tailstest.input.keyboard import Keyboard
 from tailstest.input.layout import Layout
 from tailstest.input.pointer import Pointer
@@ -25,17 +26,20 @@ from tailstest.machine.profile import DesktopFacts, Profile
 from tailstest.machine.saved_machine import MEMORY, MachineAtRest, SavedMachine
 from tailstest.machine.system_state import SystemState
 from tailstest.machine.tester import Tester
+from tailstest.media.usb_stick import BUSES
 from tailstest.screen.library import ReferenceLibrary
 from tailstest.screen.screen import Screen
 from tailstest.suite.checkpoints.state import CheckpointStale, SessionState
 from tailstest.suite.film import Film
 from tailstest.suite.frame_keeper import FrameKeeper
 from tailstest.suite.image_choice import ImageChoice
+from tailstest.suite.image_guard import ImageGuard
 from tailstest.suite.inside_evidence import InsideEvidence
 from tailstest.suite.late_patch import LatePatch
 from tailstest.suite.run_host import RunHost
 from tailstest.suite.scenario_network import ScenarioNetwork
 from tailstest.suite.shelf import Shelf
+from tailstest.suite.sockets import Sockets
 
 
 class Session:
@@ -89,8 +93,11 @@ class Session:
         self._machines_made = 0
         #: Networks, and what was sent through them.
         self.network = ScenarioNetwork(lambda: self._machine, lambda: self._host.labs, events)
-        #: The media that steps make, plug in and pull out.
-        self.shelf = Shelf(evidence, lambda: self._machine, self.choice.digests)
+        #: The media that steps make.
+        self._guard = ImageGuard(self.choice.digests)
+        self.shelf = Shelf(evidence, lambda: self._machine, self.choice.digests, self._guard)
+        #: Where they are plugged in.
+        self.sockets = Sockets(self.shelf, evidence, lambda: self._machine)
 
     @property
     def slowness(self) -> float:
@@ -244,7 +251,7 @@ class Session:
             InfrastructureError: it cannot be started.
         """
         if stick is not None and self._machine is not None:
-            self.shelf.start_again_from(stick)
+            self.sockets.start_again_from(stick)
             return
         self.define(medium=medium)
         path, profile = self.choice.chosen(), self.profile
@@ -252,13 +259,13 @@ class Session:
             profile.definition(**self._changes) if profile else MachineDefinition(**self._changes)
         )
         name = f"machine-{self._machines_made + 1}"
-        disks = self.shelf.disks_to_start(definition, path, stick, name)
+        disks = self.sockets.disks_to_start(definition, path, stick, name)
         self._late_patch.begin_machine(definition.channel)
         self._machines_made += 1
         bench = self._host.bench(self.library)
         machine = Machine(name, definition, disks, bench, viewer=self._keep_viewer)
         self._take(machine)
-        self._events.publish(Noted(text=_sentence(path, machine, self.suite)))
+        self._events.publish(Noted(text=_sentence(path, machine, disks[0], self.suite)))
         self.network.begin(machine)
         machine.power_on()
         self._begin_film(machine)
@@ -329,6 +336,7 @@ class Session:
         image = self.choice.find(state.wanted)[0]
         if str(image) != state.image or self.choice.digests.of(image) != state.image_digest:
             raise CheckpointStale(f"{state.image} is not the image that it was")
+        self._guard.watch(image)
         self.choice.choose(state.wanted)
         self._changes, self._layout = dict(state.changes), state.layout
         old, self._machine = self._machine, None
@@ -365,6 +373,7 @@ class Session:
         self.choice.forget()
         self._changes = {}
         self.shelf.clear()
+        self.sockets.clear()
         self.end_network()
         self._layout = self.settings.keyboard_layout
         if machine is not None:
@@ -390,6 +399,7 @@ class Session:
         self.choice.forget()
         self._changes = {}
         self.shelf.clear()
+        self.sockets.clear()
         self.end_network()
         self._layout = self.settings.keyboard_layout
 
@@ -407,7 +417,11 @@ class Session:
                 self._inside_evidence.keep(self._inside, self._tree)
 
     def end_scenario(self, verdict: Verdict) -> None:
-        """Switch the machine off and keep what belongs to it, whatever happened before."""
+        """Switch the machine off and keep what belongs to it, whatever happened before.
+
+        Raises:
+            ImageChanged: an image is not what it was when the machine got it.
+        """
         machine = self._machine
         self._machine = self._inside = self._tree = None
         self._late_patch.end_machine()
@@ -418,6 +432,7 @@ class Session:
                 machine.close()
             self.end_network()
             self._remove_disks()
+            self._guard.end_scenario()
 
     def end_film(self, verdict: Verdict) -> None:
         """Stop filming before the scenario ends: what comes now is no part of it."""
@@ -468,17 +483,18 @@ class Session:
         return wish == "always" or (wish == "failure" and verdict is not Verdict.PASSED)
 
     def _remove_disks(self) -> None:
-        for file in (self._evidence.root / "disks").glob("*.qcow2"):
-            with contextlib.suppress(OSError):
-                file.unlink()
+        for kind in ("*.qcow2", "*.raw"):
+            for file in (self._evidence.root / "disks").glob(kind):
+                with contextlib.suppress(OSError):
+                    file.unlink()
 
 
-def _sentence(path: Path, machine: Machine, suite: Path) -> str:
+def _sentence(path: Path, machine: Machine, first: DiskValues, suite: Path) -> str:
     parts = machine.definition
-    medium = "DVD" if parts.medium == "dvd" else "USB stick"
+    medium = "a DVD" if first.device == "cdrom" else BUSES[first.bus]
     with contextlib.suppress(ValueError):
         path = path.relative_to(suite)
     return (
-        f"{path} on a {medium}; {parts.firmware.upper()} machine, board {parts.chipset}, "
+        f"{path} on {medium}; {parts.firmware.upper()} machine, board {parts.chipset}, "
         f"{parts.cpus} CPUs, {parts.memory_mib} MiB"
     )

@@ -1,4 +1,4 @@
-"""The media of one scenario by name: on the shelf, or plugged into its machine."""
+"""The media of one scenario by name, whether they lie on the shelf or are plugged in."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.core.errors import UsageError
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.text import printable
-from tailstest.hypervisor.domain_template import DiskValues
-from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.machine import Machine
-from tailstest.media.boot_report import inspect_image
-from tailstest.media.dvd import Dvd
+from tailstest.media.faults import Faults
+from tailstest.media.file_copy import copy_file
 from tailstest.media.image_file import Digests
 from tailstest.media.stick_content.volume import Volume
 from tailstest.media.stick_content.writing import written_stick
-from tailstest.media.usb_stick import UsbStick, copy_file
+from tailstest.media.usb_stick import Bus, UsbStick
 from tailstest.suite.checkpoints.keys import digest_of_folder
 from tailstest.suite.checkpoints.state import CheckpointStale, ShelfState, StickState
+from tailstest.suite.image_guard import ImageGuard
 from tailstest.suite.stick_check import StickCheck
 
 #: Most characters of the name of a medium.
@@ -31,32 +30,37 @@ NAME_LIMIT = 100
 SERIAL_LIMIT = 20
 
 #: What can be particular about a stick; see `UsbStick`.
-_TRAITS = ("serial", "is_write_protected", "bytes_per_second", "bus")
+_TRAITS = ("serial", "is_write_protected", "bytes_per_second", "bus", "format")
 
 
 class Shelf:
-    """USB sticks by name, and what happens to them.
+    """USB sticks and disks by name, and what is on them.
 
     Args:
         evidence: gives out names for their files.
         machine: returns the machine of the scenario; None before it was started.
         digests: of images.
+        guard: watches that images do not change.
     """
 
     def __init__(
-        self, evidence: EvidenceFolder, machine: Callable[[], Machine | None], digests: Digests
+        self,
+        evidence: EvidenceFolder,
+        machine: Callable[[], Machine | None],
+        digests: Digests,
+        guard: ImageGuard,
     ) -> None:
         self._evidence = evidence
         self._machine = machine
         self._digests = digests
+        self.guard = guard
         self._sticks: dict[str, UsbStick] = {}
-        self._waiting: list[str] = []  # will be plugged in when the machine starts
         self._images: set[Path] = set()
         self._folders: dict[str, str] = {}
 
     def clear(self) -> None:
         """Forget everything: another scenario begins."""
-        self._sticks, self._waiting, self._images = {}, [], set()
+        self._sticks, self._images = {}, set()
         self._folders = {}
 
     # Making media
@@ -81,6 +85,15 @@ class Shelf:
             InfrastructureError: it cannot be made.
         """
         self._sticks[name] = UsbStick.of_image(image, self._new_file(name), size)
+        self.use_image(image)
+
+    def use_image(self, image: Path) -> None:
+        """Note that a medium was made of an image, or is it.
+
+        Raises:
+            ImageChanged: it is not what another machine of this run got.
+        """
+        self.guard.watch(image)
         self._images.add(image)
 
     def add_written(self, name: str, size: int, table: str, volumes: list[Volume]) -> None:
@@ -154,20 +167,28 @@ class Shelf:
                 hint="pull it out, or switch the machine off",
             )
 
-    def add_disk(self, name: str, size: int, bus: Literal["virtio", "sata"]) -> None:
-        """Build a blank disk into the machine.
+    def add_disk(self, name: str, size: int, bus: Bus, image: Path | None = None) -> None:
+        """Put a blank disk on the shelf that can be built into a machine.
 
         Args:
             size: bytes.
-            bus: what it is attached to.
+            bus: what it is attached to; an SD card is a disk, too.
+            image: what is on it; None leaves it blank.
 
         Raises:
-            UsageError: the name is taken, or no disk has such a size.
+            UsageError: the name is taken, the image does not fit, or no disk has such a size.
             InfrastructureError: it cannot be made.
         """
-        self.add_blank(name, size)
+        if bus == "sd" and size & (size - 1):
+            raise UsageError(
+                f"an SD card cannot have {size} bytes",
+                hint="SD cards have 1, 2, 4, 8... GiB or MiB",
+            )
+        if image is None:
+            self.add_blank(name, size)
+        else:
+            self.add_with_image(name, size, image)
         self.set_traits(name, bus=bus)
-        self.plug_in(name)
 
     def set_traits(self, name: str, **traits: Any) -> None:
         """Change what is particular about a stick.
@@ -176,122 +197,62 @@ class Shelf:
             traits: fields of `UsbStick`.
 
         Raises:
-            UsageError: there is no such stick, or it is plugged in; or no such serial number.
+            UsageError: there is no such stick, it is plugged in, or it cannot have that.
         """
-        stick, machine = self.stick(name), self._machine()
-        if machine is not None and machine.bay.holds(stick.overlay):
-            raise UsageError(
-                f'the USB stick "{printable(name)}" is plugged in', hint="say this before"
-            )
+        stick = self._unplugged(name)
         serial = traits.get("serial", "")
         if len(serial) > SERIAL_LIMIT or not re.fullmatch(r"[A-Za-z0-9 ._+-]*", serial):
             raise UsageError(
                 f"this is no serial number of a stick: {printable(serial)!r}",
                 hint=f"use at most {SERIAL_LIMIT} letters, digits, spaces and . _ + -",
             )
+        if traits.get("bytes_per_second") and stick.bus in {"nvme", "sd"}:
+            raise UsageError(
+                "NVMe disks and SD cards cannot be slowed down",
+                hint="take a USB stick, or a virtio or SATA disk",
+            )
         self._sticks[name] = dataclasses.replace(stick, **traits)
 
-    # Plugging
-
-    def plug_in(self, name: str) -> None:
-        """Plug a stick into the machine; before it exists, it will be there when it starts.
-
-        Raises:
-            UsageError: there is no such stick, or it is plugged in already.
-            InfrastructureError: QEMU refuses.
-        """
-        stick, machine = self.stick(name), self._machine()
-        if machine is not None:
-            machine.bay.plug_in(stick.disk())
-        elif name in self._waiting:
-            raise UsageError(f'the USB stick "{printable(name)}" is plugged in already')
-        else:
-            self._waiting.append(name)
-
-    def pull_out(self, name: str) -> None:
-        """Pull out a stick without a word to the system, and wait until it is gone.
-
-        Raises:
-            UsageError: there is no such stick, or it is not plugged in.
-            InfrastructureError: QEMU does not let go of it.
-        """
-        stick, machine = self.stick(name), self._machine()
-        if machine is not None:
-            machine.bay.pull_out(stick.overlay, name)
-        elif name in self._waiting:
-            self._waiting.remove(name)
-        else:
-            raise UsageError(
-                f'the USB stick "{printable(name)}" is not plugged in',
-                hint=f'plug it in with: Given the USB stick "{printable(name)}" is plugged in',
-            )
-
-    def eject_dvd(self) -> None:
-        """Take the DVD out of the drive even if the system has locked it.
-
-        Raises:
-            UsageError: no machine, no drive, or nothing in it.
-        """
-        self._needed_machine().bay.eject_dvd()
-
-    def put_in_dvd(self, image: Path) -> None:
-        """Put a DVD into the drive; the one that is in there is taken out.
-
-        Raises:
-            UsageError: no machine, or it has no drive.
-        """
-        self._needed_machine().bay.put_in_dvd(image)
-        self._images.add(image)
-
-    # Starting
-
-    def disks_to_start(
-        self, definition: MachineDefinition, image: Path, stick: str | None, machine_name: str
-    ) -> list[DiskValues]:
-        """Return the drives of a machine that is started for the first time.
+    def add_bad_place(
+        self, name: str, kind: Literal["unreadable", "unwritable"], start: int, end: int
+    ) -> None:
+        """Let a place on a stick fail.
 
         Args:
-            image: what the scenario chose; not used if `stick` is given.
-            stick: name of the one to boot from.
-            machine_name: for the files of its media.
+            start, end: of the place, in bytes.
 
         Raises:
-            CheckFailed: the image cannot boot from such a medium on such a machine.
-            UsageError: there is no such stick.
-            InfrastructureError: a medium cannot be made.
+            UsageError: there is no such stick, it is plugged in, or no such place on it.
+            InfrastructureError: no space.
         """
-        others = [name for name in self._waiting if name != stick]
-        if stick is not None:
-            content, first = self.stick(stick).image, self.stick(stick).disk()
-        elif definition.medium == "usb":
-            overlay = self._evidence.path("disks", f"{machine_name}-stick", ".qcow2")
-            content, first = image, UsbStick.of_image(image, overlay).disk()
-        else:
-            content, first = image, Dvd(image).disk()
-        if content is not None:
-            _check_bootable(content, definition)
-        self._waiting = []
-        return [first, *(self.stick(name).disk() for name in others)]
+        stick = self._unplugged(name)
+        self._give_faults(name, stick.faults.with_place(kind, start, end))
 
-    def start_again_from(self, name: str) -> None:
-        """Switch the machine on so that it boots from a stick, which is plugged in if need be.
+    def keep_only(self, name: str, kept: int, beyond: Literal["lost", "wraps"]) -> None:
+        """Let a stick lie about its size.
+
+        Args:
+            kept: bytes that it really has.
+            beyond: what becomes of the rest, see `Faults`.
 
         Raises:
-            UsageError: there is no such stick, or the machine is on.
-            InfrastructureError: it cannot be started.
+            UsageError: there is no such stick, it is plugged in, or it does not have more.
+            InfrastructureError: no space.
         """
-        stick, machine = self.stick(name), self._needed_machine()
-        if machine.is_on:
+        stick = self._unplugged(name)
+        self._give_faults(name, stick.faults.with_kept(kept, beyond))
+
+    def _give_faults(self, name: str, faults: Faults) -> None:
+        file = self._evidence.path("disks", f"stick-{name}", ".raw")
+        self._sticks[name] = self._sticks[name].with_faults(faults, file)
+
+    def _unplugged(self, name: str) -> UsbStick:
+        stick, machine = self.stick(name), self._machine()
+        if machine is not None and machine.bay.holds(stick.overlay):
             raise UsageError(
-                f"the machine is on already ({machine.state})",
-                hint='switch it off before with "When I switch the machine off"',
+                f'the USB stick "{printable(name)}" is plugged in', hint="say this before"
             )
-        if stick.image is not None:
-            _check_bootable(stick.image, machine.definition.model_copy(update={"medium": "usb"}))
-        if not machine.bay.holds(stick.overlay):
-            machine.bay.plug_in(stick.disk())
-        machine.bay.boot_from(stick.overlay)
-        machine.power_on()
+        return stick
 
     # Checkpoints
 
@@ -307,6 +268,7 @@ class Shelf:
                 image=str(stick.image) if stick.image else None,
                 copy_name="" if is_in else f"shelf-{number}.qcow2",
                 traits={trait: getattr(stick, trait) for trait in _TRAITS},
+                faults=stick.faults,
             )
         images = {str(image): self._digests.of(image) for image in sorted(self._images)}
         return ShelfState(sticks=sticks, images=images, folders=self._folders)
@@ -341,7 +303,7 @@ class Shelf:
                 is_same = False
             if not is_same:
                 raise CheckpointStale(f"{printable(name)} is not the image that it was")
-            self._images.add(image)
+            self.use_image(image)
         for name, digest in state.folders.items():
             if not Path(name).is_dir() or digest_of_folder(Path(name)) != digest:
                 raise CheckpointStale(f"{printable(name)} holds other files than then")
@@ -352,7 +314,7 @@ class Shelf:
                 file = self._new_file(name)
                 copy_file(folder / stick.copy_name, file)
             content = Path(stick.image) if stick.image else None
-            self._sticks[name] = UsbStick(file, content, **stick.traits)
+            self._sticks[name] = UsbStick(file, content, faults=stick.faults, **stick.traits)
 
     def _new_file(self, name: str) -> Path:
         if name in self._sticks:
@@ -362,28 +324,3 @@ class Shelf:
         if not name.strip() or len(name) > NAME_LIMIT:
             raise UsageError(f"a USB stick needs a name of 1 to {NAME_LIMIT} characters")
         return self._evidence.path("disks", f"stick-{name}", ".qcow2")
-
-    def _needed_machine(self) -> Machine:
-        machine = self._machine()
-        if machine is None:
-            raise UsageError(
-                "no machine was started in this scenario",
-                hint="start one before, for example with: When I start the machine from a DVD",
-            )
-        return machine
-
-
-def _check_bootable(image: Path, definition: MachineDefinition) -> None:
-    """Raise if an image cannot boot from the medium of a machine.
-
-    Raises:
-        CheckFailed: says why.
-    """
-    way = inspect_image(image).ways[definition.medium, definition.firmware]
-    if not way.possible:
-        kind = "a DVD" if definition.medium == "dvd" else "a USB stick"
-        raise CheckFailed(
-            f"{image} cannot boot from {kind} on a {definition.firmware.upper()} machine: "
-            f"{way.reason}",
-            hint=f"`tailstest image show {image}` shows all that it can boot from",
-        )

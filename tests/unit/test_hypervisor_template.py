@@ -150,3 +150,51 @@ def test_a_value_that_was_not_given_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "bad.xml").write_text("<domain>{{ memry }}</domain>")
     with pytest.raises(UsageError, match="memry"):
         values().render("bad.xml", folder=tmp_path)
+
+
+OVERRIDE = {"qemu": "http://libvirt.org/schemas/domain/qemu/1.0"}
+
+
+def overridden(domain: ElementTree.Element, alias: str) -> dict[str | None, str | None]:
+    """Return what is changed about a device: property to value, None if it is removed."""
+    device = domain.find(f"qemu:override/qemu:device[@alias='{alias}']/qemu:frontend", OVERRIDE)
+    assert device is not None
+    return {each.get("name"): each.get("value") for each in device}
+
+
+@pytest.mark.parametrize(("machine", "root"), [("pc", "pci.0"), ("q35", "pcie.0")])
+def test_nvme_disks_and_sd_cards_take_the_place_of_virtio_disks(machine: str, root: str) -> None:
+    buses = {"sda": "nvme", "sdb": "sd", "sdc": "sd", "sdd": "virtio"}
+    disks = tuple(
+        DiskValues(source=Path(f"/{target}"), target=target, bus=bus, boot_order=number)  # type: ignore[arg-type]
+        for number, (target, bus) in enumerate(buses.items(), start=1)
+    )
+    domain = rendered(disks=disks, machine=machine)
+    assert {each.get("bus") for each in domain.iterfind("devices/disk/target")} == {"virtio"}
+    assert overridden(domain, "ua-nvme-sda") == {"driver": "nvme", "write-cache": None}
+    assert overridden(domain, "ua-sd-sdc")["bus"] == f"{root}/reader-sdc/sd-bus"
+    assert overridden(domain, "ua-sd-sdb")["driver"] == "sd-card"
+    arguments = [each.get("value") for each in domain.iterfind("qemu:commandline/*", OVERRIDE)]
+    assert [word for word in arguments if word and word.startswith("sdhci")] == [
+        "sdhci-pci,id=reader-sdb,addr=0x11",
+        "sdhci-pci,id=reader-sdc,addr=0x12",
+    ]
+    assert len(domain.findall("qemu:override/qemu:device", OVERRIDE)) == 3
+    # QEMU has no NVMe controller without a serial number.
+    serials = [disk.findtext("serial") for disk in domain.iterfind("devices/disk")]
+    assert serials == ["1", None, None, None]
+
+
+def test_an_ordinary_machine_overrides_nothing() -> None:
+    assert rendered().find("qemu:override", OVERRIDE) is None
+    assert rendered().find("qemu:commandline", OVERRIDE) is None
+
+
+def test_a_medium_with_a_server_is_asked_for_by_its_name_there() -> None:
+    disk = DiskValues(source=Path("/a & b.raw"), socket=Path("/s'1"), bus="usb")
+    domain = ElementTree.fromstring(disk.render("q35"))
+    source = domain.find("source")
+    assert source is not None
+    assert source.attrib == {"protocol": "nbd", "name": "/a & b.raw"}
+    assert domain.get("type") == "network"
+    assert [each.attrib for each in source] == [{"transport": "unix", "socket": "/s'1"}]

@@ -1,15 +1,21 @@
 """Plugging and pulling: which drive that is, and what is believed of what libvirt says (C42)."""
 
+import dataclasses
+import json
 import time
 from pathlib import Path
 from xml.etree import ElementTree
 
+import psutil
 import pytest
 
 from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
 from tailstest.hypervisor.domain_template import DiskValues
 from tailstest.machine import media_bay
 from tailstest.machine.media_bay import MediaBay
+from tailstest.machine.served_media import ServedMedia
+from tailstest.media.faults import Faults
+from tailstest.media.usb_stick import UsbStick
 
 DVD = (
     '<disk type="file" device="cdrom"><source file="/a.iso"/><target dev="sda" bus="sata"/>'
@@ -45,6 +51,7 @@ class Domain:
         self.seconds, self.errors = seconds, list(errors)
         self.removed_by_error, self.is_on = removed_by_error, is_on
         self.gone_at, self.asked = float("inf"), []
+        self.ejected_at = float("inf")
 
     def isActive(self):  # noqa: N802
         return self.is_on
@@ -79,6 +86,15 @@ class Domain:
     def connect(self):
         return self
 
+    def qemuMonitorCommand(self, _domain, command, _flags):  # noqa: N802
+        assert json.loads(command) == {"execute": "query-block"}
+        if self.ejected_at is None:
+            raise LibvirtError("monitor is gone")
+        path = "/machine/peripheral/usb-disk1/usb-disk1.0/legacy[0]"
+        is_open = time.monotonic() >= self.ejected_at
+        drives = [{"qdev": "sata0-0-0", "tray_open": True}, {"qdev": path, "tray_open": is_open}]
+        return json.dumps({"return": drives})
+
     def defineXML(self, xml):  # noqa: N802
         self.next = xml
 
@@ -89,7 +105,8 @@ def short(monkeypatch):
 
 
 def bay(domain):
-    return MediaBay(Libvirt, domain, chipset="q35", deadline_scale=1)
+    served = ServedMedia(Path("/nowhere"), deadline_scale=1)
+    return MediaBay(Libvirt, domain, served, monitor=domain, chipset="q35", deadline_scale=1)
 
 
 def test_the_stick_is_pulled_and_nothing_else():
@@ -194,3 +211,102 @@ def test_a_dvd_is_ejected_by_force_and_changed():
         bay(Domain(STICK)).eject_dvd()
     with pytest.raises(UsageError, match="no DVD in the drive"):
         bay(Domain(DVD.replace('<source file="/a.iso"/>', ""))).eject_dvd()
+
+
+NAMED = STICK.replace("</disk>", '<alias name="usb-disk1"/></disk>')
+
+
+def test_a_stick_is_removed_when_the_system_has_ejected_it():
+    domain = Domain(NAMED)
+    began = time.monotonic()
+    domain.ejected_at = began + 0.3
+    bay(domain).remove(S, "mine", within=60)
+    assert time.monotonic() - began >= 0.3
+    assert bay(domain).sticks() == []
+
+
+def test_a_stick_that_is_not_ejected_stays():
+    domain = Domain(NAMED)
+    with pytest.raises(CheckFailed, match=r'"mine" cannot be removed safely: .* not ejected it'):
+        bay(domain).remove(S, "mine", within=0.1)
+    assert domain.asked == []
+    assert bay(domain).sticks() == [S]
+    domain.ejected_at = None
+    with pytest.raises(InfrastructureError, match="monitor is gone"):
+        bay(domain).remove(S, "mine", within=0.1)
+
+
+def test_removing_what_is_not_there_or_from_a_machine_that_is_off():
+    with pytest.raises(UsageError, match='"mine" is not plugged in'):
+        bay(Domain(DVD)).remove(S, "mine", within=0.1)
+    domain = Domain(NAMED, is_on=False)
+    bay(domain).remove(S, "mine", within=0.1)
+    assert "/s.qcow2" not in domain.next
+
+
+def test_a_disk_on_the_pci_bus_is_asked_back_from_the_system():
+    by_pci = STICK.replace('bus="usb"', 'bus="virtio"')
+    domain = Domain(by_pci, seconds=0.2)
+    bay(domain).remove(S, "mine", within=60)
+    assert len(domain.asked) == 1
+    with pytest.raises(CheckFailed, match="does not let go"):
+        bay(Domain(by_pci, seconds=60)).remove(S, "mine", within=0.1)
+
+
+@pytest.mark.parametrize("bus", ["nvme", "sd"])
+@pytest.mark.parametrize("is_on", [True, False])
+def test_what_is_built_in_neither_comes_nor_goes(bus, is_on):
+    built_in = STICK.replace('bus="usb"', 'bus="virtio"')
+    domain = Domain(
+        built_in.replace("</disk>", f'<alias name="ua-{bus}-sdb"/></disk>'), is_on=is_on
+    )
+    with pytest.raises(UsageError, match='"mine" is built into the machine'):
+        bay(domain).pull_out(S, "mine")
+    with pytest.raises(UsageError, match='"mine" is built into the machine'):
+        bay(domain).remove(S, "mine", within=0.1)
+    with pytest.raises(UsageError, match=r"cannot be built into a machine that (runs|has run)"):
+        bay(domain).plug_in(dataclasses.replace(NEW, bus=bus))
+    assert domain.asked == []
+    assert "/new.qcow2" not in domain.next
+
+
+def test_a_sata_disk_comes_and_goes_only_while_the_machine_is_off():
+    by_sata = STICK.replace('bus="usb"', 'bus="sata"')
+    disk = dataclasses.replace(NEW, bus="sata")
+    with pytest.raises(UsageError, match="a SATA disk cannot be built into a machine that runs"):
+        bay(Domain(DVD)).plug_in(disk)
+    with pytest.raises(UsageError, match="cannot be taken out of it while it runs"):
+        bay(Domain(by_sata)).pull_out(S, "mine")
+    domain = Domain(by_sata, is_on=False)
+    bay(domain).pull_out(S, "mine")
+    bay(domain).plug_in(disk)
+    assert "/s.qcow2" not in domain.next
+    assert "/new.qcow2" in domain.next
+
+
+def test_a_medium_with_faults_has_a_server_while_it_is_plugged_in(tmp_path):
+    file = tmp_path / "bad.raw"
+    file.write_bytes(bytes(2 << 20))
+    served = ServedMedia(tmp_path, deadline_scale=10)
+    domain = Domain(DVD)
+    one = MediaBay(Libvirt, domain, served, monitor=domain, chipset="q35", deadline_scale=1)
+    bad = UsbStick(file, format="raw", faults=Faults(kept=1 << 20)).disk()
+    try:
+        one.plug_in(bad)
+        source = ElementTree.fromstring(domain.asked[-1][0]).find("source")
+        assert (source.get("protocol"), source.get("name")) == ("nbd", str(file))
+        assert (tmp_path / "medium-1").is_socket()
+        assert served.faults == {str(file): Faults(kept=1 << 20)}
+        assert served.is_bad(str(file))
+        domain.is_on = False
+        assert one.holds(file)
+        one.pull_out(file, "bad")
+        assert served.faults == {}
+        assert not (tmp_path / "medium-1").exists()
+        domain.is_on, domain.errors = True, ["no more ports"]
+        with pytest.raises(InfrastructureError, match="no more ports"):
+            one.plug_in(bad)
+        assert served.faults == {}
+        assert psutil.Process().children() == []
+    finally:
+        served.close()

@@ -1,5 +1,6 @@
 """Images: what is wrong with a file, and what it can boot from (without starting it)."""
 
+import gzip
 import os
 import shutil
 import struct
@@ -18,6 +19,7 @@ from tailstest.media.boot_iso import BootIso
 from tailstest.media.boot_report import inspect_image
 from tailstest.media.dvd import Dvd
 from tailstest.media.image_file import check_image, digest_of
+from tailstest.media.shell_linux import shell_iso
 from tailstest.media.usb_stick import UsbStick
 
 RESCUE = Path("/usr/lib/grub-rescue/grub-rescue-cdrom.iso")
@@ -274,3 +276,29 @@ def test_an_iso_without_uefi_is_not_kept(recipe, monkeypatch, tmp_path):
     with pytest.raises(SetupError, match="grub-efi-amd64-bin"):
         recipe.build()
     assert list((cache_folder() / "images").glob("*.iso")) == []
+
+
+def test_a_linux_of_nothing_but_a_shell_is_made_once_and_boots_everywhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    first = shell_iso()
+    made = first.initrd.stat().st_mtime_ns
+    assert shell_iso().initrd.stat().st_mtime_ns == made
+    assert first.initrd.stat().st_size < 8 << 20
+    names = subprocess.run(
+        ["cpio", "--list", "--quiet"],
+        input=gzip.decompress(first.initrd.read_bytes()),
+        capture_output=True,
+        check=True,
+    ).stdout.split()
+    assert {b"init", b"bin/busybox", b"bin/eject"} <= set(names)
+    assert any(name.endswith(b"/usb-storage.ko") for name in names)
+
+
+def test_without_the_installer_or_cpio_the_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with monkeypatch.context() as changed:
+        changed.setattr("tailstest.media.host_tool.ADMIN_PATH", "")
+        changed.setenv("PATH", str(tmp_path))
+        with pytest.raises(SetupError, match="cpio was not found"):
+            shell_iso()
+    assert list((tmp_path / "tailstest" / "images").glob("*.gz")) == []

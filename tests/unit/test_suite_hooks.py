@@ -7,6 +7,7 @@ import pytest
 from suite_tools import Keeper, Ran, feature, make_suite, scenario
 
 from tailstest.core.verdict import Verdict
+from tailstest.suite.image_guard import ImageChanged
 
 
 def hooked(tmp_path, environment, *steps, more=""):
@@ -143,6 +144,22 @@ def test_trouble_of_the_keeper_is_a_verdict_and_the_run_goes_on(tmp_path):
     ran = Ran([make_suite(tmp_path, x=text)], keeper=BreakingKeeper())
     assert ran.verdicts == {"s": Verdict.INCOMPLETE, "t": Verdict.FAILED}
     assert "No space left" in ran.of("ScenarioFinished")[0].error
+
+
+class ReplacedKeeper(Keeper):
+    """Finds that somebody has replaced the image."""
+
+    def end_scenario(self, verdict):
+        super().end_scenario(verdict)
+        raise ImageChanged("the image /a.iso has changed")
+
+
+def test_an_image_that_was_replaced_takes_the_blame_for_what_failed(tmp_path):
+    text = feature(scenario("s", "Given I pass"), scenario("t", "Given I fail"))
+    ran = Ran([make_suite(tmp_path, x=text)], keeper=ReplacedKeeper())
+    assert ran.verdicts == {"s": Verdict.INCOMPLETE, "t": Verdict.INCOMPLETE}
+    assert {each.error for each in ran.of("ScenarioFinished")} == {"the image /a.iso has changed"}
+    assert ran.result.exit_status == 3
 
 
 def test_stop_holds_for_trouble_known_before_anything_starts(tmp_path):

@@ -9,9 +9,11 @@ from tailstest.core.errors import CheckFailed, UsageError
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.machine.definition import MachineDefinition
 from tailstest.media.image_file import Digests
-from tailstest.suite.checkpoints.state import CheckpointStale
+from tailstest.suite.checkpoints.state import CheckpointStale, ShelfState
+from tailstest.suite.image_guard import ImageGuard
 from tailstest.suite.parameter_types import PARAMETER_TYPES
 from tailstest.suite.shelf import Shelf
+from tailstest.suite.sockets import Sockets
 
 MIB = 1 << 20
 
@@ -49,7 +51,10 @@ class Machine:
 @pytest.fixture
 def place(tmp_path):
     found = SimpleNamespace(machine=None)
-    found.shelf = Shelf(EvidenceFolder(tmp_path), lambda: found.machine, Digests())
+    evidence, digests = EvidenceFolder(tmp_path), Digests()
+    guard = ImageGuard(digests)
+    found.shelf = Shelf(evidence, lambda: found.machine, digests, guard)
+    found.sockets = Sockets(found.shelf, evidence, lambda: found.machine)
     found.image = tmp_path / "an.img"
     found.image.write_bytes(b"\0" * 510 + b"\x55\xaa" + b"\0" * 512)
     return found
@@ -67,7 +72,7 @@ def test_a_name_is_used_once_and_must_be_one(place):
     with pytest.raises(UsageError, match='"a" already'):
         place.shelf.add_blank("a", MIB)
     with pytest.raises(UsageError, match=r'there is no USB stick "b".*there are: "a"'):
-        place.shelf.plug_in("b")
+        place.sockets.plug_in("b")
     with pytest.raises(UsageError, match="1 to 100 characters"):
         place.shelf.add_blank("x" * 101, MIB)
 
@@ -83,16 +88,16 @@ def test_names_are_only_names(place, name, tmp_path):
 def test_what_waits_is_there_when_the_machine_starts(place):
     for name in "abc":
         place.shelf.add_blank(name, MIB)
-    place.shelf.plug_in("a")
-    place.shelf.plug_in("b")
-    place.shelf.plug_in("c")
-    place.shelf.pull_out("b")
+    place.sockets.plug_in("a")
+    place.sockets.plug_in("b")
+    place.sockets.plug_in("c")
+    place.sockets.pull_out("b")
     with pytest.raises(UsageError, match="plugged in already"):
-        place.shelf.plug_in("a")
+        place.sockets.plug_in("a")
     with pytest.raises(UsageError, match="not plugged in"):
-        place.shelf.pull_out("b")
+        place.sockets.pull_out("b")
     parts = MachineDefinition(medium="usb")
-    disks = place.shelf.disks_to_start(parts, place.image, "c", "m")
+    disks = place.sockets.disks_to_start(parts, place.image, "c", "m")
     assert [disk.source for disk in disks] == [place.shelf.stick(name).overlay for name in "ca"]
 
 
@@ -100,19 +105,19 @@ def test_an_image_that_cannot_boot_is_the_products_fault(place):
     place.shelf.add_with_image("a", MIB, place.image)
     parts = MachineDefinition(medium="usb", firmware="uefi")
     with pytest.raises(CheckFailed, match="cannot boot from a USB stick on a UEFI machine"):
-        place.shelf.disks_to_start(parts, place.image, "a", "m")
+        place.sockets.disks_to_start(parts, place.image, "a", "m")
 
 
 def test_a_stick_in_a_running_machine_is_not_copied(place):
     place.shelf.add_blank("a", MIB)
     place.machine = Machine()
-    place.shelf.plug_in("a")
+    place.sockets.plug_in("a")
     with pytest.raises(UsageError, match="cannot be copied while it is plugged into"):
         place.shelf.add_copy("b", "a")
     place.machine.is_on = False
     place.shelf.add_copy("b", "a")
     place.machine.is_on = True
-    place.shelf.pull_out("a")
+    place.sockets.pull_out("a")
     place.shelf.add_copy("c", "a")
 
 
@@ -120,9 +125,9 @@ def test_a_machine_that_is_off_starts_from_another_stick(place):
     place.shelf.add_blank("a", MIB)
     place.machine = Machine()
     with pytest.raises(UsageError, match="on already"):
-        place.shelf.start_again_from("a")
+        place.sockets.start_again_from("a")
     place.machine.is_on = False
-    place.shelf.start_again_from("a")
+    place.sockets.start_again_from("a")
     assert place.machine.is_on
     assert place.machine.bay.first == place.shelf.stick("a").overlay
 
@@ -131,7 +136,7 @@ def test_media_are_taken_up_from_a_checkpoint(place, tmp_path):
     place.machine = Machine()
     place.shelf.add_with_image("in", MIB, place.image)
     place.shelf.add_blank("out", MIB)
-    place.shelf.plug_in("in")
+    place.sockets.plug_in("in")
     state = place.shelf.state
     rest = tmp_path / "rest"
     rest.mkdir()
@@ -163,7 +168,7 @@ def test_what_is_particular_about_a_stick_is_kept(place, tmp_path):
     with pytest.raises(UsageError, match="no serial number"):
         place.shelf.set_traits("a", serial="x" * 21)
     place.machine = Machine()
-    place.shelf.plug_in("a")
+    place.sockets.plug_in("a")
     with pytest.raises(UsageError, match="is plugged in"):
         place.shelf.set_traits("a", serial="2")
 
@@ -177,3 +182,67 @@ def test_an_image_that_changed_makes_a_checkpoint_stale(place, tmp_path):
     place.image.unlink()
     with pytest.raises(CheckpointStale):
         place.shelf.take_up(state, tmp_path, {})
+
+
+def test_faults_are_given_before_a_stick_is_plugged_in(place, tmp_path):
+    place.shelf.add_blank("a", 64 * MIB)
+    place.shelf.add_bad_place("a", "unreadable", 16 * MIB, 17 * MIB)
+    place.shelf.keep_only("a", 32 * MIB, "wraps")
+    stick = place.shelf.stick("a")
+    assert stick.faults.unreadable == ((16 * MIB, 17 * MIB),)
+    assert (stick.faults.kept, stick.faults.beyond, stick.format) == (32 * MIB, "wraps", "raw")
+    for wrong in (
+        lambda: place.shelf.add_bad_place("a", "unwritable", MIB, MIB),
+        lambda: place.shelf.add_bad_place("a", "unwritable", 0, 65 * MIB),
+        lambda: place.shelf.keep_only("a", 64 * MIB, "lost"),
+        lambda: place.shelf.keep_only("b", 32 * MIB, "lost"),
+    ):
+        with pytest.raises(UsageError):
+            wrong()
+        assert place.shelf.stick("a") == stick
+    assert [file.name for file in (tmp_path / "disks").iterdir()] == [stick.overlay.name]
+    place.machine = Machine()
+    place.sockets.plug_in("a")
+    with pytest.raises(UsageError, match="is plugged in"):
+        place.shelf.add_bad_place("a", "unreadable", 0, MIB)
+
+
+def test_faults_go_with_a_checkpoint(place, tmp_path):
+    place.shelf.add_blank("a", 64 * MIB)
+    place.shelf.keep_only("a", 32 * MIB, "wraps")
+    before, rest = place.shelf.stick("a"), tmp_path / "rest"
+    rest.mkdir()
+    state = ShelfState.model_validate_json(place.shelf.state.model_dump_json())
+    place.shelf.rest(rest)
+    place.shelf.take_up(state, rest, {})
+    now = place.shelf.stick("a")
+    assert now == dataclasses.replace(before, overlay=now.overlay)
+    assert place.shelf.look_at("a").check_table("no") is None
+
+
+def test_an_sd_card_has_a_size_that_there_is_and_starts_no_uefi_machine(place):
+    with pytest.raises(UsageError, match="SD card cannot have"):
+        place.shelf.add_disk("odd", 3 * MIB, "sd")
+    place.shelf.add_disk("card", 4 * MIB, "sd", place.image)
+    assert place.shelf.stick("card").image == place.image
+    parts = MachineDefinition(medium="usb", firmware="uefi")
+    with pytest.raises(UsageError, match="cannot start from an SD card"):
+        place.sockets.disks_to_start(parts, place.image, "card", "m")
+    place.shelf.add_disk("fast", 4 * MIB, "nvme")
+    with pytest.raises(UsageError, match="cannot be slowed down"):
+        place.shelf.set_traits("fast", bytes_per_second=1000)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "means"),
+    [
+        ("DiskKind", "an NVMe disk", "nvme"),
+        ("DiskKind", "an SD card", "sd"),
+        ("DiskKind", "a SATA disk", "sata"),
+        ("Fault", "write errors", "unwritable"),
+        ("Beyond", "loses the rest", "lost"),
+        ("Beyond", "writes the rest over it", "wraps"),
+    ],
+)
+def test_words_of_steps(kind, text, means):
+    assert PARAMETER_TYPES[kind](text) == means

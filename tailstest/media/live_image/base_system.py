@@ -13,7 +13,11 @@ from tailstest.media.live_image.tree import write_tar
 SQUASHFS, KERNEL, INITRD, MANIFEST = "base.squashfs", "vmlinuz", "initrd.img", "manifest.txt"
 
 #: zstd at level 3 makes the image a fifth larger than at 15, in a twentieth of the time.
-SQUASHFS_OPTIONS = ("-noappend", "-no-progress", "-comp", "zstd", "-Xcompression-level", "3")
+#: The root folder is not in the archives that are packed: it would belong to whoever builds.
+SQUASHFS_OPTIONS = (
+    *("-noappend", "-no-progress", "-comp", "zstd", "-Xcompression-level", "3"),
+    *("-root-mode", "0755", "-root-uid", "0", "-root-gid", "0"),
+)
 
 #: Beginnings of mmdebstrap's messages that say which stage it is in.
 _STAGES = {
@@ -65,6 +69,8 @@ def build_base(
         # What apt needs to install more is of no use in a system that forgets everything.
         '--customize-hook=rm -rf "$1"/var/cache/apt/*.bin "$1"/var/cache/apt/archives/* '
         '"$1"/var/lib/apt/lists/*',
+        # Copied from the cache, it belongs to whoever builds.
+        '--customize-hook=chown 0:0 "$1"/var/cache/apt/archives',
         # /tmp is emptied by mmdebstrap when it is done; until then the settings of its apt are
         # there, and an apt without them tidies up on this host.
         '--customize-hook=rm -rf "$1"/boot/* "$1"/vmlinuz* "$1"/initrd.img*',

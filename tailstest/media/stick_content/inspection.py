@@ -64,7 +64,8 @@ class StickInspection:
         """
         with tempfile.TemporaryDirectory(dir=stick.overlay.parent, prefix="look-") as folder:
             whole = Path(folder) / "whole"
-            QEMU_IMG.run("convert", "-O", "raw", "-f", "qcow2", str(stick.overlay), str(whole))
+            command = ["convert", "-O", "raw", "-f", stick.format, str(stick.overlay), str(whole)]
+            QEMU_IMG.run(*command)
             yield cls(whole, Path(folder))
 
     @property
@@ -170,7 +171,8 @@ def same_content(first: UsbStick, second: UsbStick) -> str:
         InfrastructureError: a file is damaged.
     """
     status, stdout, stderr = QEMU_IMG.attempt(
-        "compare", "-s", str(first.overlay), str(second.overlay)
+        *("compare", "-s", "-f", first.format, "-F", second.format),
+        *(str(first.overlay), str(second.overlay)),
     )
     if status == 0:
         return ""

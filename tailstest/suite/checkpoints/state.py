@@ -9,6 +9,7 @@ from pydantic import Field
 from tailstest.core.errors import InfrastructureError
 from tailstest.core.settings import Strict
 from tailstest.machine.inside_state import InsideState
+from tailstest.media.faults import NO_FAULTS, Faults
 
 
 class CheckpointStale(InfrastructureError):
@@ -24,12 +25,14 @@ class StickState(Strict):
         copy_name: of its copy in the checkpoint if it lay on the shelf; empty if it was plugged in,
             and is saved with the machine.
         traits: what else is particular about it, see `UsbStick`.
+        faults: what is wrong with it.
     """
 
     file: str
     image: str | None
     copy_name: str
     traits: dict[str, Any] = Field(default_factory=dict)
+    faults: Faults = NO_FAULTS
 
 
 class ShelfState(Strict):

@@ -78,6 +78,7 @@ class SpreadRunner:
         self._scenarios = {scenario.id: scenario for scenario in plan.scenarios}
         self._mail = Mail(progress)
         self._verdicts: dict[str, Verdict] = {}
+        self._flaky: set[str] = set()
         self._interrupted = False
         self._seconds = seconds
 
@@ -94,7 +95,7 @@ class SpreadRunner:
         for folder in self._worker_folders():
             remove_diary(folder)
         remove_leftovers()
-        result = RunResult(dict(self._verdicts), self._interrupted)
+        result = RunResult(dict(self._verdicts), self._interrupted, frozenset(self._flaky))
         for scenario in self._plan.scenarios:
             result.verdicts.setdefault(scenario.id, Verdict.NOT_RUN)
         for problem in self._plan.broken_files:
@@ -144,6 +145,7 @@ class SpreadRunner:
             )
             self._tell_earlier(scenario, outcome.token)
             self._publish(outcome.token)
+            self._flaky |= outcome.flaky
             for key, verdict in outcome.verdicts.items():
                 self._verdicts[key if key in self._scenarios else f"{key}, {scenario}"] = verdict
             if arrived is None:
@@ -209,7 +211,7 @@ class SpreadRunner:
         return events
 
     def _is_bad(self, scenario: str) -> bool:
-        return self._verdicts.get(scenario) not in _GOOD
+        return scenario in self._flaky or self._verdicts.get(scenario) not in _GOOD
 
 
 def _started(scenario: PlannedScenario) -> ScenarioStarted:

@@ -41,11 +41,13 @@ class Outcome:
         token: names this execution; its events carry it, too.
         told: how many events there are.
         verdicts: scenario id, or place of trouble outside of scenarios, to verdict.
+        flaky: ids of scenarios whose attempts contradict each other.
     """
 
     token: str
     told: int
     verdicts: Mapping[str, Verdict]
+    flaky: frozenset[str] = frozenset()
 
 
 class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no type hints here
@@ -94,9 +96,15 @@ class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no 
             self._parts = _Parts.of(self._order, self._environment, folder, self._tell)
         parts = self._parts
         plan = parts.plan_of(scenario)
-        result = SuiteRunner(plan, parts.events, parts.session, checkpoints=parts.checkpoints).run()
+        result = SuiteRunner(
+            plan,
+            parts.events,
+            parts.session,
+            checkpoints=parts.checkpoints,
+            repeating=self._order.options.repeating,
+        ).run()
         with self._lock:
-            return Outcome(self._token, self._told, result.verdicts)
+            return Outcome(self._token, self._told, result.verdicts, result.flaky)
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, RunFinished):

@@ -1,0 +1,116 @@
+"""Scenarios that are run more than once."""
+
+import pytest
+from suite_tools import Keeper, feature, make_suite, scenario
+
+from tailstest.core.events import Events
+from tailstest.core.verdict import Verdict, is_flaky
+from tailstest.results.run_builder import RunBuilder
+from tailstest.suite.plan import make_plan
+from tailstest.suite.repeating import PATIENCE, Repeating
+from tailstest.suite.runner import SuiteRunner
+
+P, F, E, INC = Verdict.PASSED, Verdict.FAILED, Verdict.ERRORED, Verdict.INCOMPLETE
+COUNTING = '''
+from behave import step
+from tailstest.core.errors import CheckFailed, InfrastructureError
+
+@step('it goes as "{letters}" say')
+def goes(context, letters):
+    """Pass, fail, or be incomplete."""
+    number = len(context.test.words)
+    context.test.words.append(letters)
+    if letters[number] == "f":
+        raise CheckFailed(f"attempt {number + 1}")
+    if letters[number] == "i":
+        raise InfrastructureError("the disk is full")
+'''
+
+
+def test_a_scenario_is_repeated_as_often_as_wanted_however_it_ends():
+    policy = Repeating(times=3)
+    assert policy.goes_on([F], [])
+    assert policy.goes_on([P, E], [])
+    assert not policy.goes_on([P, P, F], [])
+
+
+def test_only_what_may_be_different_next_time_is_retried():
+    policy = Repeating(retries=2)
+    assert not policy.goes_on([P], [])
+    assert not policy.goes_on([E], [])
+    assert not policy.goes_on([Verdict.SKIPPED], [])
+    assert policy.goes_on([F], [])
+    assert policy.goes_on([INC, F], [])
+    assert not policy.goes_on([F, P], [])
+    assert not policy.goes_on([F, INC, F], [])
+    assert not policy.goes_on([F], ["no-retry"])
+
+
+def test_until_failure_ends_at_the_first_one_and_has_a_limit():
+    policy = Repeating(until_failure=True)
+    assert policy.goes_on([P] * 50, [])
+    assert not policy.goes_on([P, INC], [])
+    assert not policy.goes_on([P] * PATIENCE, [])
+    assert not Repeating(times=4, until_failure=True).goes_on([P] * 4, [])
+
+
+def test_trouble_of_the_host_contradicts_nothing():
+    assert is_flaky([F, P])
+    assert is_flaky([P, E])
+    assert not is_flaky([INC, P])
+    assert not is_flaky([F, INC])
+
+
+def ran(folder, letters, repeating):
+    make_suite(folder, one=feature(scenario("s", f'When it goes as "{letters}" say')))
+    (folder / "steps" / "counting.py").write_text(COUNTING, encoding="utf-8")
+    plan = make_plan([str(folder / "features")])
+    events, builder, keeper = Events(), RunBuilder(), Keeper()
+    events.subscribe(builder)
+    events.publish(plan.event())
+    result = SuiteRunner(plan, events, keeper, repeating=repeating).run()
+    run = builder.end()
+    attempts = [attempt.verdict for attempt in run.scenarios[0].attempts]
+    assert len(keeper.ended) == len(attempts)
+    assert result.exit_status == run.exit_status
+    assert not run.notes  # no disagreement about the status
+    return attempts, run
+
+
+def test_what_fails_and_then_passes_is_flaky_and_does_not_count_as_passed(tmp_path):
+    attempts, run = ran(tmp_path, "ffp", Repeating(retries=3))
+    assert attempts == [F, F, P]
+    assert run.exit_status == 1
+    assert len(run.flaky) == 1
+
+
+def test_what_the_host_broke_passes_when_it_passes_at_last(tmp_path):
+    attempts, run = ran(tmp_path, "ip", Repeating(retries=1))
+    assert attempts == [INC, P]
+    assert run.exit_status == 0
+    assert not run.flaky
+
+
+def test_one_failure_in_five_is_seen_by_repeating(tmp_path):
+    attempts, run = ran(tmp_path, "ppfpp", Repeating(times=5))
+    assert attempts == [P, P, F, P, P]
+    assert run.exit_status == 1
+    assert run.flaky
+
+
+def test_until_failure_stops_there(tmp_path):
+    attempts, run = ran(tmp_path, "pppfp", Repeating(until_failure=True))
+    assert attempts == [P, P, P, F]
+    assert run.exit_status == 1
+
+
+@pytest.mark.parametrize(("tag", "count"), [("", 3), ("@no-retry", 1)])
+def test_a_tag_forbids_retries(tmp_path, tag, count):
+    folder = tmp_path
+    text = f'{tag}\nFeature: f\n  Scenario: s\n    When it goes as "fff" say\n'
+    make_suite(folder, one=text)
+    (folder / "steps" / "counting.py").write_text(COUNTING, encoding="utf-8")
+    keeper = Keeper()
+    plan = make_plan([str(folder / "features")])
+    SuiteRunner(plan, Events(), keeper, repeating=Repeating(retries=2)).run()
+    assert len(keeper.ended) == count
