@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from tailstest.core.errors import InfrastructureError, UsageError
 from tailstest.core.events import Events, Noted
 from tailstest.hypervisor.discard import discard_domain
+from tailstest.hypervisor.qemu_process import qemu_process
 from tailstest.machine.lifecycle import Lifecycle, MachineState
 from tailstest.machine.serial_log import SerialLog
 
@@ -98,6 +102,36 @@ class Power:
                 self._do("switched off", self._domain.destroy)
             self._wait_stopped()
         self._lifecycle.switched_off()
+
+    def fail(self) -> None:
+        """End QEMU at once; see `Machine.fail_power`."""
+        try:
+            with self._lifecycle.power_cut():
+                qemu_process(self._domain.UUIDString()).kill()
+                self._wait_stopped()
+        except psutil.Error as error:
+            raise InfrastructureError(
+                f"the machine {self._name} cannot be ended: {error}"
+            ) from error
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop QEMU as it is, with all that it has not done yet, and let it go on afterwards.
+
+        Raises:
+            InfrastructureError: it is not there, or cannot be stopped.
+        """
+        process = qemu_process(self._domain.UUIDString())
+        try:
+            process.suspend()
+            try:
+                yield
+            finally:
+                process.resume()
+        except psutil.Error as error:
+            raise InfrastructureError(
+                f"the machine {self._name} cannot be frozen: {error}"
+            ) from error
 
     def press_button(self) -> None:
         """Press the power button shortly."""

@@ -46,6 +46,46 @@ class ShelfState(Strict):
     folders: dict[str, str] = Field(default_factory=dict)
 
 
+class SecretState(Strict):
+    """A secret of a scenario.
+
+    Attributes:
+        text: what is searched for.
+        process: number of the program inside that holds it; None if none does.
+        seen: whether a search has found it anywhere.
+    """
+
+    text: str
+    process: int | None = None
+    seen: bool = False
+
+
+class SecretsState(Strict):
+    """The secrets of a scenario.
+
+    Attributes:
+        known: by name; a text that a step gives has itself as name.
+        saw_linux: whether the last search of the memory has found the kernel.
+    """
+
+    known: dict[str, SecretState] = Field(default_factory=dict)
+    saw_linux: bool = False
+
+
+class CutCopy(Strict):
+    """What a medium would hold if the power had failed at a moment.
+
+    Attributes:
+        name: of the copy on the shelf.
+        written: bytes that the machine had written to the medium since it was plugged in.
+        confirmed: number of the last note that had been confirmed by then; 0: none.
+    """
+
+    name: str
+    written: int
+    confirmed: int
+
+
 class SessionState(Strict):
     """What steps have set up in a scenario, besides the machine.
 
@@ -57,6 +97,8 @@ class SessionState(Strict):
         layout: of the keyboard that is typed on.
         inside: what steps know of the inside; None if none has used it.
         shelf: the media that steps made.
+        secrets: that were planted, and looked for.
+        cuts: name of a stick to its copies of moments in which the power might have failed.
     """
 
     wanted: str | None
@@ -66,3 +108,5 @@ class SessionState(Strict):
     layout: str
     inside: InsideState | None
     shelf: ShelfState = Field(default_factory=ShelfState)
+    secrets: SecretsState = Field(default_factory=SecretsState)
+    cuts: dict[str, list[CutCopy]] = Field(default_factory=dict)
