@@ -7,16 +7,18 @@ pytestmark = [pytest.mark.vm, pytest.mark.e2e]
 
 #: Variant, the scenario that catches it, and words that name the cause in what the person reads.
 CAUGHT = [
-    ("broken-button", "welcome", "All of it can be used, also by a screen reader",
+    ("broken-button", "live/welcome", "All of it can be used, also by a screen reader",
      ["“Start”", "not sensitive"]),
-    ("broken-application", "desktop", "Mousepad starts, shows its window, and closes",
+    ("broken-application", "live/desktop", "Mousepad starts, shows its window, and closes",
      ["“Mousepad”", "Thunar File Manager"]),
-    ("broken-version", "system", "It is the version that it should be, and says what is in it",
+    ("broken-version", "live/system", "It is the version that it should be, and says what is in it",
      ['VERSION_ID="1.0"', '"0.9"']),
-    ("broken-service", "system", "It starts without a failure, within its means",
+    ("broken-service", "live/system", "It starts without a failure, within its means",
      ["demo-hangs.service"]),
-    ("broken-dns", "system", "Nobody but one user gets out through the firewall",
+    ("broken-dns", "live/system", "Nobody but one user gets out through the firewall",
      ["dport 53"]),
+    ("broken-memory", "memory/programs", "A killed program and a removed file leave nothing behind",
+     ["expected not to be there any more", '"open letter" in the memory of the machine']),
 ]  # fmt: skip
 
 
@@ -24,7 +26,7 @@ CAUGHT = [
 @pytest.mark.parametrize(("variant", "feature", "scenario", "cause"), CAUGHT)
 def test_what_is_broken_is_caught_and_named(tmp_path, variant, feature, scenario, cause):
     run = tmp_path / "run"
-    file, image = f"features/live/{feature}.feature", f"demo:{variant}"
+    file, image = f"features/{feature}.feature", f"demo:{variant}"
     done = tailstest("run", file, "--name", scenario, "--image", image, "--output", run)
     assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-2000:]
     (finished,) = [event for event in events(run) if event["event"] == "ScenarioFinished"]
