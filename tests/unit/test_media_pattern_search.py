@@ -38,7 +38,29 @@ def test_every_copy_is_counted_once_whatever_the_window(pieces, window, needle):
     assert found.copies["one"].count == len(places(data, needle))
     assert found.copies["one"].first == tuple(places(data, needle)[:3])
     assert found.copies["other"].count == len(places(data, b"xabab\0x"))
-    assert found.searched == len(data)
+    assert found.searched == len(data)  # too small for blocks
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(-40, 40)), min_size=1, max_size=5),
+    st.sampled_from([1 << 12, 3000, 5000, 1 << 20]),
+)
+def test_copies_between_blocks_of_zeros_are_found(copies, window):
+    needle = "correct horse".encode("utf-16-le").strip(b"\0")
+    data = bytearray(6 * 4096 + 100)
+    for block, offset in copies:
+        at = max(0, block * 4096 + offset)
+        data[at : at + len(needle)] = needle
+    found = in_bytes(bytes(data), {"one": needle}, window=window)
+    assert found.copies["one"].count == len(places(bytes(data), needle))
+    assert found.copies["one"].first == tuple(places(bytes(data), needle)[:3])
+
+
+def test_only_what_has_content_counts_as_searched():
+    data = bytes(40_960) + TEXT.encode() + bytes(40_960)
+    found = in_bytes(data, forms_of(TEXT))
+    assert found.copies["raw"].first == (40_960,)
+    assert 0 < found.searched <= 3 * 4096
 
 
 @given(st.text(min_size=8, max_size=20), st.binary(max_size=40), st.binary(max_size=40))
