@@ -30,7 +30,7 @@ def write_notes(path: str, port: str) -> None:
         for number in itertools.count(1):
             file.write(f"{note(number)}\n".encode())
             os.fsync(file.fileno())
-            confirmed.write(f"{CONFIRMED} {number}\r\n".encode())
+            confirmed.write(f"{CONFIRMED} {number}\n".encode())
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ MOST_COPIES = 50
 #: First serial port of a Linux guest; what it writes there stands on the host at once.
 PORT = "/dev/ttyS0"
 
-_CONFIRMED = re.compile(rf"{note_writer.CONFIRMED} (\d{{1,9}})\r?\n")
+_CONFIRMED = re.compile(rf"{note_writer.CONFIRMED} (\d{{1,9}})\r*\n")
 
 
 class PowerCuts:
