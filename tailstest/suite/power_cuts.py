@@ -129,18 +129,26 @@ class PowerCuts:
                 f'no note was confirmed on any copy of "{printable(stick)}"',
                 hint="let a program write notes, and copy the stick meanwhile, in steps before",
             )
-        lost = []
-        for copy in (each for each in copies if each.confirmed):
-            content = self._shelf.look_at(copy.name).read(number, path, passphrase)
-            missing = missing_notes(content, copy.confirmed)
-            if missing:
-                numbers = ", ".join(map(str, missing[:5])) + (", ..." if missing[5:] else "")
-                lost.append(
-                    f'"{printable(copy.name)}" has lost {len(missing)} of {copy.confirmed} '
-                    f"(number {numbers})"
-                )
+        lost = [
+            said
+            for copy in copies
+            if copy.confirmed and (said := self._lost_on(copy, number, path, passphrase))
+        ]
         if lost:
             raise CheckFailed(f"notes were confirmed and are lost: {'; '.join(lost)}")
+
+    def _lost_on(self, copy: CutCopy, number: int, path: str, passphrase: str) -> str:
+        """Return in words what a copy has lost; "" if nothing."""
+        name = printable(copy.name)
+        try:
+            content = self._shelf.look_at(copy.name).read(number, path, passphrase)
+        except CheckFailed as error:
+            return f'"{name}" has lost all {copy.confirmed}: {error.message}'
+        missing = missing_notes(content, copy.confirmed)
+        if not missing:
+            return ""
+        numbers = ", ".join(map(str, missing[:5])) + (", ..." if missing[5:] else "")
+        return f'"{name}" has lost {len(missing)} of {copy.confirmed} (number {numbers})'
 
     def _wait_written(self, stick: str, size: int) -> int:
         machine, file = self._machine(), self._shelf.stick(stick).overlay

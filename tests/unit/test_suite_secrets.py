@@ -9,9 +9,8 @@ import pytest
 
 from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
 from tailstest.core.events import Events
-from tailstest.guest import note_writer, secret_keeper
+from tailstest.guest import secret_keeper
 from tailstest.media.pattern_search import search
-from tailstest.suite.power_cuts import missing_notes
 from tailstest.suite.secrets import LINUX, Secrets
 
 
@@ -190,46 +189,3 @@ def test_a_checkpoint_keeps_what_is_known(secrets, guest, tmp_path):
     other.take_up(state)
     guest.memory = LINUX
     other.check_memory(["letter"], held=False)
-
-
-# Notes
-
-
-def notes(*numbers):
-    return b"".join(f"{note_writer.note(number)}\n".encode() for number in numbers)
-
-
-def test_notes_are_lines_of_one_size():
-    assert {len(note_writer.note(number)) for number in (1, 99, 123456789)} == {4095}
-
-
-@pytest.mark.parametrize(
-    ("content", "missing"),
-    [
-        (notes(1, 2, 3), []),
-        (notes(1, 2, 3, 4), []),
-        (notes(1, 3), [2]),
-        (notes(1, 2) + notes(3)[:-2], [3]),
-        (notes(1, 2) + notes(3).replace(b"a", b"b", 1), [3]),
-        (notes(1) + bytes(4096) + notes(3), [2, 3]),
-        (b"", [1, 2, 3]),
-    ],
-)
-def test_a_note_that_is_missing_or_damaged_is_lost(content, missing):
-    assert missing_notes(content, 3) == missing
-
-
-def test_a_note_is_confirmed_when_it_is_written(tmp_path):
-    port = tmp_path / "port"
-    port.touch()
-    words = [sys.executable, "-IS", note_writer.__file__, str(tmp_path / "notes"), str(port)]
-    process = int(subprocess.run(words, capture_output=True, text=True, timeout=20).stdout)
-    try:
-        subprocess.run(
-            ["bash", "-c", f"until grep -q 'note 20' {port}; do sleep 0.05; done"], timeout=20
-        )
-    finally:
-        subprocess.run(["kill", "-KILL", str(process)], check=True)
-    confirmed = port.read_text().splitlines()
-    assert confirmed[0] == "confirmed note 1"
-    assert missing_notes((tmp_path / "notes").read_bytes(), len(confirmed)) == []
