@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import psutil
 from tailstest.core.errors import InfrastructureError, UsageError
 from tailstest.core.events import Events, Noted
 from tailstest.hypervisor.discard import discard_domain
-from tailstest.hypervisor.qemu_process import qemu_process
+from tailstest.hypervisor.qemu_process import frozen, qemu_process
 from tailstest.machine.lifecycle import Lifecycle, MachineState
 from tailstest.machine.serial_log import SerialLog
 
@@ -114,24 +114,9 @@ class Power:
                 f"the machine {self._name} cannot be ended: {error}"
             ) from error
 
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """Stop QEMU as it is, with all that it has not done yet, and let it go on afterwards.
-
-        Raises:
-            InfrastructureError: it is not there, or cannot be stopped.
-        """
-        process = qemu_process(self._domain.UUIDString())
-        try:
-            process.suspend()
-            try:
-                yield
-            finally:
-                process.resume()
-        except psutil.Error as error:
-            raise InfrastructureError(
-                f"the machine {self._name} cannot be frozen: {error}"
-            ) from error
+    def frozen(self) -> AbstractContextManager[None]:
+        """Return a context in which QEMU stands still; see `Machine.frozen`."""
+        return frozen(qemu_process(self._domain.UUIDString()), deadline_scale=self._scale)
 
     def press_button(self) -> None:
         """Press the power button shortly."""
