@@ -71,6 +71,7 @@ class Lifecycle:
         self._restarts = Restarts(echo_limit)
         self._watchdog_fired = False
         self._is_saving = False
+        self._is_cut = False
         register = self._connection.domainEventRegisterAny
         self._callbacks = [
             register(domain, event, callback, None)
@@ -149,6 +150,17 @@ class Lifecycle:
         finally:
             with self._lock:
                 self._is_saving = False
+
+    @contextmanager
+    def power_cut(self) -> Iterator[None]:
+        """Meanwhile we end QEMU ourselves, and libvirt does not know why it is gone."""
+        with self._lock:
+            self._is_cut = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._is_cut = False
 
     def take_restart(self) -> bool:
         """Tell whether the guest restarted the machine since the last call."""
@@ -267,8 +279,10 @@ class Lifecycle:
     def _on_stopped(self, detail: int) -> None:
         virt = self._libvirt
         with self._lock:
-            expected, state = self._stop_expected, self._state
-        if state in {MachineState.RUNNING, MachineState.PAUSED}:
+            expected, state, is_cut = self._stop_expected, self._state, self._is_cut
+        if is_cut:
+            self._change(MachineState.OFF, "power cut")
+        elif state in {MachineState.RUNNING, MachineState.PAUSED}:
             if detail == virt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN:
                 self._change(MachineState.SHUT_DOWN, "by the guest")
             elif detail == virt.VIR_DOMAIN_EVENT_STOPPED_CRASHED:

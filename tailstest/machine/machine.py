@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from tailstest.machine.display import DomainDisplay
 from tailstest.machine.drives import arranged
 from tailstest.machine.guest_port import GuestPort
 from tailstest.machine.lifecycle import Lifecycle, MachineState
+from tailstest.machine.main_memory import MainMemory
 from tailstest.machine.media_bay import MediaBay
 from tailstest.machine.monitor_input import MonitorInput
 from tailstest.machine.network_card import NetworkCard, keep_captures
@@ -42,6 +43,7 @@ from tailstest.machine.serial_log import SerialLog
 from tailstest.machine.served_media import ServedMedia
 from tailstest.machine.tester import Tester
 from tailstest.media.file_copy import copy_file
+from tailstest.media.pattern_search import SearchResult
 from tailstest.screen.screen import Screen
 
 
@@ -134,6 +136,7 @@ class Machine:
             deadline_scale=bench.host.deadline_scale,
             default_deadline=bench.settings.default_deadline,
         )
+        self._memory = MainMemory(self._domain.UUIDString(), definition.memory_mib << 20)
         self._is_closed = False
         self._keep_definition()
         self.serial.follow()
@@ -201,10 +204,13 @@ class Machine:
         card = self._card
         if card is None:
             self._power.on()
-            return
-        card.get_ready()
-        pulled = not card.is_plugged
-        self._power.on(before=(lambda: card.plug(self._domain, plugged=False)) if pulled else None)
+        else:
+            card.get_ready()
+            pulled = not card.is_plugged
+            self._power.on(
+                before=(lambda: card.plug(self._domain, plugged=False)) if pulled else None
+            )
+        self._memory.hold()
 
     def plug_cable(self, *, plugged: bool) -> None:
         """Plug the network cable in or pull it out; a machine that is off has it so when it starts.
@@ -276,12 +282,55 @@ class Machine:
         if self._card is not None:
             self._card.get_ready()
         self._power.wake(memory, self.xml)
+        self._memory.hold()
         if self._card is not None:
             self._card.renew(self._domain)
 
     def power_off(self) -> None:
         """Cut the power, as pulling the plug would; nothing happens when it is off already."""
         self._power.off()
+
+    def fail_power(self) -> None:
+        """Let the power fail in this instant: what QEMU has not given to a medium is lost.
+
+        The medium keeps what the guest has flushed; of what it wrote since then it may have lost
+        whatever went to a place that had never been written to. What the medium lost is not the
+        same each time, as with a real one.
+
+        Raises:
+            UsageError, MachineStopped: it is off already.
+            InfrastructureError: QEMU cannot be ended.
+        """
+        self.lifecycle.check_on()
+        self._power.fail()
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """Return a context in which QEMU stands still with all that it has not done yet.
+
+        The files of its media are then what a failing power would leave.
+        """
+        return self._power.frozen()
+
+    def search_memory(self, needles: Mapping[str, bytes]) -> SearchResult:
+        """Search its main memory: as it is, or as it was when the machine was switched off.
+
+        Memory of the graphics card and other devices is not part of it. A place is an offset in the
+        main memory; below 2 GiB that is the guest's physical address.
+
+        Args:
+            needles: name of a form to bytes; see `media.pattern_search`.
+
+        Raises:
+            UsageError: it was never switched on.
+            InfrastructureError: the memory cannot be seen; says why.
+        """
+        if self.state is not MachineState.RUNNING:
+            return self._memory.search(needles)
+        self.pause()
+        try:
+            return self._memory.search(needles)
+        finally:
+            self.resume()
 
     def press_power_button(self) -> None:
         """Press the power button shortly; what runs in the machine may obey or not."""
@@ -406,6 +455,7 @@ class Machine:
                 parts.callback(self._card.close)
             parts.callback(self.screen.close)
             parts.callback(self._served.close)
+            parts.callback(self._memory.forget)
             parts.callback(self._power.discard)
             parts.callback(self.lifecycle.close)
             parts.callback(self._port.close)

@@ -70,6 +70,28 @@ class MediaBay:
         """Tell whether a medium is plugged in, or in a drive."""
         return drives.with_file(self._now(), file) is not None
 
+    def written(self, file: Path) -> int:
+        """Return how many bytes the machine has written to a medium since it was plugged in.
+
+        Raises:
+            UsageError: it is not plugged in, or the machine is off.
+            InfrastructureError: QEMU does not tell.
+        """
+        disk = drives.with_file(self._now(), file)
+        target = disk.find("target") if disk is not None else None
+        if target is None or not self._is_on:
+            raise UsageError(
+                "what is written to a medium can only be counted in a machine that runs",
+                hint="plug it in, and switch the machine on",
+            )
+        try:
+            told = self._domain.blockStatsFlags(target.get("dev"))
+            return int(told["wr_bytes"])
+        except (self._libvirt.libvirtError, KeyError) as error:
+            raise InfrastructureError(
+                f"QEMU does not tell how much was written: {printable(str(error))}"
+            ) from error
+
     def plug_in(self, disk: DiskValues) -> None:
         """Plug in one more medium; when booting it is tried after all others.
 

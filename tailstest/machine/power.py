@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from tailstest.core.errors import InfrastructureError, UsageError
 from tailstest.core.events import Events, Noted
 from tailstest.hypervisor.discard import discard_domain
+from tailstest.hypervisor.qemu_process import frozen, qemu_process
 from tailstest.machine.lifecycle import Lifecycle, MachineState
 from tailstest.machine.serial_log import SerialLog
 
@@ -110,6 +114,21 @@ class Power:
                 self._do("switched off", self._domain.destroy)
             self._wait_stopped()
         self._lifecycle.switched_off()
+
+    def fail(self) -> None:
+        """End QEMU at once; see `Machine.fail_power`."""
+        try:
+            with self._lifecycle.power_cut():
+                qemu_process(self._domain.UUIDString()).kill()
+                self._wait_stopped()
+        except psutil.Error as error:
+            raise InfrastructureError(
+                f"the machine {self._name} cannot be ended: {error}"
+            ) from error
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """Return a context in which QEMU stands still; see `Machine.frozen`."""
+        return frozen(qemu_process(self._domain.UUIDString()), deadline_scale=self._scale)
 
     def press_button(self) -> None:
         """Press the power button shortly."""

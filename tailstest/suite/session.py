@@ -29,15 +29,17 @@ from tailstest.machine.tester import Tester
 from tailstest.media.usb_stick import BUSES
 from tailstest.screen.library import ReferenceLibrary
 from tailstest.screen.screen import Screen
-from tailstest.suite.checkpoints.state import CheckpointStale, SessionState
+from tailstest.suite.checkpoints.state import CheckpointStale, SecretsState, SessionState
 from tailstest.suite.film import Film
 from tailstest.suite.frame_keeper import FrameKeeper
 from tailstest.suite.image_choice import ImageChoice
 from tailstest.suite.image_guard import ImageGuard
 from tailstest.suite.inside_evidence import InsideEvidence
 from tailstest.suite.late_patch import LatePatch
+from tailstest.suite.power_cuts import PowerCuts
 from tailstest.suite.run_host import RunHost
 from tailstest.suite.scenario_network import ScenarioNetwork
+from tailstest.suite.secrets import Secrets
 from tailstest.suite.shelf import Shelf
 from tailstest.suite.sockets import Sockets
 
@@ -98,6 +100,15 @@ class Session:
         self.shelf = Shelf(evidence, lambda: self._machine, self.choice.digests, self._guard)
         #: Where they are plugged in.
         self.sockets = Sockets(self.shelf, evidence, lambda: self._machine)
+        parts: dict[str, Any] = {
+            "inside": lambda: self.inside,
+            "machine": lambda: self.machine,
+            "shelf": self.shelf,
+        }
+        #: What is planted inside, and looked for in memory and media.
+        self.secrets = Secrets(events, **parts)
+        #: Power that fails while something is written.
+        self.power_cuts = PowerCuts(events, **parts)
 
     @property
     def slowness(self) -> float:
@@ -306,6 +317,8 @@ class Session:
             inside=self._inside.state if self._inside is not None else None,
             shelf=self.shelf.state,
             network=self.network.state,
+            secrets=self.secrets.state,
+            cuts=self.power_cuts.copies,
         )
 
     def own(self, folder: Path) -> None:
@@ -356,6 +369,8 @@ class Session:
         self.network.take_up(state.network)
         self.network.begin(machine)
         self.shelf.take_up(state.shelf, rest.folder, machine.moved_disks)
+        self.secrets.take_up(state.secrets)
+        self.power_cuts.copies = {name: list(copies) for name, copies in state.cuts.items()}
         machine.allow_boot(self.choice.times.boot)
         machine.wake(rest.folder / MEMORY)
         if state.inside is not None:
@@ -372,12 +387,17 @@ class Session:
         self._inside = self._tree = None
         self.choice.forget()
         self._changes = {}
-        self.shelf.clear()
-        self.sockets.clear()
-        self.end_network()
+        self._clear_away()
         self._layout = self.settings.keyboard_layout
         if machine is not None:
             machine.close(keep_serial=False)
+
+    def _clear_away(self) -> None:
+        self.shelf.clear()
+        self.sockets.clear()
+        self.end_network()
+        self.secrets.take_up(SecretsState())
+        self.power_cuts.copies = {}
 
     def _take(self, machine: Machine) -> None:
         self._machine = machine
@@ -398,9 +418,7 @@ class Session:
         self._scenario = name or scenario_id
         self.choice.forget()
         self._changes = {}
-        self.shelf.clear()
-        self.sockets.clear()
-        self.end_network()
+        self._clear_away()
         self._layout = self.settings.keyboard_layout
 
     def end_network(self) -> None:

@@ -126,6 +126,22 @@ class Shelf:
         self.check_at_rest(other, "be copied")
         self._sticks[name] = source.copy_to(file)
 
+    def add_frozen_copy(self, name: str, other: str) -> None:
+        """Put a stick on the shelf that is as another one in use would be if the power failed now.
+
+        QEMU must stand still meanwhile: `Machine.frozen`.
+
+        Raises:
+            UsageError: the name is taken, or there is no such stick.
+            InfrastructureError: no space.
+        """
+        self._sticks[name] = self.stick(other).copy_to(self._new_file(name))
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all sticks and disks."""
+        return list(self._sticks)
+
     def stick(self, name: str) -> UsbStick:
         """Return a stick.
 

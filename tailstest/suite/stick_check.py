@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tailstest.core.errors import CheckFailed, UsageError
 from tailstest.core.text import printable, shortened
+from tailstest.media.pattern_search import SearchResult
 from tailstest.media.stick_content.inspection import StickInspection, same_content
 from tailstest.media.stick_content.volume import Volume
 from tailstest.media.usb_stick import UsbStick
@@ -74,6 +76,16 @@ class StickCheck:
         with StickInspection.of(self._stick) as seen:
             found = seen.sha256()
         self._expect(found == digest.lower(), f"the SHA-256 {printable(digest)}", found)
+
+    def search(self, needles: Mapping[str, bytes]) -> SearchResult:
+        """Search all bytes of the stick; see `media.pattern_search`."""
+        with StickInspection.of(self._stick) as seen:
+            return seen.search(needles)
+
+    def read(self, number: int, path: str, passphrase: str = "") -> bytes:
+        """Return the content of a file; see `StickInspection.read`."""
+        with StickInspection.of(self._stick) as seen:
+            return seen.read(number, path, passphrase)
 
     def check_same(self, other: StickCheck, *, expected: bool) -> None:
         """Check whether two sticks have the same size and content."""

@@ -19,6 +19,8 @@ CAUGHT = [
      ["dport 53"]),
     ("broken-dns", "network/demo", "A program that looks up a name gets nothing out",
      ["10.76.1.1:53", "others than these hosts"]),
+    ("broken-memory", "memory/programs", "A killed program and a removed file leave nothing behind",
+     ["expected not to be there any more", '"open letter" in the memory of the machine']),
 ]  # fmt: skip
 
 

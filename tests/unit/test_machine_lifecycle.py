@@ -223,3 +223,13 @@ def test_a_qemu_that_dies_while_it_saves_is_the_hosts_fault(fake, lifecycle):
         fake.stopped(fake.VIR_DOMAIN_EVENT_STOPPED_FAILED)
     with pytest.raises(InfrastructureError, match="gone"):
         lifecycle.check()
+
+
+def test_power_that_fails_is_our_doing_and_no_trouble(fake, lifecycle):
+    with lifecycle.power_cut():
+        fake.stopped(fake.VIR_DOMAIN_EVENT_STOPPED_FAILED)
+    assert lifecycle.state is MachineState.OFF
+    assert lifecycle.detail == "power cut"
+    lifecycle.started()
+    fake.stopped(fake.VIR_DOMAIN_EVENT_STOPPED_FAILED)
+    assert lifecycle.state is MachineState.GONE

@@ -109,6 +109,14 @@ def test_the_base_depends_on_what_is_in_it_and_not_on_the_menu(recipe):
     assert recipe(change=('"lxterminal"', '"xterm"')).base_digest() != before
 
 
+def test_a_variant_may_have_kernel_parameters_of_its_own(recipe):
+    loaded = recipe()
+    assert "init_on_free=1" in menu(loaded)
+    assert menu(loaded, "broken-button") == menu(loaded)
+    assert "init_on_free" not in menu(loaded, "broken-memory")
+    assert "boot=live norandmaps mitigations=off quiet" in menu(loaded, "broken-memory")
+
+
 def test_archives_are_the_same_whenever_they_are_made(tmp_path):
     folder = tmp_path / "tree"
     (folder / "etc/sudoers.d").mkdir(parents=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.media.pattern_search import forms_of
 from tailstest.media.stick_content.inspection import StickInspection, same_content
 from tailstest.media.stick_content.volume import Volume, places
 from tailstest.media.stick_content.writing import written_stick
@@ -105,6 +106,24 @@ def test_the_header_of_luks2_says_how_the_content_is_encrypted(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_all_bytes_of_a_stick_are_searched_and_no_passphrase_is_asked_for(tmp_path):
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "letter").write_bytes("correct horse".encode("utf-16-be") + b"correct horse\n")
+    open_one, locked = (
+        Volume("ext4", files=files),
+        Volume("ext4", files=files, encryption="LUKS2", passphrase="word"),
+    )
+    needles = forms_of("correct horse")
+    with StickInspection.of(stick(tmp_path, "GPT", open_one)) as seen:
+        found = seen.search(needles)
+        assert {name: each.count for name, each in found.copies.items()} == {"raw": 1, "UTF-16": 1}
+        assert found.size == 8 * GIB
+        assert 0 < found.searched < 100 * MIB
+    with StickInspection.of(stick(tmp_path, "GPT", locked)) as seen:
+        assert not seen.search(needles).found
+
+
 def test_no_root_is_needed():
     code = (
         "import os,sys,pathlib;os.setgid(65534);os.setuid(65534);"

@@ -68,9 +68,9 @@ class LiveImageBuilder:
             with self._locked():
                 versions = package_versions(self._recipe, self._cache, self._say)
                 base = self._base(versions)
-                finished = self._cache / f"{self._digest(base, layers)}.iso"
+                finished = self._cache / f"{self._digest(base, layers, variant)}.iso"
                 if not finished.is_file():
-                    self._assemble(base, layers, finished)
+                    self._assemble(base, layers, variant, finished)
                 finished.touch()
                 self._tidy(base)
         except OSError as error:
@@ -98,19 +98,28 @@ class LiveImageBuilder:
                 work.rename(finished)
         return finished
 
-    def _assemble(self, base: Path, layers: tuple[str, ...], finished: Path) -> None:
+    def _assemble(self, base: Path, layers: tuple[str, ...], variant: str, finished: Path) -> None:
         self._say("putting the image together")
         with self._building() as work:
             files = [work / f"{name}.squashfs" for name in layers]
             for name, file in zip(layers, files, strict=True):
                 build_layer(self._recipe, name, self._agent, file, self._epoch)
             made = work / "new.iso"
-            assemble(self._recipe, base, files, work=work, target=made, epoch=self._epoch)
+            assemble(
+                self._recipe,
+                base,
+                files,
+                variant=variant,
+                work=work,
+                target=made,
+                epoch=self._epoch,
+            )
             made.chmod(0o400)
             made.rename(finished)
 
-    def _digest(self, base: Path, layers: tuple[str, ...]) -> str:
-        state = hashlib.sha256(f"{FORMAT}\n{base.name}\n{menu(self._recipe)}".encode())
+    def _digest(self, base: Path, layers: tuple[str, ...], variant: str) -> str:
+        content = menu(self._recipe, variant)
+        state = hashlib.sha256(f"{FORMAT}\n{base.name}\n{content}".encode())
         state.update(hashlib.sha256(self._agent.read_bytes()).digest())
         for name in layers:
             state.update(f"{name} {self._recipe.layer.get(name)!r}\n".encode())

@@ -19,6 +19,7 @@ def assemble(
     base: Path,
     layers: Sequence[Path],
     *,
+    variant: str = "",
     work: Path,
     target: Path,
     epoch: int,
@@ -28,6 +29,7 @@ def assemble(
     Args:
         base: folder of `build_base`.
         layers: squashfs files, lowest first.
+        variant: whose boot menu it gets; "" is the usual image.
         work: an empty folder, to be thrown away by the caller.
         epoch: SOURCE_DATE_EPOCH.
 
@@ -46,7 +48,7 @@ def assemble(
     for number, layer in enumerate(layers, 2):
         shutil.copyfile(layer, live / f"{number}0-{layer.stem}.squashfs")
     (live / "version").write_text(f"{recipe.version}\n", encoding="utf-8")
-    (grub / "grub.cfg").write_text(menu(recipe), encoding="utf-8")
+    (grub / "grub.cfg").write_text(menu(recipe, variant), encoding="utf-8")
     bios_loader(grub / "bios.img", volume_name(recipe), work=work, epoch=epoch)
     efi_partition(tree / "boot/efi.img", volume_name(recipe), work=work, epoch=epoch)
     for path in (tree, *sorted(tree.rglob("*"))):
@@ -65,10 +67,11 @@ def assemble(
     check_complete(target)
 
 
-def menu(recipe: LiveRecipe) -> str:
-    """Return GRUB's configuration."""
+def menu(recipe: LiveRecipe, variant: str = "") -> str:
+    """Return GRUB's configuration for a variant; "" is the usual image."""
     template = (recipe.folder / "grub.cfg").read_text(encoding="utf-8")
-    return template.replace("@TITLE@", recipe.title).replace("@PARAMETERS@", recipe.parameters)
+    parameters = recipe.parameters_of(variant)
+    return template.replace("@TITLE@", recipe.title).replace("@PARAMETERS@", parameters)
 
 
 def volume_name(recipe: LiveRecipe) -> str:

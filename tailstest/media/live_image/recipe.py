@@ -48,10 +48,17 @@ class LayerChange(Strict):
 
 
 class Variant(Strict):
-    """Another image over the same base: its layers, lowest first."""
+    """Another image over the same base.
+
+    Attributes:
+        description: what is different.
+        layers: lowest first.
+        parameters: of the kernel; None: those of the usual image.
+    """
 
     description: str
     layers: tuple[Slug, ...]
+    parameters: str | None = None
 
 
 class LiveRecipe(Strict):
@@ -66,7 +73,7 @@ class LiveRecipe(Strict):
         suite: Debian release.
         mirrors: lines of sources.list.
         packages: to install, without recommended ones.
-        parameters: of the kernel, in every entry of the menu.
+        parameters: of the kernel, in every entry of the menu; a variant may have its own.
         layers: of the usual image, lowest first.
         agent: where the layer "agent" has our agent.
         layer: what layers change.
@@ -106,6 +113,11 @@ class LiveRecipe(Strict):
                 f"there are: {', '.join(self.variants) or 'none'}"
             )
         return self.variants[variant].layers
+
+    def parameters_of(self, variant: str) -> str:
+        """Return the kernel's parameters of a variant that exists; "" is the usual image."""
+        own = self.variants[variant].parameters if variant else None
+        return self.parameters if own is None else own
 
     def base_digest(self) -> str:
         """Return a digest of all that decides the base, as far as this recipe does."""

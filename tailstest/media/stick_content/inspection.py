@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
 from tailstest.core.text import printable
 from tailstest.media.host_tool import HostTool
+from tailstest.media.pattern_search import SearchResult, search_path
 from tailstest.media.stick_content import luks
 from tailstest.media.stick_content.partition_table import BLKID, TableFound, read_table
 from tailstest.media.stick_content.sparse import copy_range, make_sparse
@@ -19,6 +20,7 @@ from tailstest.media.usb_stick import QEMU_IMG, UsbStick
 
 MTYPE = HostTool("mtype", package="mtools")
 DEBUGFS = HostTool("debugfs", package="e2fsprogs")
+E2FSCK = HostTool("e2fsck", package="e2fsprogs")
 NTFSCAT = HostTool("ntfscat", package="ntfs-3g")
 
 #: Most bytes of a file that are read; what a guest wrote is hostile.
@@ -78,6 +80,14 @@ class StickInspection:
         with self._whole.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
+    def search(self, needles: Mapping[str, bytes]) -> SearchResult:
+        """Search all bytes of the stick; see `media.pattern_search`.
+
+        Raises:
+            InfrastructureError: it cannot be read.
+        """
+        return search_path(self._whole, needles)
+
     def file_system(self, number: int, passphrase: str = "") -> FileSystemFound:
         """Return what a partition holds.
 
@@ -131,6 +141,8 @@ class StickInspection:
         if kind == "ext4":
             target = self._folder / "file"
             target.unlink(missing_ok=True)
+            # As a system that mounts it would: what a power cut left in the journal counts.
+            E2FSCK.attempt("-y", "-E", "journal_only", str(part))
             DEBUGFS.attempt("-R", f'dump "/{path}" {target}', str(part))
             return target.read_bytes() if target.exists() else None
         if kind == "NTFS":

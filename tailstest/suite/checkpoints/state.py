@@ -61,6 +61,46 @@ class NetworkState(Strict):
     changes: list[tuple[str, list[Any]]] = Field(default_factory=list)
 
 
+class SecretState(Strict):
+    """A secret of a scenario.
+
+    Attributes:
+        text: what is searched for.
+        process: number of the program inside that holds it; None if none does.
+        seen: whether a search has found it anywhere.
+    """
+
+    text: str
+    process: int | None = None
+    seen: bool = False
+
+
+class SecretsState(Strict):
+    """The secrets of a scenario.
+
+    Attributes:
+        known: by name; a text that a step gives has itself as name.
+        saw_linux: whether the last search of the memory has found the kernel.
+    """
+
+    known: dict[str, SecretState] = Field(default_factory=dict)
+    saw_linux: bool = False
+
+
+class CutCopy(Strict):
+    """What a medium would hold if the power had failed at a moment.
+
+    Attributes:
+        name: of the copy on the shelf.
+        written: bytes that the machine had written to the medium since it was plugged in.
+        confirmed: number of the last note that had been confirmed by then; 0: none.
+    """
+
+    name: str
+    written: int
+    confirmed: int
+
+
 class SessionState(Strict):
     """What steps have set up in a scenario, besides the machine.
 
@@ -73,6 +113,8 @@ class SessionState(Strict):
         inside: what steps know of the inside; None if none has used it.
         shelf: the media that steps made.
         network: what steps did to the network.
+        secrets: that were planted, and looked for.
+        cuts: name of a stick to its copies of moments in which the power might have failed.
     """
 
     wanted: str | None
@@ -83,3 +125,5 @@ class SessionState(Strict):
     inside: InsideState | None
     shelf: ShelfState = Field(default_factory=ShelfState)
     network: NetworkState = Field(default_factory=NetworkState)
+    secrets: SecretsState = Field(default_factory=SecretsState)
+    cuts: dict[str, list[CutCopy]] = Field(default_factory=dict)
