@@ -24,7 +24,7 @@ from tailstest.media.live_image.tool import need
 BUILDING = "building-"
 
 #: Counts up when the way of building changes what is built, so that no older image is taken.
-FORMAT = 3
+FORMAT = 4
 
 #: Bases kept in the cache; each has about 250 MB, and an older one is of use only when going back.
 KEPT_BASES = 2
@@ -83,7 +83,7 @@ class LiveImageBuilder:
 
     def _base(self, versions: list[str]) -> Path:
         state = hashlib.sha256(self._recipe.base_digest().encode())
-        state.update("\n".join([str(self._epoch), *versions]).encode())
+        state.update("\n".join([f"{FORMAT} {self._epoch}", *versions]).encode())
         finished = self._cache / f"base-{state.hexdigest()[:32]}"
         if not finished.is_dir():
             with self._building() as work:
