@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -29,7 +30,7 @@ def scale(tmp_path, monkeypatch):
         if workers not in hosts:
             evidence = EvidenceFolder(tmp_path)
             hosts[workers] = RunHost(Settings(), Events(), evidence, workers)
-            monkeypatch.setattr(hosts[workers], "_opened", lambda: None)
+            monkeypatch.setattr(hosts[workers], "_opened", lambda: SimpleNamespace(root=tmp_path))
         return hosts[workers].bench(ReferenceLibrary([])).host.deadline_scale
 
     return measured
