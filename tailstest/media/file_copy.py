@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from tailstest.core.errors import InfrastructureError
@@ -20,10 +21,13 @@ def copy_file(source: Path, target: Path) -> None:
     try:
         target.touch(mode=0o600)
         HostTool("cp", package="coreutils").run(
-            "--reflink=auto", "--sparse=always", "--", str(source), str(target)
+            *("--reflink=auto", "--sparse=always", "--no-target-directory", "--"),
+            str(source),
+            str(target),
         )
     except OSError as error:
         raise InfrastructureError(f"cannot write {target}: {error.strerror}") from error
     except InfrastructureError:
-        target.unlink(missing_ok=True)
+        with suppress(OSError):
+            target.unlink()
         raise

@@ -87,7 +87,8 @@ def test_a_row_that_is_run_again_counts_once_with_both_attempts(suite):
     )  # fmt: skip
     assert again.returncode == 0, again.stdout + again.stderr
     done, whole = merged(suite, first, "second")
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 1, done.stdout + done.stderr  # trying again takes nothing back
+    assert "1 of 3 scenarios flaky" in (whole / "report.html").read_text(encoding="utf-8")
     suite.run = whole
     attempts = [verdict for _, verdict in suite.verdicts()]
     assert sorted(attempts) == ["failed", "passed", "passed", "passed"]

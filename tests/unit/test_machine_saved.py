@@ -3,8 +3,12 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
+from tailstest.core.errors import InfrastructureError
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.saved_machine import QEMU_ARGUMENT, SavedMachine, media_files
+from tailstest.media.file_copy import copy_file
 
 XML = """<domain type="qemu" xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">
   <name>tailstest-1</name><uuid>u</uuid>
@@ -113,3 +117,15 @@ def test_paths_inside_arguments_of_qemu_move_too():
         backend.replace("/old/m/", "/new/n/"),
         dump.replace("/run/captures/one.pcap", "/now/two.pcap"),
     ]
+
+
+def test_a_copy_goes_where_it_should_or_nowhere(tmp_path):
+    source, folder = tmp_path / "stick", tmp_path / "disk-0"
+    source.write_bytes(b"x" * 5000)
+    folder.mkdir()
+    with pytest.raises(InfrastructureError):
+        copy_file(source, folder)
+    assert list(folder.iterdir()) == []
+    copy_file(source, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == source.read_bytes()
+    assert (tmp_path / "copy").stat().st_mode & 0o777 == 0o600
