@@ -27,7 +27,10 @@ def copy_file(source: Path, target: Path) -> None:
         )
     except OSError as error:
         raise InfrastructureError(f"cannot write {target}: {error.strerror}") from error
-    except InfrastructureError:
+    except InfrastructureError as error:
         with suppress(OSError):
             target.unlink()
-        raise
+        raise InfrastructureError(
+            f"cannot copy {source}: {error.message}",
+            hint="is there enough space, and may you write there?",
+        ) from error
