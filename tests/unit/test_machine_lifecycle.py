@@ -188,6 +188,17 @@ def test_an_echo_belongs_to_the_reset_before_it_and_comes_once():
     assert restarts.saw(21.2, by_guest=True), "too late for an echo"
 
 
+def test_a_machine_that_ran_on_may_have_two_echoes():
+    restarts = Restarts(1.0, echoes=2)
+    restarts.saw(10.0, by_guest=False)
+    assert not restarts.saw(10.04, by_guest=True)
+    assert not restarts.saw(10.10, by_guest=True)
+    assert not restarts.take()
+    assert restarts.saw(10.15, by_guest=True)
+    assert not restarts.saw(10.2, by_guest=True), "each restart has echoes of its own"
+    assert restarts.take()
+
+
 def test_without_a_bios_nothing_is_an_echo():
     restarts = Restarts(0.0)
     restarts.saw(10.0, by_guest=False)

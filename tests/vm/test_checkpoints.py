@@ -81,6 +81,18 @@ def test_a_machine_that_ran_on_can_be_switched_off_and_on(make, wake, tmp_path):
     again.screen.wait_text("GNU/Linux")
 
 
+def test_a_machine_that_ran_on_can_be_restarted_and_reset(make, wake, tmp_path):
+    facts = saved(at_command_line(make(memory_mib=256), "before"), tmp_path / "rest")
+    for _ in range(3):  # by chance SeaBIOS needs one, two or three tries
+        again = wake(facts, tmp_path / "rest")
+        again.keyboard.type("reboot\n")
+        again.wait_reset()
+        again.screen.wait_text("GNU/Linux")
+        again.reset()
+        again.screen.wait_text("GNU/Linux")
+        again.close()
+
+
 def test_a_stick_takes_with_it_what_was_written_to_it(make, wake, bench, tmp_path):
     stick = UsbStick.of_image(RESCUE, tmp_path / "stick.qcow2")
     machine = make(stick.disk(), memory_mib=256, medium="usb")
