@@ -14,6 +14,10 @@ Feature: The graphical installer
     Examples:
       | firmware | medium    |
       | UEFI     | DVD       |
+
+    @nightly
+    Examples: what differs little from the above
+      | firmware | medium    |
       | UEFI     | USB stick |
 
   Scenario: A German speaker gets from language to keyboard with the mouse
@@ -31,6 +35,7 @@ Feature: The graphical installer
     Then I see "Tastatur konfigurieren"
     And I see "Deutsch"
 
+  @nightly
   Scenario: Going back keeps the way open
     Given the image "debian-installer-gtk"
     And the machine starts from a USB stick
