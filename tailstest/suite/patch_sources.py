@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tailstest.core.errors import SetupError, UsageError
 from tailstest.core.text import printable
+from tailstest.suite.git import ask_git
 
 FILES, RANGE, TREE = "--late-patch", "--late-patch-git", "--late-patch-tree"
 
@@ -20,9 +21,6 @@ MOST_FILES = 10_000
 
 #: Seconds for one git command on a slow disk.
 _GIT_LIMIT = 120
-
-#: Variables that would make git look at another repository than the one that was named.
-_GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_NAMESPACE")
 
 #: Modes of git: a link, a repository inside of a repository, and no file at all.
 _LINK, _SUBMODULE, _NOTHING = "120000", "160000", "000000"
@@ -252,17 +250,8 @@ def _git(folder: Path, *words: str) -> bytes:
         UsageError: git refuses; quotes it.
         SetupError: there is no git, or it does not end.
     """
-    environment = {key: each for key, each in os.environ.items() if key not in _GIT_VARIABLES}
-    environment |= {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_GIT_LIMIT,
-            check=False,
-            env=environment,
-        )
+        done = ask_git(folder, *words, limit=_GIT_LIMIT)
     except FileNotFoundError as error:
         raise SetupError(f"{RANGE} needs git", hint="run: sudo apt install git") from error
     except (OSError, subprocess.TimeoutExpired) as error:

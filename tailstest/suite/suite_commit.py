@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
+from tailstest.suite.git import ask_git
+
 #: Seconds that git may take; a large tree on a slow disk needs a few.
 _LIMIT = 20.0
-#: Only these may lead git elsewhere than to the folder it is asked about.
-_FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
 
 
 def suite_commit(folder: Path) -> str:
@@ -25,17 +24,8 @@ def suite_commit(folder: Path) -> str:
 
 
 def _git(folder: Path, *words: str) -> str:
-    environment = {key: each for key, each in os.environ.items() if key not in _FOREIGN}
-    environment |= {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_LIMIT,
-            check=False,
-            env=environment,
-        )
+        done = ask_git(folder, *words, limit=_LIMIT)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
