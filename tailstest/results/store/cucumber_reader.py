@@ -13,7 +13,7 @@ from tailstest.core.errors import UsageError
 from tailstest.core.verdict import Verdict
 from tailstest.results.event_fields import Json, list_of, number_of, text_of
 from tailstest.results.run_record import AttemptRecord, Run, ScenarioRecord, StepRecord
-from tailstest.results.store.junit_reader import MAX_BYTES, MAX_CASES
+from tailstest.results.store.foreign_file import MAX_CASES, read_foreign
 from tailstest.results.store.kept_texts import digest_of, storable
 
 #: Durations are nanoseconds
@@ -50,12 +50,7 @@ def read_cucumber(run: Run, files: Sequence[Path]) -> None:
 
 
 def _parsed(file: Path) -> list[Json]:
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be read: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise UsageError(f"{file}: larger than {MAX_BYTES} bytes")
+    data = read_foreign(file)
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:

@@ -13,11 +13,8 @@ from tailstest.core.errors import UsageError
 from tailstest.core.verdict import Verdict
 from tailstest.results.run_record import AttemptRecord, Run, ScenarioRecord
 from tailstest.results.shown import one_line
+from tailstest.results.store.foreign_file import MAX_CASES, read_foreign
 
-#: Bytes of the largest file; GitLab takes 30 MB, Jenkins has no limit of its own.
-MAX_BYTES = 200 * 1024 * 1024
-#: Test cases of one import.
-MAX_CASES = 200_000
 _VERDICTS = {
     "failure": Verdict.FAILED,
     "error": Verdict.ERRORED,
@@ -52,12 +49,7 @@ def read_junit(run: Run, files: Sequence[Path]) -> None:
 
 
 def _parsed(file: Path) -> ET.Element:
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be read: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise UsageError(f"{file}: larger than {MAX_BYTES} bytes")
+    data = read_foreign(file)
     if b"<!ENTITY" in data or b"<\0!\0E\0N\0T" in data:
         raise UsageError(f"{file}: it defines entities, which no JUnit file needs")
     try:
