@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from tailstest.suite.expectation import expected_time
-from tailstest.suite.launch import plan_run, run
+from tailstest.suite.launch import run
 from tailstest.suite.repeating import Repeating
 from tailstest.suite.run_options import RunOptions
+from tailstest.suite.run_plan import plan_run
 
 
 @click.command("run")

@@ -43,16 +43,20 @@ def is_flaky(attempts: Iterable[Verdict]) -> bool:
     return Verdict.PASSED in seen and bool(seen & {Verdict.FAILED, Verdict.ERRORED})
 
 
-def exit_status(verdicts: Iterable[Verdict]) -> int:
+def exit_status(verdicts: Iterable[Verdict], flaky: int = 0) -> int:
     """Return the exit status of a run: a pure function of the verdicts of its scenarios.
 
     1 if any scenario failed, else 2 if any is errored, else 3 if any is incomplete or was not
     run, else 2 if none passed at all (nothing ran), else 0. A failure outranks the rest because
     it is a statement about the product that further trouble cannot take back. What was left out
     and what a person is to do say nothing.
+
+    Args:
+        flaky: number of scenarios that failed in one attempt and passed in another; they have not
+            passed.
     """
     seen = set(verdicts)
-    if Verdict.FAILED in seen:
+    if Verdict.FAILED in seen or flaky:
         return 1
     if Verdict.ERRORED in seen:
         return 2

@@ -211,8 +211,7 @@ class Run:
         A plan with problems never counts as passed: it gives at least 2. A scenario that failed
         and passed did not pass: trying again takes nothing back.
         """
-        verdicts = [scenario.verdict for scenario in self.scenarios]
-        status = exit_status([*verdicts, *[Verdict.FAILED] * len(self.flaky)])
+        status = exit_status((each.verdict for each in self.scenarios), len(self.flaky))
         return 2 if self.problems and status in (0, 3) else status
 
     @property

@@ -49,6 +49,11 @@ class PlannedScenario:
         return f"{self.feature_file}:{self.line}"
 
     @property
+    def feature_name(self) -> str:
+        """Name of the feature; of one without a name, its file."""
+        return str(self.feature.name or self.feature_file)
+
+    @property
     def tags(self) -> list[str]:
         """Own and inherited tags (feature, rule, examples), without the at sign."""
         return sorted(str(tag) for tag in self.model.effective_tags)

@@ -23,26 +23,17 @@ from tailstest.results.terminal import Terminal
 from tailstest.suite.access import open_access
 from tailstest.suite.assembly import RunOrder
 from tailstest.suite.expectation import forecast_of
-from tailstest.suite.fitting import leave_out_what_does_not_fit
 from tailstest.suite.interactive import Prompt
 from tailstest.suite.keeping import Keeping
 from tailstest.suite.late_patch import LatePatch
 from tailstest.suite.patch_sources import read_patches
-from tailstest.suite.plan import Plan, make_plan
+from tailstest.suite.plan import Plan
 from tailstest.suite.repeating import ONCE
 from tailstest.suite.run_options import RunOptions
+from tailstest.suite.run_plan import plan_run
 from tailstest.suite.runner import SuiteRunner
 from tailstest.suite.session import Session
-from tailstest.suite.spread.shards import keep_shard
 from tailstest.suite.suite_commit import suite_commit
-
-
-def plan_run(options: RunOptions) -> Plan:
-    """Return what a run would do; see `make_plan`."""
-    plan = make_plan(options.paths, tags=options.tags, name=options.name)
-    leave_out_what_does_not_fit(plan, load_profiles(plan.suite.images_folders), options.image)
-    keep_shard(plan, options.shard)
-    return plan
 
 
 def run(options: RunOptions) -> int:

@@ -74,7 +74,7 @@ class Narrator:
         self._scenario = scenario
         self._index, self._verdict, self._error = 0, Verdict.PASSED, ""
         self._started = time.monotonic()
-        self._tell_scenario(scenario)
+        self._events.publish(scenario_started(scenario))
         self._guarded(lambda: self._keeper.begin_scenario(scenario.id, scenario.name))
         if self._checkpoints is not None:
             self._checkpoints.begin(scenario)
@@ -160,7 +160,7 @@ class Narrator:
 
     def leave_to_a_person(self, scenario: PlannedScenario) -> None:
         """Tell that a scenario is a person's; nothing of it runs."""
-        self._tell_scenario(scenario)
+        self._events.publish(scenario_started(scenario))
         self.verdicts[scenario.id] = Verdict.MANUAL
         self._events.publish(
             ScenarioFinished(scenario_id=scenario.id, verdict=Verdict.MANUAL.value, seconds=0.0)
@@ -272,21 +272,6 @@ class Narrator:
         if output:
             self._events.publish(Noted(text=shortened(printable(output), MESSAGE_LIMIT)))
 
-    def _tell_scenario(self, scenario: PlannedScenario) -> None:
-        model = scenario.model
-        self._events.publish(
-            ScenarioStarted(
-                scenario_id=scenario.id,
-                name=scenario.name,
-                feature=str(scenario.feature.name or scenario.feature_file),
-                feature_file=scenario.feature_file,
-                location=scenario.location,
-                tags=scenario.tags,
-                steps=[f"{step.keyword} {step.name}" for step in model.all_steps],
-                description="\n".join(model.description or []),
-            )
-        )
-
     def _tell_start(self, scenario: PlannedScenario, step: Any) -> None:
         table = []
         if step.table is not None:
@@ -324,6 +309,21 @@ class Narrator:
             )
         )
         self._index += 1
+
+
+def scenario_started(scenario: PlannedScenario) -> ScenarioStarted:
+    """Return the event that an attempt at a scenario begins."""
+    model = scenario.model
+    return ScenarioStarted(
+        scenario_id=scenario.id,
+        name=scenario.name,
+        feature=scenario.feature_name,
+        feature_file=scenario.feature_file,
+        location=scenario.location,
+        tags=scenario.tags,
+        steps=[f"{step.keyword} {step.name}" for step in model.all_steps],
+        description="\n".join(model.description or []),
+    )
 
 
 def _message(error: BaseException) -> str:

@@ -182,7 +182,7 @@ def _as_json(scenario: PlannedScenario) -> dict[str, str]:
     return {
         "id": scenario.id,
         "name": scenario.name,
-        "feature": str(scenario.feature.name or scenario.feature_file),
+        "feature": scenario.feature_name,
         "location": scenario.location,
         "tags": " ".join(scenario.tags),
     }

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import signal
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,32 +14,16 @@ from behave.configuration import Configuration
 from behave.runner_util import exec_file
 
 from tailstest.core.errors import UsageError
-from tailstest.core.events import Events, Noted, RunFinished
+from tailstest.core.events import Events, Noted
 from tailstest.core.text import printable
-from tailstest.core.verdict import Verdict, exit_status, is_flaky, verdict_of
+from tailstest.core.verdict import Verdict, is_flaky, verdict_of
 from tailstest.suite.behave_runner import BehaveRunner, StepContext
 from tailstest.suite.checkpoints.checkpoints import Checkpoints
 from tailstest.suite.feature_reader import PlannedScenario
 from tailstest.suite.narrator import Narrator, ScenarioKeeper
 from tailstest.suite.plan import Plan
 from tailstest.suite.repeating import ONCE, Repeating
-
-
-@dataclass
-class RunResult:
-    """How a run ended."""
-
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    interrupted: bool = False
-    flaky: frozenset[str] = frozenset()
-
-    @property
-    def exit_status(self) -> int:
-        """A function of the verdicts alone; see `core.verdict.exit_status`.
-
-        What failed in one attempt and passed in another has not passed.
-        """
-        return exit_status([*self.verdicts.values(), *[Verdict.FAILED] * len(self.flaky)])
+from tailstest.suite.run_result import RunResult, is_bad
 
 
 @dataclass(frozen=True)
@@ -116,20 +99,13 @@ class SuiteRunner:
         if not self._is_over:
             self._run_behave()
         self._tell_blocked()
-        result = RunResult(dict(self._narrator.verdicts), self._interrupted, frozenset(self._flaky))
-        for scenario in self._plan.scenarios:
-            result.verdicts.setdefault(scenario.id, Verdict.NOT_RUN)
-        for problem in self._plan.broken_files:
-            result.verdicts[problem] = Verdict.ERRORED
-        result.verdicts |= self._afterwards
-        counts = Counter(verdict.value for verdict in result.verdicts.values())
-        self._events.publish(
-            RunFinished(
-                counts=dict(counts),
-                exit_status=result.exit_status,
-                interrupted=self._interrupted,
-            )
+        result = RunResult.of(
+            self._plan,
+            self._narrator.verdicts | self._afterwards,
+            interrupted=self._interrupted,
+            flaky=self._flaky,
         )
+        result.tell(self._events)
         return result
 
     def _refuse_undefined(self) -> None:
@@ -174,9 +150,9 @@ class SuiteRunner:
             verdicts.append(self._attempt(scenario, run, runner))
         if is_flaky(verdicts):
             self._flaky.add(scenario.id)
-        is_bad = _is_bad(verdicts[-1]) or is_flaky(verdicts)
-        self._is_over = self._is_over or (is_bad and self._stop)
-        return is_bad
+        has_failed = is_bad(verdicts[-1]) or is_flaky(verdicts)
+        self._is_over = self._is_over or (has_failed and self._stop)
+        return has_failed
 
     def _attempt(
         self, scenario: PlannedScenario, run: Callable[[Any], bool], runner: Any
@@ -200,7 +176,7 @@ class SuiteRunner:
         verdict = self._narrator.verdict
         runnable = [each for each in self._plan.scenarios if self._is_runnable(each)]
         is_last = scenario is runnable[-1]
-        if self._before_end is None or self._interrupted or not (is_last or _is_bad(verdict)):
+        if self._before_end is None or self._interrupted or not (is_last or is_bad(verdict)):
             return
         try:
             with self._narrator.not_counting():
@@ -343,10 +319,6 @@ class SuiteRunner:
             feature.run_items = _pruned(feature, {id(each.model) for each in scenarios})
             features.append(feature)
         return features
-
-
-def _is_bad(verdict: Verdict) -> bool:
-    return verdict not in {Verdict.PASSED, Verdict.SKIPPED}
 
 
 def _pruned(container: Any, wanted: set[int]) -> list[Any]:

@@ -18,7 +18,7 @@ class Mail:
     def __init__(self, progress: SeveralAtOnce) -> None:
         self._progress = progress
         self._lock = threading.Lock()
-        self._events: dict[str, dict[int, str]] = defaultdict(dict)
+        self._events: dict[str, dict[int, Event]] = defaultdict(dict)
         self._scenarios: dict[str, str] = {}
         self._opened: set[str] = set()
 
@@ -32,18 +32,18 @@ class Mail:
             self._take(message)
 
     def _take(self, content: Mapping[str, Any]) -> None:
+        token, number = str(content["token"]), int(content["number"])
         with self._lock:
-            token = str(content["token"])
             self._scenarios[token] = str(content["scenario"])
-            if token not in self._opened:
-                line = str(content["event"])
-                self._events[token][int(content["number"])] = line
-                self._progress.take(token, event_from_json(json.loads(line)))
+            if token not in self._opened and number not in self._events[token]:
+                event = event_from_json(json.loads(content["event"]))
+                self._events[token][number] = event
+                self._progress.take(token, event)
 
-    def of(self, token: str) -> Mapping[int, str]:
-        """Return what has arrived of an execution."""
+    def arrived(self, token: str) -> int:
+        """Return how many events of an execution have arrived."""
         with self._lock:
-            return dict(self._events.get(token, {}))
+            return len(self._events.get(token, ()))
 
     def earlier(self, scenario: str, token: str) -> list[str]:
         """Return the other executions of a scenario that nobody has opened."""
@@ -68,5 +68,5 @@ class Mail:
         with self._lock:
             self._opened.add(token)
             self._progress.end(token)
-            lines = self._events.pop(token, {})
-        return [event_from_json(json.loads(lines[number])) for number in sorted(lines)]
+            events = self._events.pop(token, {})
+        return [events[number] for number in sorted(events)]

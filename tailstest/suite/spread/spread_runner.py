@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +18,7 @@ from tailstest.core.events import (
     Event,
     Events,
     Noted,
-    RunFinished,
     ScenarioFinished,
-    ScenarioStarted,
 )
 from tailstest.core.text import printable
 from tailstest.core.verdict import Verdict, verdict_of
@@ -29,8 +26,9 @@ from tailstest.hypervisor.leftovers import remove_leftovers
 from tailstest.results.progress import SeveralAtOnce
 from tailstest.suite.assembly import RunOrder
 from tailstest.suite.feature_reader import PlannedScenario
+from tailstest.suite.narrator import scenario_started
 from tailstest.suite.plan import Plan
-from tailstest.suite.runner import RunResult
+from tailstest.suite.run_result import RunResult, is_bad
 from tailstest.suite.session import Session
 from tailstest.suite.spread.cluster import local_cluster, submit
 from tailstest.suite.spread.diary import read_diary, remove_diary
@@ -40,8 +38,6 @@ from tailstest.suite.spread.worker import FOLDER, STOP, TOPIC, Outcome, Scenario
 
 #: Seconds for the events of a scenario to arrive after its outcome did; they take the same way.
 _ARRIVAL = 30.0
-#: Verdicts after which `--stop` ends a run.
-_GOOD = {Verdict.PASSED, Verdict.SKIPPED, Verdict.MANUAL}
 
 
 class SpreadRunner:
@@ -95,19 +91,10 @@ class SpreadRunner:
         for folder in self._worker_folders():
             remove_diary(folder)
         remove_leftovers()
-        result = RunResult(dict(self._verdicts), self._interrupted, frozenset(self._flaky))
-        for scenario in self._plan.scenarios:
-            result.verdicts.setdefault(scenario.id, Verdict.NOT_RUN)
-        for problem in self._plan.broken_files:
-            result.verdicts[problem] = Verdict.ERRORED
-        counts = Counter(verdict.value for verdict in result.verdicts.values())
-        self._events.publish(
-            RunFinished(
-                counts=dict(counts),
-                exit_status=result.exit_status,
-                interrupted=self._interrupted,
-            )
+        result = RunResult.of(
+            self._plan, self._verdicts, interrupted=self._interrupted, flaky=self._flaky
         )
+        result.tell(self._events)
         return result
 
     def _run_all(self) -> None:
@@ -140,7 +127,7 @@ class SpreadRunner:
         if future.status == "finished":
             outcome: Outcome = future.result()
             arrived = poll(
-                lambda: len(self._mail.of(outcome.token)) >= outcome.told or None,
+                lambda: self._mail.arrived(outcome.token) >= outcome.told or None,
                 Deadline.after(_ARRIVAL, scale=self._session.slowness),
             )
             self._tell_earlier(scenario, outcome.token)
@@ -166,7 +153,7 @@ class SpreadRunner:
             text = printable(f"the worker: {type(error).__name__}: {error}")
             verdict = Verdict.INCOMPLETE
         self._verdicts[scenario.id] = verdict
-        self._events.publish(_started(scenario))
+        self._events.publish(scenario_started(scenario))
         self._events.publish(
             ScenarioFinished(
                 scenario_id=scenario.id, verdict=verdict.value, seconds=0.0, error=text
@@ -211,20 +198,7 @@ class SpreadRunner:
         return events
 
     def _is_bad(self, scenario: str) -> bool:
-        return scenario in self._flaky or self._verdicts.get(scenario) not in _GOOD
-
-
-def _started(scenario: PlannedScenario) -> ScenarioStarted:
-    return ScenarioStarted(
-        scenario_id=scenario.id,
-        name=scenario.name,
-        feature=str(scenario.feature.name or scenario.feature_file),
-        feature_file=scenario.feature_file,
-        location=scenario.location,
-        tags=scenario.tags,
-        steps=[f"{step.keyword} {step.name}" for step in scenario.model.all_steps],
-        description="\n".join(scenario.model.description or []),
-    )
+        return scenario in self._flaky or is_bad(self._verdicts.get(scenario, Verdict.NOT_RUN))
 
 
 @contextmanager

@@ -12,14 +12,16 @@ from typing import Any
 import distributed
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from tailstest.core.errors import InfrastructureError
+from tailstest.core.errors import InfrastructureError, UsageError
 from tailstest.core.events import Event, Events, Listener, RunFinished
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.verdict import Verdict
 from tailstest.results.event_log import event_line
 from tailstest.suite.assembly import RunOrder
 from tailstest.suite.checkpoints.checkpoints import Checkpoints
-from tailstest.suite.plan import Plan, make_plan
+from tailstest.suite.feature_reader import read_features
+from tailstest.suite.plan import Plan
+from tailstest.suite.run_plan import plan_run
 from tailstest.suite.runner import SuiteRunner
 from tailstest.suite.session import Session
 from tailstest.suite.spread.diary import Diary
@@ -135,8 +137,7 @@ class _Parts:
     def of(
         cls, order: RunOrder, environment: Mapping[str, Any], folder: Path, tell: Listener
     ) -> _Parts:
-        options = order.options
-        plan = make_plan(options.paths, tags=options.tags, name=options.name)
+        plan = plan_run(order.options)
         events = Events()
         events.subscribe(tell)
         session = order.session(plan, events, EvidenceFolder(folder, order.folder))
@@ -144,11 +145,21 @@ class _Parts:
         return cls(events, plan, session, checkpoints)
 
     def plan_of(self, scenario: str) -> Plan:
-        """Return a plan of one scenario, its models made anew: behave changes what it runs."""
+        """Return a plan of one scenario, its models made anew: behave changes what it runs.
+
+        Raises:
+            UsageError: its file is not what it was when the run began.
+        """
+        root = self.plan.suite.root
         planned = next(each for each in self.plan.scenarios if each.id == scenario)
-        whole = make_plan([str(self.plan.suite.root / planned.location)])
-        alone = [each for each in whole.scenarios if each.id == scenario]
-        return replace(whole, scenarios=alone, broken_files=[])
+        found = read_features([root / planned.feature_file], root)
+        alone = [each for each in found.scenarios if each.id == scenario]
+        if not alone:
+            raise UsageError(
+                f"{planned.location}: the scenario is gone since the run began",
+                hint="leave features as they are while they are run",
+            )
+        return replace(self.plan, scenarios=alone, broken_files=[])
 
     def close(self) -> None:
         try:

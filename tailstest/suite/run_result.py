@@ -1,0 +1,61 @@
+"""How a run ended, whoever ran it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from tailstest.core.events import Events, RunFinished
+from tailstest.core.verdict import Verdict, exit_status
+from tailstest.suite.plan import Plan
+
+_GOOD = frozenset({Verdict.PASSED, Verdict.SKIPPED, Verdict.MANUAL})
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+        verdicts: scenario id, broken file or place of trouble outside of scenarios, to verdict.
+        interrupted: whether somebody ended it.
+        flaky: ids of scenarios whose attempts contradict each other.
+    """
+
+    verdicts: Mapping[str, Verdict]
+    interrupted: bool = False
+    flaky: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(
+        cls,
+        plan: Plan,
+        verdicts: Mapping[str, Verdict],
+        *,
+        interrupted: bool,
+        flaky: Iterable[str],
+    ) -> RunResult:
+        """Return the result of a plan; what has no verdict was not run."""
+        planned = dict.fromkeys((scenario.id for scenario in plan.scenarios), Verdict.NOT_RUN)
+        broken = dict.fromkeys(plan.broken_files, Verdict.ERRORED)
+        return cls({**planned, **broken, **verdicts}, interrupted, frozenset(flaky))
+
+    @property
+    def exit_status(self) -> int:
+        """A function of the verdicts alone; see `core.verdict.exit_status`."""
+        return exit_status(self.verdicts.values(), len(self.flaky))
+
+    def tell(self, events: Events) -> None:
+        """Publish the end of the run."""
+        counts = Counter(verdict.value for verdict in self.verdicts.values())
+        events.publish(
+            RunFinished(
+                counts=dict(counts), exit_status=self.exit_status, interrupted=self.interrupted
+            )
+        )
+
+
+def is_bad(verdict: Verdict) -> bool:
+    """Tell whether a scenario with this verdict ends a run that stops at the first such one."""
+    return verdict not in _GOOD
