@@ -222,6 +222,16 @@ def test_workers_end_when_whoever_started_them_is_killed(suite):
     assert poll(lambda: not psutil.pid_exists(worker) or None, Deadline.after(30))
 
 
+def test_what_only_a_tag_has_asked_for_runs_in_workers_too(suite):
+    suite.write(a=['I leave the note "a"'], b=['I leave the note "b"'])
+    file = suite.folder / "features" / "f.feature"
+    text = file.read_text(encoding="utf-8").replace("  Scenario: b", "  @skip\n  Scenario: b")
+    file.write_text(text, encoding="utf-8")
+    done = suite.ran("--workers", "2", "--tags", "@skip")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert suite.verdicts() == [("b", "passed")]
+
+
 def test_what_needs_one_machine_is_refused_with_workers(suite):
     suite.write(a=['I leave the note "a"'])
     done = suite.ran("--workers", "2", "--keep")
