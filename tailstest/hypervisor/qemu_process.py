@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import psutil
 
@@ -17,30 +19,55 @@ from tailstest.core.errors import InfrastructureError
 FREEZE_LIMIT = 30.0
 
 
-def qemu_process(uuid: str) -> psutil.Process:
+def qemu_process(domain: Any) -> psutil.Process:
     """Return the process that runs a domain; libvirt itself does not tell.
 
+    Two runs that go on from one checkpoint, as two workers do, each have a domain of the same UUID.
+    With the embedded driver the folder of its own that libvirt has in each run tells them apart:
+    QEMU gets the path of its master key in it.
+
     Args:
-        uuid: of the domain, which libvirt gives QEMU as its option -uuid.
+        domain: `libvirt.virDomain`; libvirt gives QEMU its UUID as the option -uuid.
 
     Raises:
-        InfrastructureError: there is none, or it belongs to somebody else.
+        InfrastructureError: there is none, it belongs to somebody else, or it cannot be told from
+            another.
     """
+    uuid, root = domain.UUIDString(), _root_of(domain.connect().getURI())
+    found = [
+        process
+        for process, command in _processes_of_qemu()
+        if ("-uuid", uuid) in itertools.pairwise(command)
+        and (root is None or any(f"{root}/" in word for word in command))
+    ]
+    if len(found) > 1:
+        raise InfrastructureError(
+            f"{len(found)} virtual machines of this user are one and the same to libvirt",
+            hint='use the setting hypervisor = "embed", which keeps those of each run apart',
+        )
+    if not found:
+        raise InfrastructureError(
+            "the process of the virtual machine cannot be found",
+            hint='it must run as the same user: use the setting hypervisor = "embed"',
+        )
+    return found[0]
+
+
+def _processes_of_qemu() -> Iterator[tuple[psutil.Process, list[str]]]:
+    """Yield each process of QEMU that we may look at, with its command line."""
     for process in psutil.process_iter():
         try:
             command = process.cmdline()
         except psutil.Error:
             continue  # ended meanwhile, or belongs to somebody else
-        if (
-            command
-            and Path(command[0]).name.startswith("qemu")
-            and ("-uuid", uuid) in itertools.pairwise(command)
-        ):
-            return process
-    raise InfrastructureError(
-        "the process of the virtual machine cannot be found",
-        hint='it must run as the same user: use the setting hypervisor = "embed"',
-    )
+        if command and Path(command[0]).name.startswith("qemu"):
+            yield process, command
+
+
+def _root_of(uri: str) -> str | None:
+    """Return the folder that the embedded driver of a connection has, if it is that driver."""
+    roots = parse_qs(urlsplit(uri).query).get("root")
+    return roots[0] if roots else None
 
 
 @contextmanager

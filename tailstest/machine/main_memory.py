@@ -11,6 +11,7 @@ import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tailstest.core.errors import InfrastructureError, TailstestError, UsageError
 from tailstest.hypervisor.qemu_process import qemu_process
@@ -27,12 +28,12 @@ class MainMemory:
     """The main memory of one domain, start after start.
 
     Args:
-        uuid: of the domain.
+        domain: `libvirt.virDomain`.
         size: bytes of its memory.
     """
 
-    def __init__(self, uuid: str, size: int) -> None:
-        self._uuid = uuid
+    def __init__(self, domain: Any, size: int) -> None:
+        self._domain = domain
         self._size = size
         self._descriptor = -1
         self._trouble: TailstestError = UsageError(
@@ -46,7 +47,7 @@ class MainMemory:
         """
         self.forget()
         try:
-            self._descriptor = _file_of(qemu_process(self._uuid).pid, self._size)
+            self._descriptor = _file_of(qemu_process(self._domain).pid, self._size)
         except InfrastructureError as error:
             self._trouble = error
 

@@ -119,7 +119,7 @@ class Power:
         """End QEMU at once; see `Machine.fail_power`."""
         try:
             with self._lifecycle.power_cut():
-                qemu_process(self._domain.UUIDString()).kill()
+                qemu_process(self._domain).kill()
                 self._wait_stopped()
         except psutil.Error as error:
             raise InfrastructureError(
@@ -128,7 +128,7 @@ class Power:
 
     def frozen(self) -> AbstractContextManager[None]:
         """Return a context in which QEMU stands still; see `Machine.frozen`."""
-        return frozen(qemu_process(self._domain.UUIDString()), deadline_scale=self._scale)
+        return frozen(qemu_process(self._domain), deadline_scale=self._scale)
 
     def press_button(self) -> None:
         """Press the power button shortly."""

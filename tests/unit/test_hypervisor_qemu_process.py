@@ -1,7 +1,9 @@
 """The process of a machine: found by the number of its domain, and stopped with all its threads."""
 
+import contextlib
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -23,23 +25,52 @@ for path in sys.argv[3:]:
 """
 
 
+def domain(uuid=UUID, uri="qemu:///session"):
+    """Return what libvirt says about a domain."""
+    return SimpleNamespace(
+        UUIDString=lambda: uuid, connect=lambda: SimpleNamespace(getURI=lambda: uri)
+    )
+
+
+@contextlib.contextmanager
+def qemu(files, *words):
+    """Run a process called qemu, with a thread for each file that writes it over and over."""
+    command = ["qemu-of-a-test", "-c", COUNT, "-uuid", UUID, *map(str, files), *words]
+    process = subprocess.Popen(command, executable=sys.executable)
+    try:
+        assert poll(lambda: all(file.exists() for file in files) or None, Deadline.after(30))
+        yield psutil.Process(process.pid)
+    finally:
+        process.kill()
+        process.wait()
+
+
 @pytest.fixture
 def counting(tmp_path):
     """Return a process called qemu whose two threads write, and their files."""
     files = [tmp_path / "1", tmp_path / "2"]
-    words = ["qemu-of-a-test", "-c", COUNT, "-uuid", UUID, *map(str, files)]
-    process = subprocess.Popen(words, executable=sys.executable)
-    assert poll(lambda: all(file.exists() for file in files) or None, Deadline.after(30))
-    yield psutil.Process(process.pid), files
-    process.kill()
-    process.wait()
+    with qemu(files) as process:
+        yield process, files
 
 
 def test_it_is_found_by_the_number_of_its_domain(counting):
     process, _files = counting
-    assert qemu_process(UUID) == process
+    assert qemu_process(domain()) == process
     with pytest.raises(InfrastructureError, match="cannot be found"):
-        qemu_process("another")
+        qemu_process(domain("another"))
+
+
+def test_two_workers_that_go_on_from_one_checkpoint_each_find_their_own(tmp_path):
+    keys = [tmp_path / name / "master-key.aes" for name in ("worker", "worker2")]
+    for key in keys:
+        key.parent.mkdir()
+    with qemu(keys[:1]) as first, qemu(keys[1:]) as second:
+        for process, key in zip((first, second), keys, strict=True):
+            assert qemu_process(domain(uri=f"qemu:///embed?root={key.parent}")) == process
+        with pytest.raises(InfrastructureError, match="cannot be found"):
+            qemu_process(domain(uri=f"qemu:///embed?root={tmp_path}/other"))
+        with pytest.raises(InfrastructureError, match="2 virtual machines"):
+            qemu_process(domain())
 
 
 def test_nothing_is_written_while_it_is_frozen(counting):

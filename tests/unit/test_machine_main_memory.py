@@ -30,7 +30,7 @@ def qemu(monkeypatch):
         return descriptor
 
     process = SimpleNamespace(pid=os.getpid())
-    monkeypatch.setattr(main_memory, "qemu_process", lambda _uuid: process)
+    monkeypatch.setattr(main_memory, "qemu_process", lambda _domain: process)
     yield memory
     for descriptor in made:
         with contextlib.suppress(OSError):
@@ -40,7 +40,7 @@ def qemu(monkeypatch):
 def test_it_is_searched_as_it_is_also_when_qemu_is_gone(qemu):
     writing = qemu()
     os.pwrite(writing, os.urandom(1 << 20), 0)
-    memory = MainMemory("uuid", SIZE)
+    memory = MainMemory("domain", SIZE)
     memory.hold()
     assert not memory.search(NEEDLES).found
     os.pwrite(writing, "a secret of the guest".encode("utf-16-le"), 12345)
@@ -56,7 +56,7 @@ def test_it_is_searched_as_it_is_also_when_qemu_is_gone(qemu):
 @pytest.mark.parametrize(("name", "size"), [("other", SIZE), ("memory-backend-memfd", SIZE * 2)])
 def test_what_is_not_its_memory_is_not_taken_for_it(qemu, name, size):
     qemu(name, size)
-    memory = MainMemory("uuid", SIZE)
+    memory = MainMemory("domain", SIZE)
     memory.hold()
     with pytest.raises(InfrastructureError, match="does not keep it in a file"):
         memory.search(NEEDLES)
@@ -64,7 +64,7 @@ def test_what_is_not_its_memory_is_not_taken_for_it(qemu, name, size):
 
 def test_an_empty_memory_is_trouble_and_not_clean(qemu):
     qemu()
-    memory = MainMemory("uuid", SIZE)
+    memory = MainMemory("domain", SIZE)
     memory.hold()
     with pytest.raises(InfrastructureError, match="holds only 0 bytes"):
         memory.search(NEEDLES)
@@ -72,7 +72,11 @@ def test_an_empty_memory_is_trouble_and_not_clean(qemu):
 
 
 def test_a_machine_without_a_process_is_told_when_it_is_searched():
-    memory = MainMemory("no-such-uuid", SIZE)
+    gone = SimpleNamespace(
+        UUIDString=lambda: "no-such-uuid",
+        connect=lambda: SimpleNamespace(getURI=lambda: "qemu:///embed?root=/run/none"),
+    )
+    memory = MainMemory(gone, SIZE)
     memory.hold()
     with pytest.raises(InfrastructureError, match="process of the virtual machine"):
         memory.search(NEEDLES)
