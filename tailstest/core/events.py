@@ -13,6 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+#: How the warning begins that a host has more to do than its deadlines were stretched for.
+OVERLOADED = "the host is overloaded"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
@@ -94,6 +97,7 @@ class StepFinished(Event):
     Attributes:
         seconds: how long it took.
         details: more about the error: a traceback for a bug in a step, never shown first.
+        kind: class of the error ("MachineStopped"), for telling what may be behind it.
     """
 
     scenario_id: str
@@ -103,16 +107,18 @@ class StepFinished(Event):
     error: str = ""
     hint: str = ""
     details: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScenarioFinished(Event):
-    """An attempt at a scenario ended."""
+    """An attempt at a scenario ended; `kind` is the class of the error that ended it."""
 
     scenario_id: str
     verdict: str
     seconds: float
     error: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

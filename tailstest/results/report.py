@@ -32,6 +32,7 @@ from tailstest.results.run_record import (
     ScenarioRecord,
     StepRecord,
 )
+from tailstest.results.suspect import suspicion_of
 from tailstest.results.text_tail import tail_of
 from tailstest.results.wording import VERDICTS
 
@@ -223,6 +224,10 @@ class ReportView:
         """
         first = self._shown.setdefault(picture.key, place)
         return "" if first == place else first
+
+    def suspicion(self, attempt: AttemptRecord) -> str:
+        """Return what seems to be behind an attempt that did not pass, "" for one that did."""
+        return str(suspicion_of(attempt) or "")
 
     def looks(self, step: StepRecord) -> list[LookView]:
         """Return the searches of a step that say why it did not pass, else none."""

@@ -160,6 +160,7 @@ class RunBuilder:
         step.error = text_of(event, "error")
         step.hint = text_of(event, "hint")
         step.details = text_of(event, "details")
+        step.kind = text_of(event, "kind")
         if step.started is not None:
             self._step = step
 
@@ -170,6 +171,7 @@ class RunBuilder:
         attempt.verdict = verdict_in(event)
         attempt.seconds = number_of(event, "seconds")
         attempt.error = text_of(event, "error")
+        attempt.kind = text_of(event, "kind")
         attempt.is_finished = True
 
     def _run_finished(self, event: Json) -> None:

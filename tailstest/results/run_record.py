@@ -74,6 +74,7 @@ class StepRecord:
     error: str = ""
     hint: str = ""
     details: str = ""
+    kind: str = ""
     looks: list[LookRecord] = field(default_factory=list)
     frames: list[FrameRecord] = field(default_factory=list)
     notes: list[NoteRecord] = field(default_factory=list)
@@ -95,6 +96,7 @@ class AttemptRecord:
 
     Attributes:
         machines: kinds of machines it worked with, each firmware and medium: "uefi usb".
+        kind: class of the error that ended it, "" when nobody said.
     """
 
     started: float
@@ -102,6 +104,7 @@ class AttemptRecord:
     verdict: Verdict = Verdict.INCOMPLETE
     seconds: float = 0.0
     error: str = ""
+    kind: str = ""
     is_finished: bool = False
     machines: list[str] = field(default_factory=list)
     looks: list[LookRecord] = field(default_factory=list)

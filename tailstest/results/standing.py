@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from tailstest.core.verdict import Verdict
 from tailstest.results.known import KnownBug, known_bugs
+from tailstest.results.suspect import Suspect
 
 
 class Standing(StrEnum):
@@ -52,6 +53,7 @@ class AttemptInfo:
         cause: why it did not pass.
         machines: kinds of machines it worked with ("uefi usb").
         person: who did it by hand; "" when the program did it.
+        suspect: whose trouble it seems to be when it did not pass; None when nobody said.
     """
 
     run: int
@@ -62,6 +64,7 @@ class AttemptInfo:
     tags: tuple[str, ...] = ()
     machines: tuple[str, ...] = ()
     person: str = ""
+    suspect: Suspect | None = None
 
 
 @dataclass(frozen=True)

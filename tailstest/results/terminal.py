@@ -30,6 +30,7 @@ from tailstest.results.progress import OneAtATime, SeveralAtOnce
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import Run
 from tailstest.results.shown import one_line, shown
+from tailstest.results.suspect import suspicion_of
 from tailstest.results.wording import VERDICTS, duration, exit_meaning, plural
 
 STYLES = {
@@ -129,6 +130,8 @@ class Terminal:
         self._stop_live()
         if run.scenarios and len(run.scenarios) > 1:
             self._list_bad(run)
+        elif run.bad and run.bad[0].last is not None:
+            self._print(Text(f"Suspect: {suspicion_of(run.bad[0].last)}"))
         parts = Text()
         for verdict, number in run.counts.items():
             if number:
@@ -227,9 +230,11 @@ class Terminal:
             line = Text().append(
                 f"{VERDICTS[scenario.verdict].label:<10}  ", STYLES[scenario.verdict]
             )
-            self._print(
-                line.append(f"{one_line(scenario.location)}  ").append(one_line(scenario.name))
-            )
+            line.append(f"{one_line(scenario.location)}  ").append(one_line(scenario.name))
+            suspected = suspicion_of(scenario.last) if scenario.last else None
+            if suspected is not None:
+                line.append(f"  suspect: {suspected.suspect}", "dim")
+            self._print(line)
         if len(bad) > MAX_LISTED:
             self._print(Text(f"... and {len(bad) - MAX_LISTED} more, see the report"))
 

@@ -66,13 +66,13 @@ class Narrator:
         self._scenario: PlannedScenario | None = None
         self._index = 0
         self._verdict = Verdict.PASSED
-        self._error = ""
+        self._error = self._kind = ""
         self._started = 0.0
 
     def begin(self, scenario: PlannedScenario) -> None:
         """Tell that a scenario begins."""
         self._scenario = scenario
-        self._index, self._verdict, self._error = 0, Verdict.PASSED, ""
+        self._index, self._verdict, self._error, self._kind = 0, Verdict.PASSED, "", ""
         self._started = time.monotonic()
         self._events.publish(scenario_started(scenario))
         self._guarded(lambda: self._keeper.begin_scenario(scenario.id, scenario.name))
@@ -109,6 +109,7 @@ class Narrator:
                 verdict=self._verdict.value,
                 seconds=time.monotonic() - self._started,
                 error=self._error,
+                kind=self._kind,
             )
         )
         return self._verdict
@@ -143,6 +144,7 @@ class Narrator:
         # If the image changed meanwhile, it is not the image that failed.
         if self._verdict in {Verdict.PASSED, Verdict.SKIPPED} or isinstance(error, ImageChanged):
             self._verdict, self._error = verdict_of(error), text
+            self._kind = type(error).__name__
         self._events.publish(Noted(text=f"{where}: {text}" if where else text, level="warning"))
 
     def block(self, scenario: PlannedScenario, error: BaseException, where: str) -> None:
@@ -243,7 +245,9 @@ class Narrator:
         message, hint, details = _texts(step) if is_bad else ("", "", "")
         if is_bad and self._verdict in {Verdict.PASSED, Verdict.SKIPPED}:
             self._verdict = verdict  # what comes after trouble is its consequence
-        self._error = self._error or message
+        kind = type(step.exception).__name__ if is_bad and step.exception is not None else ""
+        if not self._error:
+            self._error, self._kind = message, kind
         try:
             if self._checkpoints is None or not self._checkpoints.is_behind(self._index):
                 self._guarded(lambda: self._keeper.after_step(verdict))
@@ -253,7 +257,8 @@ class Narrator:
                     partial(self._checkpoints.after_step, self._index, verdict, self._context)
                 )
         finally:
-            self._tell_end(scenario, verdict, float(step.duration or 0.0), message, hint, details)
+            seconds = float(step.duration or 0.0)
+            self._tell_end(scenario, verdict, seconds, message, hint, details, kind)
 
     def _verdict_of(self, step: Any) -> Verdict:
         if step.status is Status.passed:
@@ -296,6 +301,7 @@ class Narrator:
         error: str = "",
         hint: str = "",
         details: str = "",
+        kind: str = "",
     ) -> None:
         self._events.publish(
             StepFinished(
@@ -306,6 +312,7 @@ class Narrator:
                 error=shortened(error, MESSAGE_LIMIT),
                 hint=hint,
                 details=shortened(details, MESSAGE_LIMIT),
+                kind=kind,
             )
         )
         self._index += 1

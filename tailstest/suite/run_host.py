@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tailstest import __version__
-from tailstest.core.events import Events
+from tailstest.core.events import OVERLOADED, Events
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.hypervisor.connection import Hypervisor
@@ -19,6 +19,8 @@ from tailstest.machine.bench import Bench
 from tailstest.machine.definition import MachineDefinition
 from tailstest.screen.library import ReferenceLibrary
 
+#: A load that outgrew the one that deadlines were stretched for by less is the noise of a minute.
+_OUTGROWN = 1.5
 #: Processors of a machine, unless somebody says otherwise.
 _CPUS: int = MachineDefinition.model_fields["cpus"].default
 
@@ -43,6 +45,7 @@ class RunHost:
         self._report: HostReport | None = None
         self._hypervisor: Hypervisor | None = None
         self._labs: LabKeeper | None = None
+        self._patience = 1.0
 
     def bench(self, library: ReferenceLibrary) -> Bench:
         """Return what the next machine needs.
@@ -53,6 +56,7 @@ class RunHost:
         report = self._examined()
         # Others may have begun to use the host since the run began, or ended.
         speed = replace(report.speed, load_per_core=load_per_core())
+        self._patience = max(1.0, speed.load_per_core, speed.crowding)
         return Bench(
             hypervisor=self._opened(),
             host=replace(report, speed=speed),
@@ -61,6 +65,20 @@ class RunHost:
             evidence=self._evidence,
             library=library,
             labs=self.labs,
+        )
+
+    def overload(self) -> str:
+        """Return that the host has more to do than the present machine's deadlines allow for.
+
+        "" while it has not. The load is that of the last minute, so a failure that took a minute
+        to be one is judged by the minute in which it happened.
+        """
+        load = load_per_core()
+        if load <= self._patience * _OUTGROWN:
+            return ""
+        return (
+            f"{OVERLOADED}: {load:.1f} processes want each core, and deadlines were stretched for "
+            f"{self._patience:.1f}"
         )
 
     @property

@@ -43,6 +43,9 @@ from tailstest.suite.secrets import Secrets
 from tailstest.suite.shelf import Shelf
 from tailstest.suite.sockets import Sockets
 
+#: Verdicts that patience might have changed.
+_TOO_LATE = (Verdict.FAILED, Verdict.INCOMPLETE)
+
 
 class Session:
     """One run's machines, one scenario at a time.
@@ -430,6 +433,9 @@ class Session:
         """Keep a frame of the running machine."""
         reason = "step" if verdict is Verdict.PASSED else "failure"
         if self._machine is not None:
+            overload = self._host.overload() if verdict in _TOO_LATE else ""
+            if overload:
+                self._events.publish(Noted(text=overload, level="warning"))
             self._frames.keep(self._machine, reason)
             if verdict is not Verdict.PASSED and self._machine.state is MachineState.RUNNING:
                 self._inside_evidence.keep(self._inside, self._tree)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tailstest.core.events import Events
+from tailstest.core.events import OVERLOADED, Events
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.hypervisor.host_report import examine_host
@@ -51,3 +51,19 @@ def test_load_and_crowding_are_the_same_work_counted_twice():
     speed = HostSpeed(work_seconds=0.42, load_per_core=2.0, crowding=3.0)
     assert speed.deadline_scale == 3.0
     assert HostSpeed(work_seconds=0.42, load_per_core=4.0, crowding=3.0).deadline_scale == 4.0
+
+
+def test_a_load_that_outgrew_the_patience_is_told(tmp_path, monkeypatch):
+    loads = [1.0]
+    monkeypatch.setattr(os, "getloadavg", lambda: (loads[0] * usable_cores(), 0.0, 0.0))
+    normal = replace(examine_host(Settings()), speed=HostSpeed(0.42, load_per_core=0.0))
+    monkeypatch.setattr(run_host, "examine_host", lambda _settings: normal)
+    host = RunHost(Settings(), Events(), EvidenceFolder(tmp_path))
+    monkeypatch.setattr(host, "_opened", lambda: SimpleNamespace(root=tmp_path))
+    loads[0] = 4.0
+    host.bench(ReferenceLibrary([]))
+    loads[0] = 5.9
+    assert host.overload() == ""
+    loads[0] = 6.1
+    assert host.overload().startswith(OVERLOADED)
+    assert "6.1 processes want each core" in host.overload()

@@ -13,7 +13,8 @@ from tailstest.results.answers.proportion import Proportion, proportion
 from tailstest.results.store.engine import Store
 from tailstest.results.store.kept_texts import in_batches
 from tailstest.results.store.reading import ScenarioInfo, newest_runs, scenarios_by_number
-from tailstest.results.store.tables import CODES, attempts, causes, runs
+from tailstest.results.store.tables import CODES, SUSPECT_OF, attempts, causes, runs
+from tailstest.results.suspect import Suspect
 
 _PASSED = CODES[Verdict.PASSED]
 _WRONG = (CODES[Verdict.FAILED], CODES[Verdict.ERRORED])
@@ -29,6 +30,7 @@ class Flake:
         cost: seconds of the attempts that failed for nothing.
         last_cause: why the newest of them failed.
         last_run: id of that run.
+        last_suspect: whose trouble that seems to have been; None when nobody said.
     """
 
     scenario: ScenarioInfo
@@ -38,6 +40,7 @@ class Flake:
     cost: float
     last_cause: str
     last_run: str
+    last_suspect: Suspect | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -50,6 +53,7 @@ class Flake:
             "cost_seconds": round(self.cost, 3),
             "last_cause": self.last_cause,
             "last_run": self.last_run,
+            "last_suspect": self.last_suspect.value if self.last_suspect else None,
         }
 
 
@@ -62,6 +66,7 @@ class _Count:
     cost: float = 0.0
     last_cause: str = ""
     last_run: str = ""
+    last_suspect: int | None = None
     last_position: float = 0.0
 
 
@@ -106,6 +111,7 @@ def _failures(connection: Connection, window: list[int]) -> dict[int, dict[int, 
                 _image_or_run(),
                 attempts.c.seconds,
                 causes.c.text,
+                attempts.c.suspect,
                 runs.c.run_id,
                 runs.c.position,
             )
@@ -116,13 +122,13 @@ def _failures(connection: Connection, window: list[int]) -> dict[int, dict[int, 
             )
             .where(attempts.c.run.in_(part), attempts.c.verdict.in_(_WRONG))
         )
-        for scenario, image, seconds, cause, run_id, position in rows:
+        for scenario, image, seconds, cause, suspect, run_id, position in rows:
             count = found[scenario][image]
             count.failed += 1
             count.cost += seconds
             if position >= count.last_position:
                 count.last_position, count.last_run = position, run_id
-                count.last_cause = cause or ""
+                count.last_cause, count.last_suspect = cause or "", suspect
     return found
 
 
@@ -160,4 +166,5 @@ def _flake(scenario: ScenarioInfo, images: list[_Count]) -> Flake:
         cost=sum(each.cost for each in mixed),
         last_cause=newest.last_cause,
         last_run=newest.last_run,
+        last_suspect=None if newest.last_suspect is None else SUSPECT_OF.get(newest.last_suspect),
     )

@@ -42,6 +42,8 @@ def show_history(console: Console, history: History) -> None:
     table = plain_table(*columns, right=("took", "attempts"), wide="why")
     for entry in history.entries:
         why = entry.judged.reason
+        if entry.suspect is not None:
+            why = f"[{entry.suspect}] {why}"
         if entry.person:
             why = f"by {entry.person}" + (f": {why}" if why else "")
         table.add_row(
@@ -89,13 +91,17 @@ def show_flakes(console: Console, flakes: Sequence[Flake], runs: int) -> None:
             f"{flake.failed} of {flake.failed + flake.passed}",
             duration(flake.cost),
             safe(flake.scenario.title, 60),
-            safe(flake.last_cause, 200),
+            safe(_cause(flake), 200),
         )
     console.print(table)
     _more(console, len(flakes))
     total = duration(sum(flake.cost for flake in flakes))
     console.print()
     console.print(f"{plural(len(flakes), 'flaky scenario')} in {plural(runs, 'run')}, cost {total}")
+
+
+def _cause(flake: Flake) -> str:
+    return f"[{flake.last_suspect}] {flake.last_cause}" if flake.last_suspect else flake.last_cause
 
 
 def show_slow(console: Console, slow: Sequence[Slow], runs: int, what: str) -> None:

@@ -15,11 +15,13 @@ from tailstest.results.run_record import AttemptRecord, ScenarioRecord, StepReco
 from tailstest.results.store.kept_texts import KeptTexts, storable
 from tailstest.results.store.tables import (
     CODES,
+    SUSPECT_CODES,
     artifacts,
     attempt_machines,
     attempts,
     steps,
 )
+from tailstest.results.suspect import Suspect, suspicion_of
 
 #: Characters of the path of an artifact, and artifacts of one attempt.
 MAX_PATH = 1_000
@@ -45,7 +47,7 @@ class AttemptRows:
         self, number: int, tags: list[str], verdict: Verdict = Verdict.NOT_RUN, cause: str = ""
     ) -> None:
         """Add a scenario that was planned and has not begun, or was left out."""
-        self.attempts.append(self._attempt(number, 1, verdict, 0.0, cause, tags))
+        self.attempts.append(self._attempt(number, 1, verdict, 0.0, cause, tags, None))
 
     def add(self, number: int, scenario: ScenarioRecord, attempt: AttemptRecord) -> None:
         """Add an attempt at a scenario that has a number in the store."""
@@ -54,8 +56,10 @@ class AttemptRows:
         own = {"run": self.run, "scenario": number, "number": which}
         tags = [*scenario.tags, *_known_by_reference(attempt)]
         cause = "" if attempt.verdict is Verdict.MANUAL else attempt.reason
+        suspected = suspicion_of(attempt) if attempt.is_finished or attempt.reason else None
+        suspect = suspected.suspect if suspected else None
         self.attempts.append(
-            self._attempt(number, which, attempt.verdict, attempt.seconds, cause, tags)
+            self._attempt(number, which, attempt.verdict, attempt.seconds, cause, tags, suspect)
         )
         self._numbers.append((number, which))
         self.machines += [
@@ -119,6 +123,7 @@ class AttemptRows:
         seconds: float,
         cause: str,
         tags: list[str],
+        suspect: Suspect | None,
     ) -> dict[str, Any]:
         return {
             "run": self.run,
@@ -128,6 +133,7 @@ class AttemptRows:
             "seconds": seconds,
             "cause": cause,
             "tags": " ".join(sorted(set(tags))),
+            "suspect": None if suspect is None else SUSPECT_CODES[suspect],
         }
 
 

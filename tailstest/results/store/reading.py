@@ -17,6 +17,7 @@ from tailstest.core.text import printable
 from tailstest.results.standing import AttemptInfo
 from tailstest.results.store.kept_texts import digest_of, in_batches, storable
 from tailstest.results.store.tables import (
+    SUSPECT_OF,
     VERDICT_OF,
     attempt_machines,
     attempts,
@@ -198,12 +199,13 @@ def attempts_of_runs(
                 attempts.c.seconds,
                 causes.c.text,
                 attempts.c.tags,
+                attempts.c.suspect,
             )
             .select_from(attempts.outerjoin(causes, causes.c.id == attempts.c.cause))
             .where(attempts.c.run == run)
             .order_by(attempts.c.scenario, attempts.c.number)
         )
-        for scenario, number, verdict, seconds, cause, tag_set in rows:
+        for scenario, number, verdict, seconds, cause, tag_set, suspect in rows:
             where = (scenario, number)
             found[scenario].append(
                 AttemptInfo(
@@ -215,6 +217,7 @@ def attempts_of_runs(
                     tags=tags.get(tag_set, ()),
                     machines=tuple(sorted(machines[where])) if where in machines else (),
                     person=people[where][0] if where in people else "",
+                    suspect=SUSPECT_OF.get(suspect),
                 )
             )
     return dict(found)
@@ -249,6 +252,7 @@ def attempts_at(connection: Connection, scenario: int) -> dict[int, list[Attempt
                 cause=row.text or "",
                 tags=tuple(row.tag_text.split()),
                 person=people.get((row.run, row.number), ""),
+                suspect=SUSPECT_OF.get(row.suspect),
             )
         )
     return dict(found)

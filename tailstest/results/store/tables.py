@@ -22,9 +22,10 @@ from sqlalchemy import (
 )
 
 from tailstest.core.verdict import Verdict
+from tailstest.results.suspect import Suspect
 
 #: The newest migration; must be the revision of the last file in `migrations/versions`.
-SCHEMA = "0002"
+SCHEMA = "0003"
 
 #: How verdicts are written. Numbers are never used again for something else.
 CODES = {
@@ -37,6 +38,17 @@ CODES = {
     Verdict.MANUAL: 6,
 }
 VERDICT_OF = {code: verdict for verdict, code in CODES.items()}
+#: How suspects are written, by the same rule.
+SUSPECT_CODES = {
+    Suspect.UNKNOWN: 0,
+    Suspect.PRODUCT: 1,
+    Suspect.TEST: 2,
+    Suspect.CRASH: 3,
+    Suspect.AGENT: 4,
+    Suspect.HOST: 5,
+    Suspect.INFRASTRUCTURE: 6,
+}
+SUSPECT_OF = {code: suspect for suspect, code in SUSPECT_CODES.items()}
 
 #: Hexadecimal digits of the digest by which a text is found.
 DIGEST_DIGITS = 32
@@ -117,6 +129,8 @@ attempts = Table(
     Column("seconds", Float, nullable=False),
     Column("cause", Integer, ForeignKey("causes.id")),
     Column("tags", Integer, ForeignKey("tag_sets.id"), nullable=False),
+    # Whose trouble it seems to be; none for what passed, was recorded by hand or long ago.
+    Column("suspect", SmallInteger),
     sqlite_with_rowid=False,
 )
 #: Finds the attempts at one scenario and answers most questions without the table itself.
