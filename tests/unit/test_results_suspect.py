@@ -31,8 +31,8 @@ from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import LookRecord
 from tailstest.results.store.adding import add_run
 from tailstest.results.store.tables import SUSPECT_CODES
-from tailstest.results.terminal import Terminal
 from tailstest.results.suspect import RULES, Evidence, Suspect, suspicion, suspicion_of
+from tailstest.results.terminal import Terminal
 
 DAY = datetime.date(2026, 12, 1)
 FAILED = Evidence(Verdict.FAILED, "CheckFailed", 'the picture "x" was not seen within 30 s')
