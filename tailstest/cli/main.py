@@ -27,6 +27,7 @@ COMMANDS = {
     "merge": "merge",
     "history": "history",
     "compare": "compare",
+    "bisect": "bisect",
     "flaky": "flaky",
     "slow": "slow",
     "gate": "gate",

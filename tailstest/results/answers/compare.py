@@ -160,7 +160,7 @@ def compare_runs(store: Store, before: str, after: str, *, today: datetime.date)
         if old.image_id != new.image_id and old.image_id and new.image_id:
             contents = [contents_of(connection, each) for each in (old.image_id, new.image_id)]
             if contents[0] is not None and contents[1] is not None:
-                images = _images(contents[0], contents[1])
+                images = image_difference(contents[0], contents[1])
             digests = (old.image_digest, new.image_digest)
             unknown = [d for d, each in zip(digests, contents, strict=True) if each is None]
     for number, kind in differing.items():
@@ -233,7 +233,8 @@ def _seconds(attempts: list[AttemptInfo]) -> float:
     return sum(each.seconds for each in attempts)
 
 
-def _images(old: ImageContents, new: ImageContents) -> ImageDifference:
+def image_difference(old: ImageContents, new: ImageContents) -> ImageDifference:
+    """Return what differs between two images."""
     return ImageDifference(
         kernel=(old.kernel, new.kernel),
         packages=_maps(old.packages, new.packages),

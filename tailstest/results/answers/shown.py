@@ -150,7 +150,7 @@ def show_comparison(console: Console, found: Comparison) -> None:
     console.print()
     console.print(f"{plural(found.same, 'scenario')} alike")
     if found.images is not None:
-        _show_images(console, found.images)
+        show_images(console, found.images)
     for digest in found.images_unknown:
         console.print(f"what the image {digest[:16]} is made of was never read")
 
@@ -168,7 +168,8 @@ def _list(console: Console, differences: Sequence[Difference], with_times: bool)
     _more(console, len(differences))
 
 
-def _show_images(console: Console, images: ImageDifference) -> None:
+def show_images(console: Console, images: ImageDifference) -> None:
+    """Print what differs between two images."""
     console.print()
     console.print(Text("the images", "bold"))
     old, new = images.kernel

@@ -1,0 +1,1 @@
+"""Which of several images brought a failure."""

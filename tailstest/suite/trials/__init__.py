@@ -1,0 +1,1 @@
+"""Scenarios run once more, apart from everything else, to find something out."""
