@@ -14,6 +14,7 @@ from tailstest.results.console import answer_console
 from tailstest.suite.bisecting.asking import new_bisection, resumed_bisection
 from tailstest.suite.bisecting.search import STATUS, Bisection
 from tailstest.suite.bisecting.shown import Steps, result_json, show_beginning, show_result
+from tailstest.suite.trials.sub_run import sigterm_interrupts
 
 
 @click.command("bisect")
@@ -116,9 +117,10 @@ def command(
     if not as_json:
         show_beginning(console, asked.state, asked.folder, asked.notes)
     try:
-        result = Bisection(asked.state, asked.folder, asked.judge, tell).run()
+        with sigterm_interrupts():
+            result = Bisection(asked.state, asked.folder, asked.judge, tell).run()
     except KeyboardInterrupt:
-        click.echo(f"tailstest: interrupted; go on with: tailstest bisect --resume {asked.folder}")
+        click.echo(f"go on with: tailstest bisect --resume {asked.folder}", err=True)
         raise
     if as_json:
         print_json(result_json(asked.state, result))

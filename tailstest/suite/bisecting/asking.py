@@ -11,6 +11,7 @@ from sqlalchemy import URL
 from tailstest.core.errors import InfrastructureError, TailstestError, UsageError
 from tailstest.core.settings import load_settings
 from tailstest.machine.profile import load_profiles
+from tailstest.media.image_file import digest_of
 from tailstest.results.answers.change_point import Tally
 from tailstest.results.answers.known_outcomes import Told, past_flakes
 from tailstest.results.store.address import store_address
@@ -79,7 +80,7 @@ def new_bisection(
     commit = suite_commit(suite)
     ids = [each.id for each in scenarios]
     address = store_address(load_settings(suite), store)
-    history = _history(address, ids)
+    history = _history(address, ids, () if build else [folder / each for each in images])
     question = Question(
         images=tuple(images),
         build=build,
@@ -164,13 +165,18 @@ def _lasting(store: str | None) -> str | None:
     return str(Path(store).absolute())
 
 
-def _history(address: URL | None, ids: Sequence[str]) -> Tally:
+def _history(address: URL | None, ids: Sequence[str], files: Sequence[Path]) -> Tally:
+    """Return how often the scenarios failed for nothing on images that are not in question."""
     if address is None:
         return Tally()
     try:
         with Store(address, must_exist=True) as store, store.reading() as connection:
-            return past_flakes(connection, ids, (), _failed)
-    except TailstestError:
+            found = past_flakes(connection, ids, (), _failed)
+            if not found.tries:
+                return found  # so that no image needs to be read
+            digests = [digest_of(file) for file in files if file.is_file()]
+            return past_flakes(connection, ids, digests, _failed)
+    except (TailstestError, OSError):
         return Tally()  # it only saves trials
 
 
