@@ -28,6 +28,7 @@ COMMANDS = {
     "history": "history",
     "compare": "compare",
     "bisect": "bisect",
+    "triage": "triage",
     "flaky": "flaky",
     "slow": "slow",
     "gate": "gate",

@@ -188,4 +188,4 @@ def test_a_run_apart_is_a_real_one_of_this_installation(tmp_path: Path) -> None:
     assert "expected a, seen b" in ended.said
     nothing = run_apart(SubRun(["gone.feature"], None, tmp_path / "runs" / "r2", tmp_path))
     assert (nothing.status, nothing.run) == (2, None)
-    assert "there is no such file" in nothing.said
+    assert "no suite is here" in nothing.said

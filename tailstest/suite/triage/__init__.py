@@ -1,0 +1,1 @@
+"""Whose trouble a failure is, found out by running it again four ways."""
