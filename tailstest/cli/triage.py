@@ -68,9 +68,7 @@ def command(
         return 0
     folder = (output or _new_folder()).absolute()
     if folder.exists() and any(folder.iterdir()):
-        raise UsageError(
-            f"the folder {folder} is not empty", hint="name a new one with --output"
-        )
+        raise UsageError(f"the folder {folder} is not empty", hint="name a new one with --output")
     with sigterm_interrupts(), Checkouts(root, folder / "suites") as checkouts:
         found = Triage(
             failed,

@@ -20,12 +20,6 @@ from tailstest.suite.triage.deciding import (
 from tailstest.suite.trials.outcome import Outcome
 
 LETTERS = dict(zip("pfmu-", Cell, strict=True))
-    "p": Cell.PASSED,
-    "f": Cell.FAILED,
-    "m": Cell.MIXED,
-    "u": Cell.UNCLEAR,
-    "-": Cell.MISSING,
-}
 
 
 def answer(text: str, suspect: Suspect | None = None) -> str:

@@ -27,9 +27,14 @@ class Checkouts:
     Args:
         suite: folder of the present one.
         place: private folder in which others are checked out.
+
+    Attributes:
+        present: folder of the present one.
+        now: its commit; "" without one.
     """
 
     def __init__(self, suite: Path, place: Path) -> None:
+        self.present = suite
         self._suite = suite
         self._place = place
         self._made: dict[str, Path] = {}
@@ -53,8 +58,8 @@ class Checkouts:
         Raises:
             CannotCheckOut: says why.
         """
-        if commit == self.now:
-            return self._suite
+        if commit and commit == self.now:
+            return self.present
         plain = commit.removesuffix(CHANGES)
         if not plain:
             raise CannotCheckOut("its run tells no commit of the suite")

@@ -160,7 +160,7 @@ class Triage:
             if suite_of is not run:
                 _note(each, f"the suite of {whose} cannot be had: {error}")
                 return None
-            suite = self._checkouts.folder_of(self._checkouts.now)
+            suite = self._checkouts.present
             _doubt(each, f"the suite of this run cannot be had ({error}): the present one is used")
         if suite_of.suite_commit.endswith(CHANGES):
             _doubt(each, f"the suite of {whose} had changes that no commit has")
@@ -241,4 +241,3 @@ def _doubt(each: Triaged, text: str) -> None:
     _note(each, text)
     if text not in each.doubts:
         each.doubts.append(text)
-
