@@ -19,6 +19,7 @@ from tailstest.core.paths import state_folder
 #: `tailstest steps` does not pay for libvirt or an OCR engine.
 COMMANDS = {
     "run": "run",
+    "plan": "plan",
     "boot": "boot",
     "vm": "vm",
     "match": "match",

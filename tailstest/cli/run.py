@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from tailstest.cli.choosing_option import choosing_of, choosing_options
 from tailstest.suite.expectation import expected_time
 from tailstest.suite.launch import run
 from tailstest.suite.repeating import Repeating
@@ -95,6 +96,7 @@ from tailstest.suite.run_plan import plan_run
     metavar="N",
     help="Run what failed or is incomplete up to N times more. Failed and passed is flaky.",
 )
+@choosing_options
 def command(
     paths: tuple[str, ...],
     image: str | None,
@@ -116,10 +118,16 @@ def command(
     repeat: int,
     until_failure: bool,
     retry: int,
+    chosen_by: Path | None,
+    git_branch: str | None,
+    git_tag: str | None,
+    changed_since: str | None,
+    changed: tuple[str, ...],
 ) -> int:
     """Run the scenarios in PATHS: files, folders, or FILE:LINE (default: features)."""
+    paths = paths or ("features",)
     options = RunOptions(
-        paths=paths or ("features",),
+        paths=paths,
         image=image,
         tags=tags,
         name=name,
@@ -136,6 +144,7 @@ def command(
         workers=workers,
         shard=shard,
         repeating=Repeating(repeat, retry, until_failure),
+        choosing=choosing_of(paths, chosen_by, git_branch, git_tag, changed_since, changed),
         command=["tailstest", *sys.argv[1:]],
     )
     if dry_run:

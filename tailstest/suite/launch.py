@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from tailstest.suite.patch_sources import read_patches
 from tailstest.suite.plan import Plan
 from tailstest.suite.repeating import ONCE
 from tailstest.suite.run_options import RunOptions
-from tailstest.suite.run_plan import plan_run
+from tailstest.suite.run_plan import chosen_plan
 from tailstest.suite.runner import SuiteRunner
 from tailstest.suite.session import Session
 from tailstest.suite.suite_commit import suite_commit
@@ -47,7 +48,9 @@ def run(options: RunOptions) -> int:
         InfrastructureError: the host cannot run machines, or files cannot be written.
     """
     _refuse_what_nobody_could_answer(options)
-    plan = plan_run(options)
+    plan, chosen = chosen_plan(options)
+    if options.choosing is not None:
+        options = replace(options, choosing=replace(options.choosing, settled=chosen))
     if options.shard and not plan.scenarios:
         # More jobs than groups of scenarios: that is no trouble, and nothing to look at.
         print(f"shard {options.shard}: nothing is assigned to it")
@@ -80,6 +83,8 @@ def run(options: RunOptions) -> int:
         for text in removed:
             events.publish(Noted(text=f"left over from an earlier run, removed: {text}"))
         events.publish(plan.event())
+        for text in plan.notes:
+            events.publish(Noted(text=f"what was chosen: {text}"))
         late_patch.announce()
         if options.workers == 1:
             return _run_here(order, plan, session, events, environment, terminal)

@@ -18,7 +18,7 @@ from tailstest.suite.feature_reader import (
     feature_files,
     read_features,
 )
-from tailstest.suite.selection import Selection
+from tailstest.suite.selection import NOT_CHOSEN, Selection
 from tailstest.suite.step_loader import load_steps
 from tailstest.suite.suite_folder import SuiteFolder
 
@@ -53,6 +53,8 @@ class Plan:
     Attributes:
         undefined: scenario id to its undefined steps; these scenarios are errors and do not run.
         registry: the step definitions.
+        chosen: why these and no others, where a policy chose them.
+        notes: what somebody should look at, about that choice.
     """
 
     suite: SuiteFolder
@@ -62,6 +64,8 @@ class Plan:
     excluded: list[tuple[PlannedScenario, str]] = field(default_factory=list)
     broken_files: list[str] = field(default_factory=list)
     undefined: dict[str, list[UndefinedStep]] = field(default_factory=dict)
+    chosen: str = ""
+    notes: list[str] = field(default_factory=list)
 
     _definitions: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
 
@@ -82,6 +86,11 @@ class Plan:
         steps = {str(step): None for found in self.undefined.values() for step in found}
         return [*self.broken_files, *steps]
 
+    @property
+    def asked(self) -> str:
+        """The selection in words, and what a policy made of it."""
+        return f"{self.selection}; {self.chosen}" if self.chosen else str(self.selection)
+
     def event(self) -> PlanMade:
         """Return the plan as an event."""
         return PlanMade(
@@ -91,12 +100,12 @@ class Plan:
                 for each, reason in self.excluded
             ],
             problems=self.problems,
-            selection=str(self.selection),
+            selection=self.asked,
         )
 
     def _who_left_out(self, scenario: PlannedScenario, reason: str) -> str:
         """Return "choice" if this run was not asked for the scenario, "suite" if it cannot be."""
-        is_elsewhere = reason.startswith(OTHER_SHARD)
+        is_elsewhere = reason.startswith((OTHER_SHARD, NOT_CHOSEN))
         if is_elsewhere or self.selection.choice_against(scenario, self.suite.root):
             return "choice"
         return "suite"
@@ -115,7 +124,7 @@ class Plan:
                 lines.append(f"    {step.keyword} {step.name}  # {place}")
         lines += [f"problem: {problem}" for problem in self.problems]
         count, left = len(self.scenarios), len(self.excluded)
-        lines.append(f"\n{count} scenarios would run, {left} are excluded ({self.selection})")
+        lines.append(f"\n{count} scenarios would run, {left} are excluded ({self.asked})")
         return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tailstest.suite.choosing.applying import Choosing
 from tailstest.suite.repeating import ONCE, Repeating
 
 
@@ -33,6 +34,7 @@ class RunOptions:
         product_commit: what the image under test was built from, as its makers call it.
         workers: processes that run scenarios beside one another.
         repeating: how often each scenario is run.
+        choosing: what a policy chooses from; None for everything that is asked for.
         shard: "K/N" for one of several jobs; "" for all of the plan.
     """
 
@@ -55,3 +57,4 @@ class RunOptions:
     workers: int = 1
     shard: str = ""
     repeating: Repeating = ONCE
+    choosing: Choosing | None = None

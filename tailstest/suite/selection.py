@@ -18,6 +18,8 @@ from tailstest.suite.feature_reader import PlannedScenario
 _WITH_LINE = re.compile(r"^(?P<file>.+\.feature):(?P<line>\d+)$")
 #: Tag that takes a scenario out of every run that does not ask for it.
 SKIP = "skip"
+#: How the reason begins for which a policy leaves a scenario out.
+NOT_CHOSEN = "not chosen"
 #: Forms of behave's old tag syntax; mixing both made behave guess.
 _OLD_SYNTAX = re.compile(r"(^|\s)[-~]@?\w|,")
 

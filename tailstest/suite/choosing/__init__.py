@@ -1,0 +1,1 @@
+"""What a run is to hold, from what changed and a policy."""
