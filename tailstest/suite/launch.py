@@ -84,12 +84,17 @@ def run(options: RunOptions) -> int:
         if options.workers == 1:
             return _run_here(order, plan, session, events, environment, terminal)
         # Dask takes a second to load, which every other command would pay for.
+        from tailstest.suite.spread.crew import LocalCrew
         from tailstest.suite.spread.spread_runner import SpreadRunner
+        from tailstest.suite.spread.turns import turns_in
 
         progress = SeveralAtOnce()
         terminal.follow(progress)
         before = forecast_of(plan, address).seconds
-        runner = SpreadRunner(order, plan, session, events, environment, progress, before)
+        checkpoints = order.checkpoints(plan, session, events, environment, folder.path)
+        turns = turns_in(plan, checkpoints, before)
+        crew = LocalCrew(order, environment, len(plan.scenarios))
+        runner = SpreadRunner(crew, plan, turns, folder.path, events, progress, stop=options.stop)
         return runner.run().exit_status
 
 

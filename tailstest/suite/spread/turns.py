@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tailstest.suite.checkpoints.checkpoints import Checkpoints
+from tailstest.suite.plan import Plan
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -62,3 +65,19 @@ def turns_of(
         if leader is not None:
             weights[leader] = max(weights[leader], seconds.get(leader, mean) + weights[scenario])
     return [Turn(each, after[each], weights[each]) for each in scenarios]
+
+
+def turns_in(
+    plan: Plan, checkpoints: Checkpoints | None, seconds: Mapping[str, float]
+) -> list[Turn]:
+    """Return the turns of all scenarios of a plan; see `turns_of`.
+
+    Args:
+        checkpoints: of this host; None where scenarios share no beginnings.
+    """
+    return turns_of(
+        [scenario.id for scenario in plan.scenarios],
+        checkpoints.chains if checkpoints is not None else {},
+        checkpoints.is_saved if checkpoints is not None else lambda _key: False,
+        seconds,
+    )
