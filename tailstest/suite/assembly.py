@@ -23,6 +23,9 @@ from tailstest.suite.plan import Plan
 from tailstest.suite.run_options import RunOptions
 from tailstest.suite.session import Session
 
+#: Settings that change nothing in a machine, so that they are no part of a checkpoint's key.
+_OF_THE_HOST = frozenset({"store", "memory_limit", "trust_network"})
+
 
 @dataclass(frozen=True)
 class RunOrder:
@@ -111,7 +114,7 @@ class RunOrder:
                     name: host["capabilities"][name] for name in ("qemu_version", "libvirt_version")
                 },
             },
-            "settings": self.settings.model_dump(exclude={"store"}),
+            "settings": self.settings.model_dump(exclude=_OF_THE_HOST),
             "image": environment.get("image"),
             "has viewer": self.has_viewer,
         }

@@ -269,6 +269,7 @@ class Session:
         definition = (
             profile.definition(**self._changes) if profile else MachineDefinition(**self._changes)
         )
+        self._host.claim_memory(definition)
         name = f"machine-{self._machines_made + 1}"
         disks = self.sockets.disks_to_start(definition, path, stick, name)
         self._late_patch.begin_machine(definition.channel)
@@ -355,6 +356,7 @@ class Session:
         old, self._machine = self._machine, None
         if old is not None:
             old.close(keep_serial=False)
+        self._host.claim_memory(rest.facts.definition)
         self.end_network()
         self._machines_made += 1
         machine = Machine(
@@ -391,6 +393,7 @@ class Session:
         self._layout = self.settings.keyboard_layout
         if machine is not None:
             machine.close(keep_serial=False)
+        self._host.release_memory()
 
     def _clear_away(self) -> None:
         self.shelf.clear()
@@ -448,6 +451,7 @@ class Session:
         finally:
             if machine is not None:
                 machine.close()
+            self._host.release_memory()
             self.end_network()
             self._remove_disks()
             self._guard.end_scenario()
