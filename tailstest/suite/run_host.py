@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -124,8 +125,11 @@ class RunHost:
         """Factor of the host's slowness on every deadline."""
         return self._examined().deadline_scale
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self, host: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return what the report says about the host and its versions.
+
+        Args:
+            host: where machines will run; this host if None.
 
         Raises:
             SetupError, InfrastructureError: the host cannot run machines.
@@ -133,7 +137,7 @@ class RunHost:
         return {
             "hostname": socket.gethostname(),
             "tailstest": __version__,
-            "host": self._examined().to_json(),
+            "host": dict(host) if host is not None else self._examined().to_json(),
             "settings": self._settings.model_dump(exclude={"store"}),
         }
 

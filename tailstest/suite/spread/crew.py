@@ -26,6 +26,10 @@ class Crew(Protocol):
     def resources(self) -> Mapping[str, Mapping[str, float]]:
         """Scenario id to the Dask resources that a worker must have for it."""
 
+    @property
+    def patience(self) -> float:
+        """Seconds without a word of ours after which a worker gives a run up; 0: never."""
+
     def at_work(self, run: str, folder: Path) -> Any:
         """Return a context in which they wait for tasks of a Dask client.
 
@@ -34,12 +38,22 @@ class Crew(Protocol):
             folder: of the run.
         """
 
-    def fetch(self, place: str, files: Sequence[str]) -> str:
-        """Bring files of a worker into the run's folder; return what prevented it.
+    def supply(self) -> None:
+        """Send what workers need, once they know the run.
+
+        Raises:
+            InfrastructureError: a host cannot keep it.
+        """
+
+    def fetch(self, place: str, files: Sequence[str]) -> list[str]:
+        """Bring files of a worker into the run's folder; return those that are lost.
 
         Args:
             place: Dask's address of the worker.
             files: relative to the run's folder.
+
+        Raises:
+            InfrastructureError: the run's folder does not take them.
         """
 
 
@@ -53,6 +67,7 @@ class LocalCrew:
     """
 
     resources: Mapping[str, Mapping[str, float]] = {}
+    patience = 0.0
 
     def __init__(self, order: RunOrder, environment: Mapping[str, Any], scenarios: int) -> None:
         self.place: Workplace = SharedFolder(order, environment, Path.cwd())
@@ -68,6 +83,9 @@ class LocalCrew:
         finally:
             shutil.rmtree(own, ignore_errors=True)
 
-    def fetch(self, place: str, files: Sequence[str]) -> str:
+    def supply(self) -> None:
+        """Do nothing: everything is here."""
+
+    def fetch(self, place: str, files: Sequence[str]) -> list[str]:
         """Do nothing: the files are where they belong."""
-        return ""
+        return []

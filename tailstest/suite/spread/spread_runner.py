@@ -13,7 +13,7 @@ from pathlib import Path
 import distributed
 
 from tailstest.core.deadline import Deadline, poll
-from tailstest.core.errors import TailstestError
+from tailstest.core.errors import InfrastructureError, TailstestError
 from tailstest.core.events import Event, Events, Noted, ScenarioFinished
 from tailstest.core.text import printable
 from tailstest.core.verdict import Verdict, verdict_of
@@ -102,9 +102,14 @@ class SpreadRunner:
     def _run_all(self) -> None:
         with self._crew.at_work(self._run, self._folder) as client:
             client.subscribe_topic(TOPIC, self._mail.take)
-            client.register_plugin(ScenarioWorker(self._run, self._crew.place, stop=self._stop))
+            client.register_plugin(
+                ScenarioWorker(
+                    self._run, self._crew.place, stop=self._stop, patience=self._crew.patience
+                )
+            )
             futures: dict[distributed.Future, str] = {}
             try:
+                self._crew.supply()
                 futures = submit(
                     client,
                     self._turns,
@@ -140,7 +145,7 @@ class SpreadRunner:
             client.cancel([each for each in futures if each not in ended])
             poll(lambda: not self._mail.going() or None, Deadline.after(_LAST_WORDS))
             for token in self._mail.unfinished():
-                self._crew.fetch(self._mail.place_of(token), self._mail.files_of(token))
+                self._bring_files(self._mail.scenario_of(token), token)
 
     def _finished(self, scenario: str, future: distributed.Future) -> None:
         if future.status != "finished":
@@ -164,10 +169,15 @@ class SpreadRunner:
             self._verdicts[f"events of {scenario}"] = Verdict.INCOMPLETE
 
     def _bring_files(self, scenario: str, token: str) -> None:
-        trouble = self._crew.fetch(self._mail.place_of(token), self._mail.files_of(token))
-        if trouble:
-            self._events.publish(Noted(text=printable(trouble), level="warning"))
+        try:
+            lost = self._crew.fetch(self._mail.place_of(token), self._mail.files_of(token))
+        except InfrastructureError as error:
+            self._events.publish(Noted(text=printable(error.message), level="warning"))
             self._verdicts[f"files of {scenario}"] = Verdict.INCOMPLETE
+            return
+        if lost:
+            text = f"{len(lost)} files of this scenario did not come from its worker"
+            self._events.publish(Noted(text=text, level="warning"))
 
     def _lost(self, scenario: PlannedScenario, error: BaseException | None) -> None:
         """Tell that a scenario has no outcome: its worker died, or could not begin."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tailstest.suite.checkpoints.checkpoints import Checkpoints
+from tailstest.suite.checkpoints.checkpoints import FORBID_TAG, Checkpoints
+from tailstest.suite.checkpoints.keys import key_chain
 from tailstest.suite.plan import Plan
 
 
@@ -81,3 +82,14 @@ def turns_in(
         checkpoints.is_saved if checkpoints is not None else lambda _key: False,
         seconds,
     )
+
+
+def turns_elsewhere(plan: Plan, seconds: Mapping[str, float]) -> list[Turn]:
+    """Return the turns of a plan for hosts of which nobody knows what checkpoints they have."""
+    chains = {
+        scenario.id: key_chain(scenario.model, "")
+        for scenario in plan.scenarios
+        if FORBID_TAG not in scenario.tags and not scenario.is_manual
+    }
+    ids = [scenario.id for scenario in plan.scenarios]
+    return turns_of(ids, chains, lambda _key: False, seconds)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import threading
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +14,7 @@ from typing import Any
 import distributed
 from distributed.diagnostics.plugin import WorkerPlugin
 
+from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError
 from tailstest.core.verdict import Verdict
 from tailstest.suite.run_result import is_bad
@@ -58,15 +62,19 @@ class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no 
         run: names the run.
         place: where scenarios run.
         stop: whether none shall begin after one that does not pass.
+        patience: seconds without a word of the client after which the run is given up; 0: never.
     """
 
-    def __init__(self, run: str, place: Workplace, *, stop: bool = False) -> None:
+    def __init__(
+        self, run: str, place: Workplace, *, stop: bool = False, patience: float = 0.0
+    ) -> None:
+        self._patience = patience
         self.name = plugin_name(run)
         self._stop = stop
         self._run = run
-        self._place = place
+        self.place = place
 
-    def setup(self, worker: Any) -> None:
+    async def setup(self, worker: Any) -> None:
         """Take the worker; called by Dask."""
         self._worker = worker
         self._lock = threading.Lock()
@@ -74,10 +82,31 @@ class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no 
         self._busy: dict[Any, ScenarioProcess] = {}
         self._cancelled: set[Any] = set()
         self._is_closed = False
-        self._place.open(worker.state.nthreads)
+        await asyncio.to_thread(self.place.open, worker.state.nthreads)
+        self.hear()
+        if self._patience:
+            threading.Thread(target=self._listen, daemon=True).start()
 
-    def teardown(self, worker: Any) -> None:
+    def hear(self) -> None:
+        """Note that the client lives."""
+        self._heard = time.monotonic()
+
+    def _listen(self) -> None:
+        """Give the run up when the client has not been heard of for too long."""
+
+        def look() -> bool | None:
+            silent = time.monotonic() - self._heard > self._patience
+            return self._is_closed or silent or None
+
+        poll(look, Deadline.after(math.inf), interval=1.0)
+        if not self._is_closed:
+            self._worker.loop.add_callback(self._worker.plugin_remove, self.name)
+
+    async def teardown(self, worker: Any) -> None:
         """End everything; called by Dask when the worker goes away, or the run has ended."""
+        await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
         with self._lock:
             self._is_closed = True
             idle, self._idle = self._idle, []
@@ -87,7 +116,7 @@ class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no 
         for process in idle:
             process.close()
         if not is_busy:
-            self._place.close()
+            self.place.close()
 
     def transition(self, key: Any, start: str, finish: str, **_more: Any) -> None:
         """Interrupt a scenario that nobody wants any more; called by Dask.
@@ -136,7 +165,7 @@ class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no 
         with self._lock:
             process = self._idle.pop() if self._idle else None
         if process is None:
-            process = ScenarioProcess(self._place.assignment())
+            process = ScenarioProcess(self.place.assignment())
         with self._lock:
             self._busy[key] = process
             is_unwanted = self._is_closed or key in self._cancelled
@@ -155,7 +184,7 @@ class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no 
             del self._busy[key]
             is_last = self._is_closed and not self._busy
         if is_last:
-            self._place.close()
+            self.place.close()
 
 
 class _Execution:
