@@ -39,6 +39,7 @@ from tailstest.suite.session import Session
 from tailstest.suite.suite_commit import suite_commit
 
 if TYPE_CHECKING:
+    from tailstest.suite.spread.crew import Crew
     from tailstest.suite.spread.remote_crew import RemoteCrew
 
 
@@ -103,19 +104,25 @@ def _run_recorded(
             events.publish(Noted(text=f"left over from an earlier run, removed: {text}"))
         events.publish(plan.event())
         late_patch.announce()
-        if options.workers == 1:
+        if options.workers == 1 and crew is None:
             return _run_here(order, plan, session, events, environment, terminal)
         # Dask takes a second to load, which every other command would pay for.
         from tailstest.suite.spread.crew import LocalCrew
         from tailstest.suite.spread.spread_runner import SpreadRunner
-        from tailstest.suite.spread.turns import turns_in
+        from tailstest.suite.spread.turns import turns_elsewhere, turns_in
 
         progress = SeveralAtOnce()
         terminal.follow(progress)
         before = forecast_of(plan, address).seconds
-        checkpoints = order.checkpoints(plan, session, events, environment, folder.path)
-        turns = turns_in(plan, checkpoints, before)
-        crew = LocalCrew(order, environment, len(plan.scenarios))
+        workers: Crew
+        if crew is None:
+            checkpoints = order.checkpoints(plan, session, events, environment, folder.path)
+            turns = turns_in(plan, checkpoints, before)
+            workers = LocalCrew(order, environment, len(plan.scenarios))
+        else:
+            turns, workers = turns_elsewhere(plan, before), crew
+            if crew.warning:
+                events.publish(Noted(text=crew.warning, level="warning"))
         runner = SpreadRunner(
             workers, plan, turns, folder.path, events, progress, stop=options.stop
         )

@@ -77,7 +77,9 @@ class Arrivals:
             InfrastructureError: there is no such archive, or it cannot be unpacked.
         """
         folder = self.folder / f"{self.path_of(digest).name}.suite"
-        with self.locked(digest, wait=True):
+        if folder.is_dir():
+            return folder
+        with self.locked(digest, wait=True, purpose="unpack"):
             if not folder.is_dir():
                 fresh = self.folder / f".suite-{uuid.uuid4().hex}"
                 unpack_suite(self.path_of(digest), fresh)
@@ -85,13 +87,15 @@ class Arrivals:
         return folder
 
     @contextlib.contextmanager
-    def locked(self, digest: str, *, wait: bool, shared: bool = False) -> Iterator[None]:
-        """Hold a file's lock, which ends with this process at the latest.
+    def locked(
+        self, digest: str, *, wait: bool, shared: bool = False, purpose: str = "file"
+    ) -> Iterator[None]:
+        """Hold one of a file's locks, which ends with this process at the latest.
 
         Raises:
             BlockingIOError: somebody else has it, and we shall not wait.
         """
-        lock_file = self.folder / f"{self.path_of(digest).name}.lock"
+        lock_file = self.folder / f"{self.path_of(digest).name}.{purpose}.lock"
         lock = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
@@ -169,12 +173,13 @@ class Arriving:
         Raises:
             InfrastructureError: no space.
         """
+        if self._is_there():
+            return True
         try:
             self._held.enter_context(self._arrivals.locked(self._digest, wait=False))
         except BlockingIOError:
             return False
-        if self._final.is_file():
-            self.have = self._size
+        if self._is_there():  # it came just now
             self.close()
             return True
         self._arrivals.prune(room=self._size)
@@ -219,6 +224,12 @@ class Arriving:
         """Stop taking; what there is stays for the next sender."""
         self._file = None
         self._held.close()
+
+    def _is_there(self) -> bool:
+        if self._final.is_file():
+            self.have = self._size
+            return True
+        return False
 
     def _start_anew(self) -> None:
         self._file.truncate(0)

@@ -115,8 +115,8 @@ class RemotePlace:
             lambda: all(each in arrivals for each in supplies.digests) or None,
             Deadline.after(_ARRIVAL_LIMIT),
         )
-        suite = arrivals.suite(supplies.suite)
         arrivals.use(supplies.suite, self._held)
+        suite = arrivals.suite(supplies.suite)
         order = replace(
             supplies.order,
             settings=supplies.order.settings.model_copy(

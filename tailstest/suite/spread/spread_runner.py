@@ -127,7 +127,7 @@ class SpreadRunner:
                     client.unregister_worker_plugin(plugin_name(self._run))
 
     def _gather(self, client: distributed.Client, futures: dict[distributed.Future, str]) -> None:
-        for future in distributed.as_completed(list(futures)):
+        for future in distributed.as_completed(list(futures), loop=client.loop):
             scenario = futures[future]
             self._finished(scenario, future)
             if self._stop and self._is_bad(scenario):  # its worker may be gone

@@ -81,6 +81,7 @@ class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no 
         self._idle: list[ScenarioProcess] = []
         self._busy: dict[Any, ScenarioProcess] = {}
         self._cancelled: set[Any] = set()
+        self._going = 0
         self._is_closed = False
         await asyncio.to_thread(self.place.open, worker.state.nthreads)
         self.hear()
@@ -112,7 +113,7 @@ class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no 
             idle, self._idle = self._idle, []
             for process in self._busy.values():
                 process.interrupt()
-            is_busy = bool(self._busy)
+            is_busy = self._going > 0
         for process in idle:
             process.close()
         if not is_busy:
@@ -141,6 +142,20 @@ class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no 
             UsageError: its file, the steps or environment.py are not what they were.
             InfrastructureError: the host cannot run machines, or processes were killed.
         """
+        with self._lock:
+            if self._is_closed:
+                return Outcome("", 0, {scenario: Verdict.NOT_RUN})
+            self._going += 1
+        try:
+            return self._run_scenario(key, scenario)
+        finally:
+            with self._lock:
+                self._going -= 1
+                is_last = self._is_closed and not self._going
+            if is_last:
+                self.place.close()
+
+    def _run_scenario(self, key: Any, scenario: str) -> Outcome:
         if distributed.Event(stop_name(self._run)).is_set():
             return Outcome("", 0, {scenario: Verdict.NOT_RUN})
         for _ in range(1 + ALLOWED_FAILURES):
@@ -182,9 +197,6 @@ class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no 
             process.close()
         with self._lock:
             del self._busy[key]
-            is_last = self._is_closed and not self._busy
-        if is_last:
-            self.place.close()
 
 
 class _Execution:
