@@ -108,6 +108,7 @@ def connected(address: str) -> Iterator[distributed.Client]:
             hint="set DASK_DISTRIBUTED__COMM__TLS__CA_FILE, ..._CLIENT__CERT and ..._CLIENT__KEY;"
             " see docs/workers.md",
         )
+    _knock(address)
     with _quiet(), dask.config.set({"distributed.comm.timeouts.connect": _ANSWER}):
         try:
             client = distributed.Client(
@@ -123,6 +124,22 @@ def connected(address: str) -> Iterator[distributed.Client]:
         finally:
             with suppress(Exception):  # it may be gone
                 client.close(timeout=_CLOSING)
+
+
+def _knock(address: str) -> None:
+    """Find out at once that nothing listens; Dask would try on and on.
+
+    Raises:
+        InfrastructureError: says why.
+    """
+    parts = urlsplit(address)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=_ANSWER).close()
+    except OSError as error:
+        raise InfrastructureError(
+            f"no Dask scheduler answers at {address}: {error.strerror or _reason(error)}",
+            hint="see whether `dask scheduler` runs there, and at which address",
+        ) from error
 
 
 def check_versions(client: distributed.Client) -> None:

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -41,6 +42,9 @@ from tailstest.suite.spread.worker import (
 _ARRIVAL = 60.0
 #: Seconds for what interrupted scenarios still tell, a little more than they have.
 _LAST_WORDS = ENDING + 1.0
+
+#: Where trouble of the run's own record is counted.
+_RECORD = "the record of the run"
 
 
 class SpreadRunner:
@@ -96,7 +100,11 @@ class SpreadRunner:
         result = RunResult.of(
             self._plan, self._verdicts, interrupted=self._interrupted, flaky=self._flaky
         )
-        result.tell(self._events)
+        try:
+            result.tell(self._events)
+        except InfrastructureError:  # of the disk, at the very end
+            verdicts = {**result.verdicts, _RECORD: Verdict.INCOMPLETE}
+            result = replace(result, verdicts=verdicts)
         return result
 
     def _run_all(self) -> None:
@@ -165,19 +173,19 @@ class SpreadRunner:
             self._verdicts[key if key in self._scenarios else f"{key}, {scenario}"] = verdict
         if arrived is None:
             text = "some of what a worker told of this scenario did not arrive"
-            self._events.publish(Noted(text=text, level="warning"))
+            self._say(Noted(text=text, level="warning"))
             self._verdicts[f"events of {scenario}"] = Verdict.INCOMPLETE
 
     def _bring_files(self, scenario: str, token: str) -> None:
         try:
             lost = self._crew.fetch(self._mail.place_of(token), self._mail.files_of(token))
         except InfrastructureError as error:
-            self._events.publish(Noted(text=printable(error.message), level="warning"))
+            self._say(Noted(text=printable(error.message), level="warning"))
             self._verdicts[f"files of {scenario}"] = Verdict.INCOMPLETE
             return
         if lost:
             text = f"{len(lost)} files of this scenario did not come from its worker"
-            self._events.publish(Noted(text=text, level="warning"))
+            self._say(Noted(text=text, level="warning"))
 
     def _lost(self, scenario: PlannedScenario, error: BaseException | None) -> None:
         """Tell that a scenario has no outcome: its worker died, or could not begin."""
@@ -192,8 +200,8 @@ class SpreadRunner:
             text = printable(f"the worker: {type(error).__name__}: {error}")
             verdict = Verdict.INCOMPLETE
         self._verdicts[scenario.id] = verdict
-        self._events.publish(scenario_started(scenario))
-        self._events.publish(
+        self._say(scenario_started(scenario))
+        self._say(
             ScenarioFinished(
                 scenario_id=scenario.id, verdict=verdict.value, seconds=0.0, error=text
             )
@@ -212,7 +220,7 @@ class SpreadRunner:
         scenario = self._mail.scenario_of(token)
         if not isinstance(told[-1], ScenarioFinished) and not _is_over(told):
             error = "interrupted" if self._interrupted else "the process that ran it was lost"
-            self._events.publish(
+            self._say(
                 ScenarioFinished(
                     scenario_id=scenario,
                     verdict=Verdict.INCOMPLETE.value,
@@ -222,10 +230,19 @@ class SpreadRunner:
             )
         self._verdicts.setdefault(scenario, _last_verdict(told))
 
+    def _say(self, event: Event) -> None:
+        """Publish an event; what a full disk does not take is missing, and the run goes on."""
+        try:
+            self._events.publish(event)
+        except InfrastructureError as error:
+            self._verdicts[_RECORD] = Verdict.INCOMPLETE
+            with suppress(InfrastructureError):
+                self._events.publish(Noted(text=printable(error.message), level="warning"))
+
     def _publish(self, token: str) -> list[Event]:
         events = self._mail.open(token)
         for event in events:
-            self._events.publish(event)
+            self._say(event)
         return events
 
     def _is_bad(self, scenario: str) -> bool:
