@@ -71,6 +71,12 @@ from tailstest.suite.run_plan import plan_run
     help="Run N scenarios beside one another, each with its own machine (default: 1).",
 )
 @click.option(
+    "--scheduler",
+    default="",
+    metavar="ADDRESS|FILE",
+    help="Run scenarios on the workers of this Dask scheduler, on one host or many.",
+)
+@click.option(
     "--shard",
     default="",
     metavar="K/N",
@@ -112,6 +118,7 @@ def command(
     store: str | None,
     product_commit: str,
     workers: int,
+    scheduler: str,
     shard: str,
     repeat: int,
     until_failure: bool,
@@ -134,6 +141,7 @@ def command(
         store=store,
         product_commit=product_commit,
         workers=workers,
+        scheduler=scheduler,
         shard=shard,
         repeating=Repeating(repeat, retry, until_failure),
         command=["tailstest", *sys.argv[1:]],

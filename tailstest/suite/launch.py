@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import URL
 
 from tailstest.core.errors import UsageError
 from tailstest.core.events import Events, Noted, RunStarted
@@ -35,6 +38,10 @@ from tailstest.suite.runner import SuiteRunner
 from tailstest.suite.session import Session
 from tailstest.suite.suite_commit import suite_commit
 
+if TYPE_CHECKING:
+    from tailstest.suite.spread.crew import Crew
+    from tailstest.suite.spread.remote_crew import RemoteCrew
+
 
 def run(options: RunOptions) -> int:
     """Run a suite and write its report.
@@ -57,10 +64,24 @@ def run(options: RunOptions) -> int:
     patches = read_patches(options.late_patch, options.late_patch_git, options.late_patch_trees)
     address = store_address(settings, options.store)
     removed = remove_leftovers()
-    folder = RunFolder.create(
-        options.base, output=options.output, free_space_needed=settings.free_space_needed
-    )
-    order = RunOrder(options, settings, image, tuple(patches), folder.path)
+    order = RunOrder(options, settings, image, tuple(patches), Path())
+    with _crew_elsewhere(order, plan) as crew:
+        folder = RunFolder.create(
+            options.base, output=options.output, free_space_needed=settings.free_space_needed
+        )
+        order = replace(order, folder=folder.path)
+        return _run_recorded(order, plan, folder, address, removed, crew)
+
+
+def _run_recorded(
+    order: RunOrder,
+    plan: Plan,
+    folder: RunFolder,
+    address: URL | None,
+    removed: list[str],
+    crew: RemoteCrew | None,
+) -> int:
+    options, settings = order.options, order.settings
     events = Events()
     terminal = Terminal(folder, stream=sys.stdout)
     keeper = LiveStore(address, folder.path, events) if address is not None else None
@@ -69,28 +90,55 @@ def run(options: RunOptions) -> int:
         attach(events, folder, settings, terminal=terminal, project=Path.cwd(), keeper=keeper),
         closing(order.session(plan, events, folder.evidence, late_patch)) as session,
     ):
-        environment = session.environment()
+        environment = session.environment(crew.host_report if crew is not None else None)
         environment["suite_commit"] = suite_commit(plan.suite.root)
         if options.product_commit:
             environment["product_commit"] = options.product_commit
         if late_patch:
             environment[CHANGED] = late_patch.facts()
+        if crew is not None:
+            environment["workers"] = crew.facts()
         command = list(options.command)
         events.publish(RunStarted(run_id=folder.run_id, command=command, environment=environment))
         for text in removed:
             events.publish(Noted(text=f"left over from an earlier run, removed: {text}"))
         events.publish(plan.event())
         late_patch.announce()
-        if options.workers == 1:
+        if options.workers == 1 and crew is None:
             return _run_here(order, plan, session, events, environment, terminal)
         # Dask takes a second to load, which every other command would pay for.
+        from tailstest.suite.spread.crew import LocalCrew
         from tailstest.suite.spread.spread_runner import SpreadRunner
+        from tailstest.suite.spread.turns import turns_elsewhere, turns_in
 
         progress = SeveralAtOnce()
         terminal.follow(progress)
         before = forecast_of(plan, address).seconds
-        runner = SpreadRunner(order, plan, session, events, environment, progress, before)
+        workers: Crew
+        if crew is None:
+            checkpoints = order.checkpoints(plan, session, events, environment, folder.path)
+            turns = turns_in(plan, checkpoints, before)
+            workers = LocalCrew(order, environment, len(plan.scenarios))
+        else:
+            turns, workers = turns_elsewhere(plan, before), crew
+            if crew.warning:
+                events.publish(Noted(text=crew.warning, level="warning"))
+        runner = SpreadRunner(
+            workers, plan, turns, folder.path, events, progress, stop=options.stop
+        )
         return runner.run().exit_status
+
+
+@contextmanager
+def _crew_elsewhere(order: RunOrder, plan: Plan) -> Iterator[RemoteCrew | None]:
+    """Yield the workers of the scheduler that was named; None if there is none."""
+    if not order.options.scheduler:
+        yield None
+        return
+    from tailstest.suite.spread.remote_crew import remote_crew
+
+    with remote_crew(order, plan) as crew:
+        yield crew
 
 
 def _run_here(
@@ -144,10 +192,16 @@ def _refuse_what_nobody_could_answer(options: RunOptions) -> None:
             "--interactive and --keep are about one attempt, but several are wanted",
             hint="leave --repeat, --retry and --until-failure out",
         )
-    if options.workers > 1 and (options.interactive or options.keep):
+    several = "--scheduler" if options.scheduler else "--workers" if options.workers > 1 else ""
+    if several and (options.interactive or options.keep):
         raise UsageError(
-            "--interactive and --keep are about one machine, but --workers makes several",
-            hint="leave --workers out",
+            f"--interactive and --keep are about one machine, but {several} makes several",
+            hint=f"leave {several} out",
+        )
+    if options.scheduler and options.workers > 1:
+        raise UsageError(
+            "--workers starts processes on this host, --scheduler uses workers that run already",
+            hint="leave one of them out",
         )
 
 

@@ -34,6 +34,8 @@ class RunOptions:
         workers: processes that run scenarios beside one another.
         repeating: how often each scenario is run.
         shard: "K/N" for one of several jobs; "" for all of the plan.
+        scheduler: address of a Dask scheduler whose workers run scenarios, or its scheduler file;
+            "" for processes of this host.
     """
 
     paths: Sequence[str]
@@ -54,4 +56,5 @@ class RunOptions:
     product_commit: str = ""
     workers: int = 1
     shard: str = ""
+    scheduler: str = ""
     repeating: Repeating = ONCE
