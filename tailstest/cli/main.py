@@ -30,6 +30,8 @@ COMMANDS = {
     "flaky": "flaky",
     "slow": "slow",
     "gate": "gate",
+    "notify": "notify",
+    "publish": "publish",
     "store": "store",
     "lint": "lint",
     "steps": "steps",

@@ -33,7 +33,7 @@ from tailstest.suite.run_options import RunOptions
 from tailstest.suite.run_plan import plan_run
 from tailstest.suite.runner import SuiteRunner
 from tailstest.suite.session import Session
-from tailstest.suite.suite_commit import suite_commit
+from tailstest.suite.suite_commit import suite_branch, suite_commit
 
 
 def run(options: RunOptions) -> int:
@@ -71,6 +71,7 @@ def run(options: RunOptions) -> int:
     ):
         environment = session.environment()
         environment["suite_commit"] = suite_commit(plan.suite.root)
+        environment["branch"] = suite_branch(plan.suite.root)
         if options.product_commit:
             environment["product_commit"] = options.product_commit
         if late_patch:
