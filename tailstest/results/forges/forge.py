@@ -12,7 +12,7 @@ from tailstest.results.shown import one_line
 
 #: Seconds for one request to a forge, and how often one that failed is tried again.
 TIMEOUT = 30
-RETRIES = 3
+RETRIES = 2
 #: Characters of a description of a state; GitHub takes 140, the others more.
 MAX_DESCRIPTION = 140
 #: Characters of a note; GitHub takes 65,536, the others more.

@@ -43,6 +43,7 @@ class GithubForge:
             retry=GithubRetry(
                 total=RETRIES,
                 backoff_factor=0.5,
+                raise_on_status=False,
                 max_rate_limit_wait=MAX_WAIT,
                 allowed_methods=("GET", "PATCH"),
             ),

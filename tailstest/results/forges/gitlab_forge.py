@@ -59,8 +59,8 @@ class GitlabForge:
     def own_notes(self, request: int, marker: str) -> list[Note]:
         """Return our notes, the oldest first."""
         with self._told(f"read the notes of merge request {request}"):
-            self._server.auth()
-            own = self._server.user.id if self._server.user else None
+            user = self._server.http_get("/user", **_BOUNDS)
+            own = user.get("id") if isinstance(user, dict) else None
             notes = self._request(request).notes.list(
                 iterator=True, order_by="created_at", sort="asc", per_page=100, **_BOUNDS
             )
