@@ -8,6 +8,7 @@ import click
 
 from tailstest.cli.store_option import day, json_option, open_store, print_json, store_option
 from tailstest.core.errors import InfrastructureError
+from tailstest.results.run_folder import recorded_id
 from tailstest.results.telling.config import load_notify_config
 from tailstest.results.telling.message import body_of, title_of
 from tailstest.results.telling.news import Change, news_of
@@ -65,7 +66,8 @@ def command(
         )
         return
     failed, told = [], []
-    for delivery in sender.send(news, link=link, always=always):
+    folders = {run_id: Path(name) for name in runs if (run_id := recorded_id(Path(name)))}
+    for delivery in sender.send(news, link=link, always=always, folders=folders):
         told.append(vars(delivery))
         if delivery.trouble:
             failed.append(delivery.service)

@@ -178,6 +178,26 @@ def test_the_webhook_gets_the_pictures_within_bounds(suite: Suite) -> None:
         assert "/" not in each["filename"]
 
 
+def test_a_run_is_found_by_its_folder_whatever_that_is_called_now(suite: Suite) -> None:
+    (folder,) = (each for each in (suite.folder / "runs").iterdir() if not each.is_symlink())
+    moved = folder.rename(suite.folder / "whole")
+    with web_server() as hook:
+        suite.configure(f'[[service]]\nname = "hook"\nurl = "{hook.hook}"\n')
+        assert suite.notify(str(moved)).output == "hook: sent\n"
+    assert len(hook.requests[0].json["attachments"]) == 3, "pictures are where the folder is now"
+
+
+@pytest.mark.parametrize("first", ["", "no json", "[]", '{"run_id": 3}', '{"run_id": "gone"}'])
+def test_a_folder_that_says_no_run_of_the_store_is_an_error(
+    first: str, suite: Suite, tmp_path: Path
+) -> None:
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "events.jsonl").write_text(first)
+    suite.configure('[[service]]\nname = "x"\nurl = "json://127.0.0.1"\n')
+    with pytest.raises(UsageError, match="no run or release"):
+        suite.notify(str(tmp_path / "odd"))
+
+
 def test_a_dry_run_prints_the_message_and_needs_no_secret(suite: Suite) -> None:
     suite.configure('[[service]]\nname = "x"\nurl = "mailto://${NOT_SET}@example.org"\n')
     done = suite.notify("--dry-run")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,12 +34,16 @@ class FailurePicture:
 
 
 def failure_pictures(
-    news: News, limit: int, changes: Collection[Change] = tuple(Change)
+    news: News,
+    limit: int,
+    changes: Collection[Change] = tuple(Change),
+    folders: Mapping[str, Path] | None = None,
 ) -> list[FailurePicture]:
     """Return pictures for what is newly wrong, as far as the run's folder is on this host.
 
     Args:
         limit: how many at most.
+        folders: of runs by their ids, where they are not where the run was recorded.
     """
     read: dict[int, tuple[RunFolder, Run] | None] = {}
     found: list[FailurePicture] = []
@@ -49,7 +53,8 @@ def failure_pictures(
         if turn.change not in _SHOWN or turn.change not in changes:
             continue
         if turn.run.id not in read:
-            read[turn.run.id] = _read(turn.run.folder)
+            moved = (folders or {}).get(turn.run.run_id)
+            read[turn.run.id] = _read(moved or turn.run.folder)
         opened = read[turn.run.id]
         scenario = opened[1].scenario(turn.scenario.key) if opened else None
         if opened is None or scenario is None:
@@ -63,9 +68,9 @@ def failure_pictures(
     return found
 
 
-def _read(folder: str) -> tuple[RunFolder, Run] | None:
+def _read(folder: str | Path) -> tuple[RunFolder, Run] | None:
     """Return a run from its folder; None when it is on another host, gone or damaged."""
-    if not folder:
+    if not str(folder):
         return None
     try:
         opened = RunFolder.open(Path(folder))

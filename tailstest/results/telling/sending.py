@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,19 +53,27 @@ class Sender:
             for service in config.service
         ]
 
-    def send(self, news: News, *, link: str = "", always: bool = False) -> Iterator[Delivery]:
+    def send(
+        self,
+        news: News,
+        *,
+        link: str = "",
+        always: bool = False,
+        folders: Mapping[str, Path] | None = None,
+    ) -> Iterator[Delivery]:
         """Send the news to each service that wants some of it, one after the other.
 
         Args:
             link: address of the report, instead of that of the configuration.
             always: send also when nothing changed.
+            folders: of runs by their ids; see `failure_pictures`.
         """
         for service, address, apprise in self._ready:
             turns = [turn for turn in news.turns if turn.change in service.changes]
             if not (turns or news.troubles or always):
                 yield Delivery(service.name, wanted=False)
                 continue
-            pictures = failure_pictures(news, service.pictures, service.changes)
+            pictures = failure_pictures(news, service.pictures, service.changes, folders)
             result = self._told(apprise, service, news, pictures, link)
             yield _delivery(service, address, result)
 
