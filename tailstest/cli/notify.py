@@ -12,7 +12,8 @@ from tailstest.results.run_folder import recorded_id
 from tailstest.results.telling.config import load_notify_config
 from tailstest.results.telling.message import body_of, title_of
 from tailstest.results.telling.news import Change, news_of
-from tailstest.results.telling.sending import Sender
+from tailstest.results.telling.sending import Delivery, Sender
+from tailstest.results.wording import plural
 
 
 @click.command("notify")
@@ -72,7 +73,7 @@ def command(
         if delivery.trouble:
             failed.append(delivery.service)
         if not as_json:
-            click.echo(f"{delivery.service}: {_words(vars(delivery))}")
+            click.echo(f"{delivery.service}: {_words(delivery)}")
     if as_json:
         print_json({**news.to_json(), "deliveries": told})
     if failed:
@@ -82,9 +83,9 @@ def command(
         )
 
 
-def _words(delivery: dict[str, object]) -> str:
-    if not delivery["wanted"]:
+def _words(delivery: Delivery) -> str:
+    if not delivery.wanted:
         return "nothing changed that it wants to know, nothing sent"
-    if delivery["trouble"]:
-        return f"NOT sent in {delivery['attempts']} attempts: {delivery['trouble']}"
+    if delivery.trouble:
+        return f"NOT sent in {plural(delivery.attempts, 'attempt')}: {delivery.trouble}"
     return "sent"

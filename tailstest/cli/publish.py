@@ -20,6 +20,7 @@ from tailstest.results.publish.feed import feed_news, feed_xml
 from tailstest.results.publish.links import checked_link, with_link
 from tailstest.results.publish.metrics import write_metrics
 from tailstest.results.publish.summary import summary_of
+from tailstest.results.wording import plural
 
 _PATH = click.Path(path_type=Path)
 
@@ -66,7 +67,7 @@ def feed(
     with open_store(address) as store:
         news = feed_news(store, day(None), last=last, images=images, every=every)
     write_text(file, feed_xml(news, title=title, link=link, own=own_url))
-    click.echo(f"{file}: {len(news)} entries")
+    click.echo(f"{file}: {plural(len(news), 'run')}")
 
 
 @command.command("metrics")
@@ -76,7 +77,7 @@ def metrics(file: Path, address: str | None) -> None:
     """Write metrics of the newest run on each image for Prometheus to FILE (*.prom)."""
     with open_store(address) as store:
         images = write_metrics(store, file, day(None))
-    click.echo(f"{file}: {images} images")
+    click.echo(f"{file}: {plural(images, 'image')}")
 
 
 def _forge_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from results_sample import HOSTILE
 from store_tools import made_run, open_store
 
 from tailstest.cli.main import tailstest
-from tailstest.core.errors import InfrastructureError, UsageError
+from tailstest.core.errors import InfrastructureError, SetupError, UsageError
 from tailstest.results.forges.forge import State
 from tailstest.results.publish.badge import SVG, badge_svg
 from tailstest.results.publish.feed import ATOM
@@ -108,7 +109,7 @@ def test_the_feed_has_the_runs_in_which_something_changed(folder: Path) -> None:
     file = folder / "feed.xml"
     link = "https://ci.example/{run}/report.html"
     words = ("feed", str(file), "--title", "Nightly & more", "--link", link)
-    assert publish(folder, *words).output.endswith("1 entries\n")
+    assert publish(folder, *words).output.endswith(": 1 run\n")
     root = ET.parse(file).getroot()
     assert root.tag == f"{A}feed"
     assert root.findtext(f"{A}title") == "Nightly & more"
@@ -178,6 +179,14 @@ def test_prometheus_reads_the_metrics(folder: Path) -> None:
     assert finished == {"demo": 1, odd: 0}
     assert families["tailstest_flaky_scenarios"].samples[0].value == 1
     assert families["tailstest_run_duration_seconds"].samples[-1].value == 60
+
+
+def test_without_its_library_the_extra_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(SetupError, match=r"tailstest\[notify\]"):
+        publish(folder, "metrics", str(folder / "x.prom"))
 
 
 def test_files_that_cannot_be_written_or_read_by_the_collector_are_errors(folder: Path) -> None:

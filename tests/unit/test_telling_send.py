@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import socket
+import sys
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -17,7 +18,7 @@ from store_tools import made_run, open_store
 from telling_tools import free_port, mail_server, web_server
 
 from tailstest.cli.main import tailstest
-from tailstest.core.errors import InfrastructureError, TailstestError, UsageError
+from tailstest.core.errors import InfrastructureError, SetupError, TailstestError, UsageError
 from tailstest.core.events import Events
 from tailstest.core.settings import Settings
 from tailstest.results.recorder import attach
@@ -184,7 +185,7 @@ def test_a_run_is_found_by_its_folder_whatever_that_is_called_now(suite: Suite) 
     with web_server() as hook:
         suite.configure(f'[[service]]\nname = "hook"\nurl = "{hook.hook}"\n')
         assert suite.notify(str(moved)).output == "hook: sent\n"
-    assert len(hook.requests[0].json["attachments"]) == 3, "pictures are where the folder is now"
+    assert len(hook.requests[0].json["attachments"]) == 2, "pictures are where the folder is now"
 
 
 @pytest.mark.parametrize("first", ["", "no json", "[]", '{"run_id": 3}', '{"run_id": "gone"}'])
@@ -261,6 +262,13 @@ def test_a_secret_cannot_change_the_address(tmp_path: Path) -> None:
     whole = address_of(Service(name="m", url="${ALL}"), tmp_path, {"ALL": "json://host/token1"})
     assert whole.url == "json://host/token1"
     assert "token1" not in whole.masked("no token1")
+
+
+def test_without_apprise_the_extra_is_named(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite.configure('[[service]]\nname = "x"\nurl = "json://127.0.0.1"\n')
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    with pytest.raises(SetupError, match=r"tailstest\[notify\]"):
+        suite.notify()
 
 
 def test_an_address_that_apprise_does_not_know_is_an_error_before_anything_is_sent(

@@ -10,42 +10,32 @@ infrastructure trouble, or a run of a part, neither hides a failure nor tells it
 from __future__ import annotations
 
 import datetime
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from tailstest.core.errors import UsageError
-from tailstest.results.environment_view import find_fact
 from tailstest.results.event_fields import file_of
 from tailstest.results.standing import BAD, AttemptInfo, Judged, Standing, judge
 from tailstest.results.store.engine import Store
-from tailstest.results.store.kept_texts import in_batches
 from tailstest.results.store.reading import (
     RunInfo,
     ScenarioInfo,
     attempts_at,
     attempts_of_runs,
     find_run,
-    newest_runs,
     scenarios_by_number,
 )
-from tailstest.results.store.tables import runs as runs_table
+from tailstest.results.telling.line import branch_of, earlier_runs
 
-#: Runs that are looked through for earlier ones of the line, and how many of the line are read.
-SEARCHED = 1_000
-READ_BACK = 30
 #: A scenario that was flaky in one of so many earlier runs of its line is no news when it is again.
 FLAKY_FOR = 10
 #: Flaky scenarios whose whole history is looked at; more of them at once are a host in trouble.
 MAX_FLAKY = 200
-#: Name of the fact that says from which branch a run came.
-BRANCH = "branch"
 _TELLING = frozenset({Standing.PASSED, Standing.FLAKY, Standing.KNOWN, *BAD})
 _MISSING = frozenset({Standing.INCOMPLETE, Standing.NOT_RUN})
 
@@ -145,7 +135,7 @@ def news_of(
     with store.reading() as connection:
         found = {run.id: run for run in (find_run(connection, name) for name in names)}
         runs = tuple(sorted(found.values(), key=lambda run: run.id))
-        branch = _branch(connection, runs[0].id)
+        branch = branch_of(connection, runs[0].id)
         if against:
             earlier = [find_run(connection, against)]
             if earlier[0].id in found:
@@ -154,7 +144,7 @@ def news_of(
                     hint="name an earlier run with --against",
                 )
         else:
-            earlier = list(_earlier(connection, runs, images, {branch, *branches}))
+            earlier = list(earlier_runs(connection, runs, images, {branch, *branches}))
         attempts = attempts_of_runs(connection, list(found))
         now = {number: judge(done, today) for number, done in attempts.items()}
         before, missing = _before(connection, earlier, now)
@@ -255,45 +245,6 @@ def _flaky_before(
 def _is_flaky(attempts: Sequence[AttemptInfo]) -> bool:
     # What a person or an excuse says does not matter for that, nor does the day.
     return bool(attempts) and judge(attempts, datetime.date.min).standing is Standing.FLAKY
-
-
-def _earlier(
-    connection: Connection, runs: Sequence[RunInfo], images: Sequence[str], branches: set[str]
-) -> Iterator[RunInfo]:
-    """Yield earlier runs of the line, the newest first."""
-    own = {run.id for run in runs}
-    name = runs[0].image
-    newest = newest_runs(connection, SEARCHED)
-    places = [place for place, run in enumerate(newest) if run.id in own]
-    candidates = [
-        run
-        for run in newest[max(places, default=len(newest)) + 1 :]
-        if (_matches(run.image, images) if images else run.image == name)
-    ]
-    known = _branches(connection, [run.id for run in candidates])
-    same = [run for run in candidates if "" in branches or known.get(run.id, "") in {"", *branches}]
-    yield from same[:READ_BACK]
-
-
-def _matches(image: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(image, pattern) for pattern in patterns)
-
-
-def _branch(connection: Connection, number: int) -> str:
-    return _branches(connection, [number]).get(number, "")
-
-
-def _branches(connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
-    found = {}
-    for part in in_batches(numbers):
-        wanted = select(runs_table.c.id, runs_table.c.environment).where(runs_table.c.id.in_(part))
-        for number, text in connection.execute(wanted):
-            try:
-                environment = json.loads(text)
-            except ValueError:  # too long to be kept whole
-                environment = {}
-            found[number] = find_fact(environment, BRANCH) if isinstance(environment, dict) else ""
-    return found
 
 
 def _troubles(runs: Sequence[RunInfo], previous: RunInfo | None) -> tuple[str, ...]:
