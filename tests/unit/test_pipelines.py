@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -151,6 +152,15 @@ def test_every_command_of_a_pipeline_is_one_and_none_is_missing(file: Path) -> N
     assert missing == [], f"in {called}"
     assert "./run setup" in file.read_text(encoding="utf-8")
     assert "junit.xml" in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("file", [GITLAB, GITHUB, JENKINS], ids=lambda file: file.name)
+def test_a_shell_reads_every_script_of_a_pipeline(file: Path) -> None:
+    found = jenkins_scripts() if file == JENKINS else list(scripts(loaded(file)))
+    assert len(found) >= 2
+    for script in found:
+        read = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True)
+        assert (read.returncode, read.stderr) == (0, ""), script
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
