@@ -61,7 +61,10 @@ class Request:
 
 @dataclass
 class WebServer:
-    """A web server that remembers requests and answers what `answer` says: status and JSON."""
+    """A web server that remembers requests and answers what `answer` says: status and JSON.
+
+    Bytes are answered as they are.
+    """
 
     url: str
     requests: list[Request] = field(default_factory=list)
@@ -82,7 +85,7 @@ def web_server(answer: Callable[[Request], tuple[int, Any]] | None = None) -> It
             request = Request(self.command, self.path, headers, self.rfile.read(length))
             site.requests.append(request)
             status, told = site.answer(request)
-            data = json.dumps(told).encode()
+            data = told if isinstance(told, bytes) else json.dumps(told).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))

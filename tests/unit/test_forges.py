@@ -15,7 +15,7 @@ from store_tools import made_run, open_store
 from telling_tools import WebServer, free_port, web_server
 
 from tailstest.cli.main import tailstest
-from tailstest.core.errors import InfrastructureError, SetupError, UsageError
+from tailstest.core.errors import InfrastructureError, SetupError, TailstestError, UsageError
 from tailstest.results.forges.forge import MAX_NOTE, marker_of, put_note
 from tailstest.results.forges.place import Place, find_place
 from tailstest.results.store.adding import add_run
@@ -121,6 +121,23 @@ def test_what_a_forge_refuses_is_one_clear_error_without_the_token(setting: Sett
     with pytest.raises(InfrastructureError, match="answered with status 500"):
         setting.publish("note", "--request", "5", "--policy", str(setting.policy))
     assert len(setting.server.requests) < 30, "tried again in bounds"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"<html>Log in</html>", b"", {}, [], "text", [1], [{"id": 1}], [{"id": 1, "body": None}]],
+    ids=str,
+)
+def test_answers_that_no_forge_gives_are_errors_and_no_crash(answer: Any, setting: Setting) -> None:
+    setting.played.trouble = (200, answer)
+    for words in (
+        ("note", "--request", "5", "--policy", str(setting.policy)),
+        ("status", "--commit", COMMIT, "--pending"),
+    ):
+        try:
+            setting.publish(*words)
+        except TailstestError as error:
+            assert TOKEN not in str(error)
 
 
 def test_a_forge_that_is_down_is_one_clear_error(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ MAX_DESCRIPTION = 140
 MAX_NOTE = 60_000
 #: Notes of one request that are looked through for our own.
 MAX_NOTES = 2_000
+#: What reading an answer of another form ends in, here and inside of the clients.
+ODD_ANSWER = (AssertionError, AttributeError, LookupError, TypeError, ValueError)
 _CONTEXT = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 ._/-]{0,59}$")
 
 
@@ -129,6 +131,14 @@ def explained(forge: str, doing: str, status: int | None, said: str = "") -> Tai
     what = "gave no answer" if status is None else f"answered with status {status}"
     return InfrastructureError(
         f"{forge} {what} when asked to {doing}{tail}", hint="look after the server, then try again"
+    )
+
+
+def not_understood(forge: str, doing: str) -> TailstestError:
+    """Return the error for an answer that is none of a forge, a page to log in for example."""
+    return InfrastructureError(
+        f"the answer of {forge}, when asked to {doing}, is not of the form that it should have",
+        hint="look whether the address is that of the server itself, not of a page before it",
     )
 
 

@@ -17,6 +17,7 @@ from urllib3 import Retry
 from tailstest.core.errors import UsageError
 from tailstest.results.forges.forge import (
     MAX_NOTES,
+    ODD_ANSWER,
     RETRIES,
     TIMEOUT,
     Note,
@@ -24,6 +25,7 @@ from tailstest.results.forges.forge import (
     Status,
     described,
     explained,
+    not_understood,
 )
 
 _STATES = {
@@ -77,11 +79,11 @@ class GiteaForge:
         with self._told(f"read the notes of pull request {request}"):
             own = self._server.requests_get("/user").get("id")
             notes = self._server.requests_get(f"{self._place}/issues/{request}/comments") or []
-        return [
-            Note(note["id"], note["body"])
-            for note in notes[-MAX_NOTES:]
-            if note["body"].startswith(marker) and note["user"]["id"] == own
-        ]
+            return [
+                Note(note["id"], note["body"])
+                for note in notes[-MAX_NOTES:]
+                if note["body"].startswith(marker) and note["user"]["id"] == own
+            ]
 
     def add_note(self, request: int, text: str) -> None:
         """Write a note."""
@@ -106,6 +108,8 @@ class GiteaForge:
             raise explained("Gitea", doing, _STATUS_OF.get(type(error).__name__, status)) from error
         except RequestException as error:
             raise explained("Gitea", doing, None, str(error)) from error
+        except ODD_ANSWER as error:
+            raise not_understood("Gitea", doing) from error
 
 
 class _Bounded(HTTPAdapter):

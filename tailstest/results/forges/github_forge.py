@@ -14,12 +14,14 @@ from requests import RequestException
 
 from tailstest.results.forges.forge import (
     MAX_NOTES,
+    ODD_ANSWER,
     RETRIES,
     TIMEOUT,
     Note,
     Status,
     described,
     explained,
+    not_understood,
 )
 
 #: Seconds to wait when GitHub says that there were too many requests.
@@ -107,6 +109,8 @@ class GithubForge:
             raise explained("GitHub", doing, error.status or None, str(said)) from error
         except RequestException as error:
             raise explained("GitHub", doing, None, str(error)) from error
+        except ODD_ANSWER as error:
+            raise not_understood("GitHub", doing) from error
 
 
 def _is_own(note: IssueComment, own: str) -> bool:

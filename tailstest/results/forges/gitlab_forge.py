@@ -12,6 +12,7 @@ from requests import RequestException
 
 from tailstest.results.forges.forge import (
     MAX_NOTES,
+    ODD_ANSWER,
     RETRIES,
     TIMEOUT,
     Note,
@@ -19,6 +20,7 @@ from tailstest.results.forges.forge import (
     Status,
     described,
     explained,
+    not_understood,
 )
 
 _STATES = {
@@ -95,3 +97,5 @@ class GitlabForge:
                 raise explained("GitLab", doing, error.response_code, said) from error
         except RequestException as error:
             raise explained("GitLab", doing, None, str(error)) from error
+        except ODD_ANSWER as error:
+            raise not_understood("GitLab", doing) from error
