@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import xml.etree.ElementTree as ET
 
 from tailstest.core.text import printable
@@ -34,7 +35,7 @@ def badge_svg(label: str, text: str, state: State) -> str:
     colour, sign = _LOOKS[state]
     left = one_line(printable(label), MAX_TEXT) or "tailstest"
     right = f"{sign} {one_line(printable(text), MAX_TEXT)}"
-    widths = [round(len(each) * _WIDTH) + 12 for each in (left, right)]
+    widths = [round(_columns(each) * _WIDTH) + 12 for each in (left, right)]
     total = sum(widths)
     spoken = f"{left}: {one_line(text, MAX_TEXT)}"
     root = ET.Element(
@@ -73,3 +74,8 @@ def badge_svg(label: str, text: str, state: State) -> str:
         drawn.text = words
         start += width
     return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _columns(text: str) -> int:
+    """Return how wide a text is, in Latin letters: those of East Asia are twice as wide."""
+    return sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)

@@ -19,7 +19,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from tailstest.core.errors import UsageError
+from tailstest.core.verdict import Verdict
 from tailstest.results.event_fields import file_of
+from tailstest.results.known import known_bugs
 from tailstest.results.standing import BAD, AttemptInfo, Judged, Standing, judge
 from tailstest.results.store.engine import Store
 from tailstest.results.store.reading import (
@@ -37,6 +39,7 @@ FLAKY_FOR = 10
 #: Flaky scenarios whose whole history is looked at; more of them at once are a host in trouble.
 MAX_FLAKY = 200
 _TELLING = frozenset({Standing.PASSED, Standing.FLAKY, Standing.KNOWN, *BAD})
+_PASSED = Judged(Standing.PASSED)
 _MISSING = frozenset({Standing.INCOMPLETE, Standing.NOT_RUN})
 
 
@@ -146,7 +149,7 @@ def news_of(
         else:
             earlier = list(earlier_runs(connection, runs, images, {branch, *branches}))
         attempts = attempts_of_runs(connection, list(found))
-        now = {number: judge(done, today) for number, done in attempts.items()}
+        now = {number: _judged(done, today) for number, done in attempts.items()}
         before, missing = _before(connection, earlier, now)
         wobbling = _flaky_before(connection, earlier, now)
         turned = {
@@ -191,6 +194,13 @@ def _change(now: Standing, before: Standing | None, was_missing: bool) -> Change
     return Change.PASSING if now is Standing.PASSED and before in BAD else None
 
 
+def _judged(attempts: Sequence[AttemptInfo], day: datetime.date) -> Judged:
+    only = attempts[0]
+    if len(attempts) == 1 and only.verdict is Verdict.PASSED and not known_bugs(only.tags):
+        return _PASSED  # the most by far, and the quickest
+    return judge(attempts, day)
+
+
 def _place(scenario: ScenarioInfo) -> tuple[str, int, str]:
     file = file_of(scenario.location)
     line = scenario.location[len(file) + 1 :]
@@ -219,7 +229,7 @@ def _before(
             break
         attempts = attempts_of_runs(connection, [run.id])
         for number in open_ones & attempts.keys():
-            standing = judge(attempts[number], _day(run)).standing
+            standing = _judged(attempts[number], _day(run)).standing
             if standing in _TELLING:
                 told[number] = standing
             elif standing in _MISSING and number not in seen:

@@ -13,7 +13,7 @@ from tailstest.results.shown import one_line
 from tailstest.results.telling.config import Address, NotifyConfig, Service, address_of
 from tailstest.results.telling.failure_pictures import FailurePicture, failure_pictures
 from tailstest.results.telling.message import body_of, title_of
-from tailstest.results.telling.news import News
+from tailstest.results.telling.news import Change, News
 
 if TYPE_CHECKING:
     from apprise import Apprise, AppriseResult
@@ -88,11 +88,12 @@ class Sender:
         from apprise import NotifyFormat, NotifyType
         from apprise.attachment.memory import AttachMemory
 
-        attached: list[Any] = [
-            AttachMemory(content=each.data, name=each.name, mimetype="image/jpeg")
-            for each in pictures
+        attach: Any = AttachMemory  # its constructor carries no types
+        attached = [
+            attach(content=each.data, name=each.name, mimetype="image/jpeg") for each in pictures
         ]
-        is_bad = any(turn.change != "passing" for turn in news.turns) or news.troubles
+        wanted = {turn.change for turn in news.turns} & set(service.changes)
+        is_bad = news.troubles or wanted - {Change.PASSING}
         config = self._config
         return apprise.notify(
             title=title_of(news, config.title, service.changes),
