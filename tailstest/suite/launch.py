@@ -36,7 +36,7 @@ from tailstest.suite.run_options import RunOptions
 from tailstest.suite.run_plan import plan_run
 from tailstest.suite.runner import SuiteRunner
 from tailstest.suite.session import Session
-from tailstest.suite.suite_commit import suite_commit
+from tailstest.suite.suite_commit import suite_branch, suite_commit
 
 if TYPE_CHECKING:
     from tailstest.suite.spread.crew import Crew
@@ -92,6 +92,7 @@ def _run_recorded(
     ):
         environment = session.environment(crew.host_report if crew is not None else None)
         environment["suite_commit"] = suite_commit(plan.suite.root)
+        environment["branch"] = suite_branch(plan.suite.root)
         if options.product_commit:
             environment["product_commit"] = options.product_commit
         if late_patch:
