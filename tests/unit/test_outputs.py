@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 from click.testing import CliRunner
+from ctrf_format import CTRF
 from results_sample import HOSTILE, Sample
 from store_tools import made_run, open_store
 
@@ -27,8 +28,6 @@ from tailstest.results.run_record import Run
 from tailstest.results.store.importing import import_files
 from tailstest.results.store.reading import attempts_of_runs, find_run, scenarios_by_number
 
-CTRF_SCHEMA = Path(__file__).resolve().parent.parent / "data" / "ctrf" / "ctrf.schema.json"
-
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
@@ -45,9 +44,8 @@ def every_verdict() -> Run:
 
 
 def checked_ctrf(report: dict[str, Any]) -> dict[str, Any]:
-    schema = json.loads(CTRF_SCHEMA.read_text(encoding="utf-8"))
     checker = jsonschema.Draft7Validator.FORMAT_CHECKER
-    jsonschema.Draft7Validator(schema, format_checker=checker).validate(report)
+    jsonschema.Draft7Validator(CTRF, format_checker=checker).validate(report)
     return report
 
 
