@@ -179,8 +179,13 @@ class SpreadRunner:
             return
         outcome: Outcome | None = future.result()
         assert outcome is not None
+        first = self._mail.result_of(scenario)
         if not outcome.token and not outcome.verdicts:
             outcome = self._told_before(scenario)
+        elif first is not None and first.token != outcome.token:
+            # Its worker was lost just after it had told; what another one did counts nothing.
+            self._mail.open(outcome.token)
+            outcome = first
         if outcome is not None:
             self._take(scenario, outcome)
 
