@@ -14,7 +14,9 @@ from sqlalchemy import URL
 from tailstest.core.errors import UsageError
 from tailstest.core.events import Events, Noted, RunStarted
 from tailstest.core.settings import load_settings
+from tailstest.hypervisor.host_report import examine_host
 from tailstest.hypervisor.leftovers import remove_leftovers
+from tailstest.hypervisor.memory_claims import MemoryClaims
 from tailstest.machine.profile import find_image, load_profiles
 from tailstest.results.progress import SeveralAtOnce
 from tailstest.results.recorder import attach
@@ -29,6 +31,7 @@ from tailstest.suite.expectation import forecast_of
 from tailstest.suite.interactive import Prompt
 from tailstest.suite.keeping import Keeping
 from tailstest.suite.late_patch import LatePatch
+from tailstest.suite.needs import check_memory, needs_of
 from tailstest.suite.patch_sources import read_patches
 from tailstest.suite.plan import Plan
 from tailstest.suite.repeating import ONCE
@@ -134,12 +137,23 @@ def _run_recorded(
 def _crew_elsewhere(order: RunOrder, plan: Plan) -> Iterator[RemoteCrew | None]:
     """Yield the workers of the scheduler that was named; None if there is none."""
     if not order.options.scheduler:
+        _check_memory(order, plan)
         yield None
         return
     from tailstest.suite.spread.remote_crew import remote_crew
 
     with remote_crew(order, plan) as crew:
         yield crew
+
+
+def _check_memory(order: RunOrder, plan: Plan) -> None:
+    """Refuse, before anything starts, scenarios whose machine this host cannot have."""
+    check_memory(
+        needs_of(plan, load_profiles(plan.suite.images_folders), order.image, order.settings),
+        {each.id: f"{each.location} {each.name}" for each in plan.scenarios},
+        MemoryClaims(order.settings.memory_limit).capacity,
+        lambda: examine_host(order.settings).accelerator,
+    )
 
 
 def _run_here(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tailstest.core.errors import TailstestError
+from tailstest.core.errors import TailstestError, UsageError
 from tailstest.core.settings import Settings
 from tailstest.machine.definition import MachineDefinition, memory_needed
 from tailstest.machine.profile import Profile
@@ -20,6 +20,8 @@ KVM_TAG = "needs-kvm"
 #: Tag of scenarios whose own steps use the lab.
 LAB_TAG = "needs-lab"
 _MARK = "asks_for"
+#: Scenarios that are named in an error.
+_NAMED = 10
 
 Asked = Literal["machine", "memory", "lab"]
 
@@ -73,6 +75,41 @@ def needs_of(
         for scenario in plan.scenarios
         if not scenario.is_manual and scenario.id not in plan.undefined
     }
+
+
+def check_memory(
+    needs: Mapping[str, Needs],
+    names: Mapping[str, str],
+    capacity: int,
+    accelerator: Callable[[], str],
+) -> None:
+    """Refuse scenarios whose machine is larger than this host.
+
+    Args:
+        needs: scenario id to what it needs.
+        names: scenario id to what people call it.
+        capacity: MiB that all machines together may take.
+        accelerator: tells this host's; asked only when it matters.
+
+    Raises:
+        UsageError: names the scenarios and what they need.
+    """
+    if all(each.memory_on("tcg") <= capacity for each in needs.values()):
+        return
+    kind = accelerator()
+    large = [
+        f"{names[scenario]}: {each.memory_on(kind)} MiB"
+        for scenario, each in needs.items()
+        if each.memory_on(kind) > capacity
+    ]
+    if large:
+        more = f"\n... and {len(large) - _NAMED} more" if len(large) > _NAMED else ""
+        raise UsageError(
+            f"machines may use {capacity} MiB of this host's memory, and these need more:\n"
+            + "\n".join(large[:_NAMED])
+            + more,
+            hint="use a larger host, raise the setting memory_limit, or leave them out",
+        )
 
 
 def _needs_of(

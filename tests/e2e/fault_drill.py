@@ -35,6 +35,8 @@ TAILSTEST = Path(sys.executable).with_name("tailstest")
 SLEEPERS, MACHINES = 8, 2
 #: Seconds for everything to be gone after a kill: a guardian has to notice and to clean up.
 GONE = 40.0
+#: The same where a worker has to find out that its client is silent.
+SILENT = 90.0
 #: Seconds for a run.
 LIMIT = 300.0
 
@@ -65,11 +67,11 @@ class Drill:
         self.cluster: Cluster | None = None
         self.environment = {
             "XDG_STATE_HOME": str(folder / "state"),
-            "XDG_RUNTIME_DIR": str(folder / "run"),
+            "XDG_RUNTIME_DIR": str(folder / "r"),
             "TAILSTEST_STORE": "none",
             "TAILSTEST_VIDEO": "never",
         }
-        (folder / "run").mkdir(mode=0o700)
+        (folder / "r").mkdir(mode=0o700)
         (self.suite / "features").mkdir(parents=True)
         (self.suite / "steps").mkdir()
         steps = STEPS.format(ledger=self.ledger)
@@ -150,7 +152,7 @@ class Drill:
         def left() -> list[str]:
             found = [f"process {each.pid} {each.name()}" for each in self.processes()]
             found += [str(each) for each in (self.folder / "state").rglob("*.lease")]
-            for each in (self.folder / "run").rglob("*"):
+            for each in (self.folder / "r").rglob("*"):
                 if each.name == "memory-claims.json":
                     found += [f"claim {entry}" for entry in living(each)]
                 elif (each.is_file() and each.suffix != ".lock") or each.is_socket():
@@ -160,7 +162,8 @@ class Drill:
                     found += [f"{name}: {each}" for each in self.cluster.left_on(name)]
             return found
 
-        gone = poll(lambda: not left() or None, Deadline.after(GONE), interval=0.2)
+        limit = GONE if self.cluster is None else SILENT
+        gone = poll(lambda: not left() or None, Deadline.after(limit), interval=0.2)
         assert gone, f"left behind: {left()}"
 
     def events(self) -> list[dict[str, object]]:
@@ -318,7 +321,7 @@ def main() -> int:
         for kind in options.kinds or KINDS:
             if far and kind in {"qemu", "disk"}:
                 continue
-            with tempfile.TemporaryDirectory(prefix="tailstest-drill-") as folder:
+            with tempfile.TemporaryDirectory(prefix="td-") as folder:
                 drill = Drill(Path(folder), options.seed)
                 if far:
                     drill.cluster = Cluster(Path(folder, "c"), "tcp", drill.environment)

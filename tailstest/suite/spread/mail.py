@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tailstest.core.events import Event, event_from_json
+from tailstest.core.verdict import Verdict
 from tailstest.results.progress import SeveralAtOnce
+from tailstest.suite.spread.worker import Outcome
 from tailstest.suite.spread.workplace import FOLDER
 
 
@@ -29,6 +31,7 @@ class Mail:
         self._scenarios: dict[str, str] = {}
         self._opened: set[str] = set()
         self._over: set[str] = set()
+        self._results: dict[str, Outcome] = {}
         self._places: dict[str, str] = {}
         self._numbers: dict[str, set[int]] = defaultdict(set)
 
@@ -46,6 +49,13 @@ class Mail:
             self._places[token] = str(content["place"])
             if content.get("over"):
                 self._over.add(token)
+                if "verdicts" in content:
+                    self._results[token] = Outcome(
+                        token,
+                        number,
+                        {key: Verdict(each) for key, each in content["verdicts"].items()},
+                        frozenset(content["flaky"]),
+                    )
                 self._progress.end(token)
             elif token not in self._opened and number not in self._events[token]:
                 event = event_from_json(json.loads(content["event"]))
@@ -79,6 +89,14 @@ class Mail:
     def scenario_of(self, token: str) -> str:
         """Return the id of an execution's scenario."""
         return self._scenarios[token]
+
+    def result_of(self, scenario: str) -> Outcome | None:
+        """Return how an execution of a scenario ended that nobody has opened."""
+        with self._lock:
+            for token, result in self._results.items():
+                if self._scenarios[token] == scenario and token not in self._opened:
+                    return result
+        return None
 
     def place_of(self, token: str) -> str:
         """Return Dask's address of the worker of an execution; "" of an unknown one."""

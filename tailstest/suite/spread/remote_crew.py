@@ -34,9 +34,9 @@ from tailstest.suite.spread.worker import plugin_name
 from tailstest.suite.spread.workplace import Workplace
 
 #: Seconds between two words to the workers; they give a run up when they hear nothing.
-_WORD = 10.0
+_WORD = 5.0
 #: Seconds without a word after which a worker gives a run up.
-PATIENCE = 60.0
+PATIENCE = 45.0
 
 
 class RemoteCrew:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ def main(number: int) -> None:
         number: of the file descriptor of the line.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us decides
+    # Outside of a scenario, too, everything that was begun is put away.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
     line = Connection(number)
     _end_with_parent(number)
     parts: _Parts | None = None

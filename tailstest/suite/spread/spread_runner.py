@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 import uuid
@@ -33,6 +34,7 @@ from tailstest.suite.spread.worker import (
     TOPIC,
     Outcome,
     ScenarioWorker,
+    done_name,
     plugin_name,
     run_scenario,
     stop_name,
@@ -43,6 +45,8 @@ _ARRIVAL = 60.0
 #: Seconds for what interrupted scenarios still tell, a little more than they have.
 _LAST_WORDS = ENDING + 1.0
 
+#: Requests to the scheduler that are on their way at once.
+_AT_ONCE = 50
 #: Where trouble of the run's own record is counted.
 _RECORD = "the record of the run"
 
@@ -131,8 +135,21 @@ class SpreadRunner:
                 self._end_early(client, futures)
             finally:
                 with suppress(Exception):  # the scheduler may be gone, and the workers with it
-                    distributed.Event(stop_name(self._run), client=client).clear()
+                    client.sync(self._clear, client)
                     client.unregister_worker_plugin(plugin_name(self._run))
+
+    async def _clear(self, client: distributed.Client) -> None:
+        """Take away what the scheduler would remember for ever."""
+        names = [stop_name(self._run)]
+        if self._crew.patience:
+            names += [done_name(self._run, each) for each in self._scenarios]
+        for begin in range(0, len(names), _AT_ONCE):
+            await asyncio.gather(
+                *(
+                    client.scheduler.event_clear(name=each)
+                    for each in names[begin : begin + _AT_ONCE]
+                )
+            )
 
     def _gather(self, client: distributed.Client, futures: dict[distributed.Future, str]) -> None:
         for future in distributed.as_completed(list(futures), loop=client.loop):
@@ -160,7 +177,28 @@ class SpreadRunner:
             if scenario not in self._verdicts:
                 self._lost(self._scenarios[scenario], _error_of(future))
             return
-        outcome: Outcome = future.result()
+        outcome: Outcome | None = future.result()
+        assert outcome is not None
+        first = self._mail.result_of(scenario)
+        if not outcome.token and not outcome.verdicts:
+            outcome = self._told_before(scenario)
+        elif first is not None and first.token != outcome.token:
+            # Its worker was lost just after it had told; what another one did counts nothing.
+            self._mail.open(outcome.token)
+            outcome = first
+        if outcome is not None:
+            self._take(scenario, outcome)
+
+    def _told_before(self, scenario: str) -> Outcome | None:
+        """Return the outcome of a scenario whose worker was lost after it had told of it."""
+        if scenario in self._verdicts:
+            return None
+        found = poll(lambda: self._mail.result_of(scenario), Deadline.after(_LAST_WORDS))
+        if found is None:
+            self._lost(self._scenarios[scenario], None)
+        return found
+
+    def _take(self, scenario: str, outcome: Outcome) -> None:
         arrived = poll(
             lambda: self._mail.arrived(outcome.token) >= outcome.told or None,
             Deadline.after(_ARRIVAL),

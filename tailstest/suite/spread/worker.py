@@ -18,7 +18,7 @@ from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError
 from tailstest.core.verdict import Verdict
 from tailstest.suite.run_result import is_bad
-from tailstest.suite.spread.scenario_process import ProcessDied, ScenarioProcess
+from tailstest.suite.spread.scenario_process import Ended, ProcessDied, ScenarioProcess
 from tailstest.suite.spread.workplace import Workplace
 
 #: Topic of Dask's event log on which workers tell theirs. One for all runs, for Dask keeps the
@@ -38,12 +38,21 @@ def stop_name(run: str) -> str:
     return f"tailstest-stop-{run}"
 
 
+def done_name(run: str, scenario: str) -> str:
+    """Return the name of the Dask event that says that a scenario has an outcome.
+
+    Dask runs a task again whose result was lost with its worker, but the outcome was told.
+    """
+    return f"tailstest-done-{run}-{scenario}"
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How one execution of a scenario ended.
 
     Attributes:
-        token: names this execution; its events carry it, too.
+        token: names this execution; its events carry it, too. "": there was none, the scenario
+            is done already or was left out.
         told: how many messages there are of it.
         verdicts: scenario id, or place of trouble outside of scenarios, to verdict.
         flaky: ids of scenarios whose attempts contradict each other.
@@ -158,6 +167,10 @@ class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no 
     def _run_scenario(self, key: Any, scenario: str) -> Outcome:
         if distributed.Event(stop_name(self._run)).is_set():
             return Outcome("", 0, {scenario: Verdict.NOT_RUN})
+        # A worker that shares our process is not lost without us.
+        done = distributed.Event(done_name(self._run, scenario)) if self._patience else None
+        if done is not None and done.is_set():
+            return Outcome("", 0, {})
         for _ in range(1 + ALLOWED_FAILURES):
             execution = _Execution(self._worker, self._run, scenario)
             process = self._taken(key)
@@ -168,7 +181,9 @@ class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no 
                     execution.end()
                     return Outcome(execution.token, execution.told, {})
             else:
-                execution.end()
+                execution.end(ended)
+                if done is not None:
+                    done.set()
                 if self._stop and (ended.flaky or any(map(is_bad, ended.verdicts.values()))):
                     distributed.Event(stop_name(self._run)).set()
                 return Outcome(execution.token, execution.told, ended.verdicts, ended.flaky)
@@ -217,9 +232,17 @@ class _Execution:
         """Tell an event, a line of JSON."""
         self._send({"event": line})
 
-    def end(self) -> None:
-        """Tell that there will be no more."""
-        self._send({"over": True})
+    def end(self, ended: Ended | None = None) -> None:
+        """Tell that there will be no more.
+
+        Args:
+            ended: how it ended; None if it was cut off.
+        """
+        if ended is None:
+            self._send({"over": True})
+        else:
+            verdicts = {key: each.value for key, each in ended.verdicts.items()}
+            self._send({"over": True, "verdicts": verdicts, "flaky": sorted(ended.flaky)})
 
     def _send(self, content: Mapping[str, Any]) -> None:
         self.told += 1
