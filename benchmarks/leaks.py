@@ -1,8 +1,9 @@
-"""Leak checks of large captures, against reading them alone and against tcpdump."""
+"""Leak checks of large captures, against reading them alone, tcpdump and scapy."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import random
 import resource
@@ -24,6 +25,8 @@ GUEST, LAB = bytes.fromhex("525400123456"), bytes.fromhex("525400000001")
 RELAY, GUEST_IP = bytes([203, 0, 113, 7]), bytes([10, 0, 2, 15])
 #: Bytes that a TCP packet carries in a capture of downloads, so that 100 000 make 100 MB.
 CARRIED = 980
+#: Bytes of a capture that does not fit into anything that is kept small by chance.
+LARGE = 2 * 10**9
 
 POLICY = Policy.model_validate(
     {
@@ -84,6 +87,31 @@ def tcpdump(path: Path) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+def scapy(path: Path) -> int:
+    """Let scapy look for what is not sent to the relay; return how many packets that were."""
+    from scapy.layers.inet import IP, TCP
+    from scapy.layers.l2 import Ether
+    from scapy.utils import PcapReader
+
+    with PcapReader(str(path)) as packets:
+        return sum(
+            1
+            for packet in packets
+            if packet[Ether].src != LAB.hex(":")
+            and not (
+                IP in packet
+                and packet[IP].dst == "203.0.113.7"
+                and TCP in packet
+                and packet[TCP].dport == 443
+            )
+        )
+
+
+def memory() -> int:
+    """Return the most memory that this process has had, in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def main() -> int:
     """Print the table and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -96,7 +124,7 @@ def main() -> int:
         leaking = write(Path(folder) / "scan.pcap", scan(options.packets))
         rows["packets in each capture"] = options.packets
         rows["size of each, MB"] = clean.stat().st_size / 1e6
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = memory()
         rows["reading alone, s"] = seconds(lambda: sum(1 for _ in CaptureFile(clean)))
         assert check_capture(clean, POLICY).clean
         rows["checking allowed connections, s"] = seconds(lambda: check_capture(clean, POLICY))
@@ -105,8 +133,7 @@ def main() -> int:
             lambda: check_capture(leaking, POLICY)
         )
         rows["listing conversations, s"] = seconds(lambda: show(leaking))
-        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        rows["memory that all of this took, MB"] = (after - before) / 1024
+        rows["memory that all of this took, MB"] = (memory() - before) / 1024
         rows["checking / reading alone"] = (
             rows["checking allowed connections, s"] / rows["reading alone, s"]
         )
@@ -115,6 +142,17 @@ def main() -> int:
             rows["checking / tcpdump"] = (
                 rows["checking allowed connections, s"] / rows["tcpdump -nn -r, s"]
             )
+        if importlib.util.find_spec("scapy"):
+            assert scapy(clean) == 0
+            rows["the same check with scapy, s"] = seconds(lambda: scapy(clean), times=1)
+            rows["scapy / checking"] = (
+                rows["the same check with scapy, s"] / rows["checking allowed connections, s"]
+            )
+        before = memory()
+        large = write(Path(folder) / "large.pcap", download(LARGE // len(next(download(1)))))
+        rows["size of a large one, MB"] = large.stat().st_size / 1e6
+        rows["checking it, s"] = seconds(lambda: check_capture(large, POLICY), times=1)
+        rows["more memory for it, MB"] = (memory() - before) / 1024
     for name, value in rows.items():
         print(f"{name:<45}{value:>10.2f}")
     rounded = {name: round(value, 3) for name, value in rows.items()}

@@ -3,6 +3,7 @@
 from behave import given, then, when
 
 from tailstest.suite.fitting import chooses_image
+from tailstest.suite.needs import asks_for
 
 
 @given('the image "{image}"')
@@ -26,6 +27,7 @@ def define_machine(context, firmware):
 
 
 @given("a {firmware:Firmware} machine with {memory:d} MiB of memory")
+@asks_for("memory")
 def define_machine_with_memory(context, firmware, memory):
     """Describe the machine to boot, and how much memory it has."""
     context.test.define(firmware=firmware, memory_mib=memory)
@@ -61,6 +63,7 @@ def use_debug_shell(context):
 
 @given("the machine starts from a {medium:Medium}")
 @when("I start the machine from a {medium:Medium}")
+@asks_for("machine")
 def start_machine(context, medium):
     """Put the image on "a DVD" or "a USB stick", plug it in and switch the machine on."""
     context.test.start(medium)

@@ -3,6 +3,7 @@
 from behave import given, then, when
 
 from tailstest.media.stick_content.volume import Volume
+from tailstest.suite.needs import asks_for
 from tailstest.suite.stick_check import volumes_of
 
 
@@ -114,6 +115,7 @@ def stick_is_plugged_in(context, name):
 
 @given('the machine starts from the {medium:NamedMedium} "{name}"')
 @when('I start the machine from the {medium:NamedMedium} "{name}"')
+@asks_for("machine")
 def start_from_stick(context, medium, name):
     """Plug the USB stick in if it is not, and switch the machine on so that it boots from it.
 

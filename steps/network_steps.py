@@ -2,8 +2,11 @@
 
 from behave import given, then, when
 
+from tailstest.suite.needs import asks_for
+
 
 @given("the machine is in the lab")
+@asks_for("lab")
 def in_lab(context):
     """Give the machine a network card in a network with a router, names and an Internet.
 
@@ -13,6 +16,7 @@ def in_lab(context):
 
 
 @given("the machine is on an isolated network")
+@asks_for("lab")
 def on_isolated_network(context):
     """Give the machine a network card in a network that gives out addresses, and nothing else."""
     context.test.define(network="isolated")

@@ -41,7 +41,7 @@ Feature: The system inside
     Then the unit "demo-firewall.service" is active
     When I run "nft -u list chain inet demo output" inside
     Then the command writes "policy drop"
-    And the command writes "skuid "netproxy" accept"
+    And the command writes "skuid "debian-tor" accept"
     And the command does not write "dport"
 
   Scenario: It switches itself off at once when its DVD is taken out

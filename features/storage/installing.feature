@@ -52,6 +52,34 @@ Feature: The running system is installed on another stick
     And I start the machine from the USB stick "new"
     Then I see "This stick was not written to its end"
 
+  Scenario: A stick that is worn out starts nothing halfway
+    Given a blank USB stick "worn out" of 1 GiB
+    And the USB stick "worn out" has write errors from 100 MiB to 101 MiB
+    When I plug in the USB stick "worn out"
+    And I click "Applications"
+    And I click the menu item "Install on a stick"
+    Then the button "Install" can be used
+    When I click the button "Install"
+    And I click the button "Write to it"
+    Then there is the label "Writing failed. This stick cannot start a computer now." within 120 seconds
+    When I switch the machine off
+    And I start the machine from the USB stick "worn out"
+    Then I see "This stick was not written to its end"
+
+  Scenario: A counterfeit stick is found out
+    Given a blank USB stick "counterfeit" of 8 GB
+    And the USB stick "counterfeit" keeps only its first 64 MiB and writes the rest over it
+    When I plug in the USB stick "counterfeit"
+    And I click "Applications"
+    And I click the menu item "Install on a stick"
+    Then the button "Install" can be used
+    When I click the button "Install"
+    And I click the button "Write to it"
+    Then there is the label "This stick does not keep what is written to it. It cannot start a computer." within 120 seconds
+    When I switch the machine off
+    And I start the machine from the USB stick "counterfeit"
+    Then I see "This stick was not written to its end"
+
   Scenario: The power may fail at any moment while a stick is written
     Given a blank USB stick "new" of 1 GiB
     When I plug in the USB stick "new"

@@ -34,6 +34,8 @@ COMMANDS = {
     "slow": "slow",
     "gate": "gate",
     "store": "store",
+    "notify": "notify",
+    "publish": "publish",
     "lint": "lint",
     "steps": "steps",
     "host": "host",

@@ -72,6 +72,12 @@ from tailstest.suite.run_plan import plan_run
     help="Run N scenarios beside one another, each with its own machine (default: 1).",
 )
 @click.option(
+    "--scheduler",
+    default="",
+    metavar="ADDRESS|FILE",
+    help="Run scenarios on the workers of this Dask scheduler, on one host or many.",
+)
+@click.option(
     "--shard",
     default="",
     metavar="K/N",
@@ -114,6 +120,7 @@ def command(
     store: str | None,
     product_commit: str,
     workers: int,
+    scheduler: str,
     shard: str,
     repeat: int,
     until_failure: bool,
@@ -142,6 +149,7 @@ def command(
         store=store,
         product_commit=product_commit,
         workers=workers,
+        scheduler=scheduler,
         shard=shard,
         repeating=Repeating(repeat, retry, until_failure),
         choosing=choosing_of(paths, chosen_by, git_branch, git_tag, changed_since, changed),

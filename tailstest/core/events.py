@@ -208,6 +208,13 @@ class Noted(Event):
     level: str = "info"
 
 
+@dataclass(frozen=True, kw_only=True)
+class HeldUp(Event):
+    """A scenario waits for something of the host, memory say; an empty `text` ends the wait."""
+
+    text: str
+
+
 def event_from_json(value: Mapping[str, Any]) -> Event:
     """Return the event that another process of the same run told; see `Event.to_json`.
 

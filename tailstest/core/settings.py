@@ -49,6 +49,11 @@ class Settings(Strict):
     junit_output_limit: Annotated[int, Field(ge=1024)] = 64 * 1024
     #: Bytes of checkpoints that are kept for later runs.
     checkpoints_limit: Annotated[int, Field(ge=0)] = 4 * 1024 * 1024 * 1024
+    #: MiB of this host that all machines of this user together may take; 0: what the host has.
+    memory_limit: Annotated[int, Field(ge=0)] = 0
+    #: Whether to talk to a Dask scheduler on another host without encryption; who can reach it, or
+    #: listens on the way, can then run programs here and there.
+    trust_network: bool = False
     #: Where results are kept over runs: a URL, "none", or "" for the user's own data folder. It may
     #: hold a password, so it is never part of a report.
     store: Annotated[str, Field(repr=False)] = ""

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tailstest.core.settings import Strict
+from tailstest.hypervisor.domain_template import DomainValues
+from tailstest.hypervisor.memory_claims import memory_for
 
 
 class MachineDefinition(Strict):
@@ -50,3 +52,8 @@ class MachineDefinition(Strict):
     channel: Literal["none", "agent", "debug-shell", "serial-login", "qemu-agent"] = "none"
     login_user: Annotated[str, Field(min_length=1, max_length=256)] = "root"
     login_password: Annotated[str, Field(max_length=1024, repr=False)] = ""
+
+
+def memory_needed(definition: MachineDefinition, accelerator: str) -> int:
+    """Return the MiB of the host that a machine may come to need; see `memory_for`."""
+    return memory_for(definition.memory_mib, accelerator, DomainValues.tb_size_mib)

@@ -47,6 +47,9 @@ _KINDS = {
     Verdict.SKIPPED: ("skipped", ""),
     Verdict.MANUAL: ("skipped", "manual"),
 }
+#: What failed and passed has not passed; no consumer shows Surefire's <flakyFailure> as a failure.
+_FLAKY = ("failure", "flaky")
+_WRONG = (Verdict.FAILED, Verdict.ERRORED)
 PROBLEMS_SUITE = "plan"
 
 
@@ -156,8 +159,11 @@ class _Writer:
         verdict = scenario.verdict
         attempt = scenario.last
         reason = attempt.reason if attempt else "the run ended before this scenario began"
-        if verdict in _KINDS:
-            tag, kind = _KINDS[verdict]
+        if scenario.is_flaky:
+            wrong = [one for one in scenario.attempts if one.verdict in _WRONG]
+            reason = f"failed and passed: {wrong[-1].reason}"
+        if verdict in _KINDS or scenario.is_flaky:
+            tag, kind = _FLAKY if scenario.is_flaky else _KINDS[verdict]
             child = ET.SubElement(case, tag, {"message": message_of(reason or str(verdict))})
             if kind:
                 child.set("type", kind)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tailstest.core.events import Event, ScenarioFinished, ScenarioStarted, StepStarted
+from tailstest.core.events import Event, HeldUp, ScenarioFinished, ScenarioStarted, StepStarted
 from tailstest.results.shown import one_line
 from tailstest.results.wording import duration
 
@@ -21,6 +21,8 @@ class OneAtATime:
         self.total = 0
         self.name = ""
         self.step = ""
+        #: What is waited for instead of doing the step.
+        self.held = ""
         self.location = ""
         self._number = 0
         self._step_number = 0
@@ -39,6 +41,7 @@ class OneAtATime:
     def begin_step(self, event: StepStarted) -> None:
         """Show a step of it."""
         self.step = f"{event.keyword.strip()} {event.text}".strip()
+        self.held = ""
         self.location = event.location
         self._step_number = event.index + 1
         self._step_began = time.monotonic()
@@ -57,7 +60,7 @@ class OneAtATime:
                 f"  {duration(now - self._step_began):>6}  ",
                 "dim",
             )
-            step.append(one_line(self.step))
+            step.append(one_line(self.held or self.step), "yellow" if self.held else "")
         return Group(head, step)
 
 
@@ -70,6 +73,7 @@ class _Going:
     steps: int
     step_number: int = 0
     step: str = ""
+    held: str = ""
 
 
 class SeveralAtOnce:
@@ -96,6 +100,9 @@ class SeveralAtOnce:
                 going = self._going[execution]
                 going.step = f"{event.keyword.strip()} {event.text}".strip()
                 going.step_number = event.index + 1
+                going.held = ""
+            elif isinstance(event, HeldUp) and execution in self._going:
+                self._going[execution].held = event.text
 
     def end(self, execution: str) -> None:
         """Take the line of an execution away; harmless when done before."""
@@ -112,7 +119,9 @@ class SeveralAtOnce:
             line = Text(no_wrap=True, overflow="ellipsis").append("▶ ", "bold blue")
             line.append(f"{duration(now - each.began):>6}  ", "dim")
             line.append(one_line(each.name) or "(unnamed scenario)", "bold")
-            if each.step:
+            if each.held:
+                line.append(f"  {one_line(each.held)}", "yellow")
+            elif each.step:
                 line.append(
                     f"  {each.step_number}/{max(each.steps, each.step_number)}  "
                     f"{one_line(each.step)}",

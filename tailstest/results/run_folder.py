@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -22,6 +23,8 @@ LATEST = "latest"
 #: the event log, the JUnit file and a report without pictures can still be written.
 RESERVE_BYTES = 4 * 1024 * 1024
 _RESERVE_FILE = ".reserve"
+#: Bytes of the first event, which says who the run is.
+MAX_FIRST_LINE = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,23 @@ class RunFolder:
         """Give back the space that was put aside; harmless when done before."""
         with contextlib.suppress(OSError):
             (self.path / _RESERVE_FILE).unlink(missing_ok=True)
+
+
+def recorded_id(path: Path) -> str:
+    """Return the id of the run that was recorded in a folder, whatever the folder is called.
+
+    A run with `--output`, or one that was put together of parts, has a folder of another name.
+
+    Returns:
+        "" when it is no folder of a run, or the run did not say its id.
+    """
+    try:
+        with (path / EVENTS_FILE).open("rb") as file:
+            first = json.loads(file.readline(MAX_FIRST_LINE))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    run_id = first.get("run_id") if isinstance(first, dict) else None
+    return run_id if isinstance(run_id, str) else ""
 
 
 def _check_space(path: Path, needed: int) -> None:

@@ -71,18 +71,13 @@ class Evidence:
     def of(cls, attempt: AttemptRecord) -> Evidence:
         """Return the evidence of an attempt."""
         step = attempt.bad_step
-        places = [attempt, *attempt.steps]
+        notes = [*attempt.notes, *(note for each in attempt.steps for note in each.notes)]
         return cls(
             verdict=attempt.verdict,
             kind=attempt.kind or (step.kind if step else ""),
             error=attempt.reason,
             missed=tuple(look for look in reversed(step.looks) if not look.found) if step else (),
-            notes=tuple(
-                note.text
-                for place in places
-                for note in place.notes
-                if note.level in ("warning", "machine")
-            ),
+            notes=tuple(each.text for each in notes if each.level in ("warning", "machine")),
         )
 
 

@@ -16,6 +16,7 @@ from rich.text import Text
 from tailstest.core.events import (
     Event,
     FrameKept,
+    HeldUp,
     Looked,
     Noted,
     PlanMade,
@@ -99,6 +100,8 @@ class Terminal:
             self._progress.begin_step(event)
         elif isinstance(event, StepFinished):
             self._step_finished(event)
+        elif isinstance(event, HeldUp):
+            self._progress.held = event.text
         elif isinstance(event, ScenarioFinished):
             self._scenario_finished(event)
         elif isinstance(event, FrameKept):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,15 @@ from tailstest.core.text import printable
 from tailstest.suite.checkpoints.checkpoints import Checkpoints, work_folder
 from tailstest.suite.checkpoints.keys import base_of
 from tailstest.suite.checkpoints.store import CheckpointStore, checkpoints_folder
+from tailstest.suite.image_choice import GivenImage
 from tailstest.suite.late_patch import LatePatch
 from tailstest.suite.patch_sources import Patch
 from tailstest.suite.plan import Plan
 from tailstest.suite.run_options import RunOptions
 from tailstest.suite.session import Session
+
+#: Settings that change nothing in a machine, so that they are no part of a checkpoint's key.
+_OF_THE_HOST = frozenset({"store", "memory_limit", "trust_network"})
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class RunOrder:
         image: the image under test, a name or an absolute path; None without one.
         patches: what is changed in each guest.
         folder: of the run.
+        given: images that stand for those of this host; see `ImageChoice`.
     """
 
     options: RunOptions
@@ -41,6 +46,7 @@ class RunOrder:
     image: str | None
     patches: tuple[Patch, ...]
     folder: Path
+    given: Mapping[str, GivenImage] = field(default_factory=dict)
 
     def session(
         self,
@@ -60,6 +66,7 @@ class RunOrder:
             keep_viewer=self.has_viewer,
             late_patch=LatePatch(self.patches, events) if late_patch is None else late_patch,
             workers=self.options.workers,
+            given=self.given,
         )
 
     @property
@@ -111,7 +118,7 @@ class RunOrder:
                     name: host["capabilities"][name] for name in ("qemu_version", "libvirt_version")
                 },
             },
-            "settings": self.settings.model_dump(exclude={"store"}),
+            "settings": self.settings.model_dump(exclude=set(_OF_THE_HOST)),
             "image": environment.get("image"),
             "has viewer": self.has_viewer,
         }

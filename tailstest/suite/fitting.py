@@ -37,7 +37,7 @@ def leave_out_what_does_not_fit(
     """
     fitting, excluded = [], []
     for scenario in plan.scenarios:
-        name = (image_of(scenario, plan) or under_test or "").partition(":")[0]
+        name = (image_named_by(scenario, plan) or under_test or "").partition(":")[0]
         reason = profiles[name].reason_against(scenario.tags) if name in profiles else ""
         if reason:
             excluded.append((scenario, f'does not apply to "{name}": {reason}'))
@@ -53,7 +53,7 @@ def leave_out_what_does_not_fit(
     plan.excluded.extend(excluded)
 
 
-def image_of(scenario: PlannedScenario, plan: Plan) -> str | None:
+def image_named_by(scenario: PlannedScenario, plan: Plan) -> str | None:
     """Return the image that the steps name last; None means the one under test."""
     named: str | None = None
     for step in scenario.model.all_steps:

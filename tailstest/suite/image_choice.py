@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tailstest.core.errors import UsageError
 from tailstest.machine.profile import Profile, Times, find_image, load_profiles
 from tailstest.media.image_file import Digests
+
+
+@dataclass(frozen=True)
+class GivenImage:
+    """The file that stands for an image, whatever there is on this host.
+
+    Attributes:
+        profile: name of its family's profile; "" without one.
+    """
+
+    path: Path
+    profile: str
 
 
 class ImageChoice:
@@ -17,13 +30,21 @@ class ImageChoice:
         suite: folder of the suite; files named by steps are relative to it.
         folders: with profiles.
         under_test: what `--image` said; None if it was not given.
+        given: what a step or `--image` says, to the file that stands for it.
 
     Attributes:
         digests: of images, each read once.
         wanted: what a step asked for; None is the image under test.
     """
 
-    def __init__(self, suite: Path, folders: Sequence[Path], under_test: str | None) -> None:
+    def __init__(
+        self,
+        suite: Path,
+        folders: Sequence[Path],
+        under_test: str | None,
+        given: Mapping[str, GivenImage] | None = None,
+    ) -> None:
+        self._given = dict(given or {})
         self._suite = suite
         self._folders = list(folders)
         self._under_test = under_test
@@ -89,6 +110,9 @@ class ImageChoice:
             UsageError, SetupError: there is none, or it cannot be used.
         """
         name = wanted or self._under_test or ""
+        if name in self._given:
+            found = self._given[name]
+            return found.path, self._profiles.get(found.profile)
         if name not in self._built:
             path, profile = find_image(name, self._profiles, self._suite)
             if profile is None or not profile.image.recipe:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import URL
 
 from tailstest.core.errors import UsageError
 from tailstest.core.events import Events, Noted, RunStarted
 from tailstest.core.settings import load_settings
+from tailstest.hypervisor.host_report import examine_host
 from tailstest.hypervisor.leftovers import remove_leftovers
+from tailstest.hypervisor.memory_claims import MemoryClaims
 from tailstest.machine.profile import find_image, load_profiles
 from tailstest.results.progress import SeveralAtOnce
 from tailstest.results.recorder import attach
@@ -27,6 +31,7 @@ from tailstest.suite.expectation import forecast_of
 from tailstest.suite.interactive import Prompt
 from tailstest.suite.keeping import Keeping
 from tailstest.suite.late_patch import LatePatch
+from tailstest.suite.needs import check_memory, needs_of
 from tailstest.suite.patch_sources import read_patches
 from tailstest.suite.plan import Plan
 from tailstest.suite.repeating import ONCE
@@ -34,7 +39,11 @@ from tailstest.suite.run_options import RunOptions
 from tailstest.suite.run_plan import chosen_plan
 from tailstest.suite.runner import SuiteRunner
 from tailstest.suite.session import Session
-from tailstest.suite.suite_commit import suite_commit
+from tailstest.suite.suite_commit import suite_branch, suite_commit
+
+if TYPE_CHECKING:
+    from tailstest.suite.spread.crew import Crew
+    from tailstest.suite.spread.remote_crew import RemoteCrew
 
 
 def run(options: RunOptions) -> int:
@@ -60,10 +69,24 @@ def run(options: RunOptions) -> int:
     patches = read_patches(options.late_patch, options.late_patch_git, options.late_patch_trees)
     address = store_address(settings, options.store)
     removed = remove_leftovers()
-    folder = RunFolder.create(
-        options.base, output=options.output, free_space_needed=settings.free_space_needed
-    )
-    order = RunOrder(options, settings, image, tuple(patches), folder.path)
+    order = RunOrder(options, settings, image, tuple(patches), Path())
+    with _crew_elsewhere(order, plan) as crew:
+        folder = RunFolder.create(
+            options.base, output=options.output, free_space_needed=settings.free_space_needed
+        )
+        order = replace(order, folder=folder.path)
+        return _run_recorded(order, plan, folder, address, removed, crew)
+
+
+def _run_recorded(
+    order: RunOrder,
+    plan: Plan,
+    folder: RunFolder,
+    address: URL | None,
+    removed: list[str],
+    crew: RemoteCrew | None,
+) -> int:
+    options, settings = order.options, order.settings
     events = Events()
     terminal = Terminal(folder, stream=sys.stdout)
     keeper = LiveStore(address, folder.path, events) if address is not None else None
@@ -72,12 +95,15 @@ def run(options: RunOptions) -> int:
         attach(events, folder, settings, terminal=terminal, project=Path.cwd(), keeper=keeper),
         closing(order.session(plan, events, folder.evidence, late_patch)) as session,
     ):
-        environment = session.environment()
+        environment = session.environment(crew.host_report if crew is not None else None)
         environment["suite_commit"] = suite_commit(plan.suite.root)
+        environment["branch"] = suite_branch(plan.suite.root)
         if options.product_commit:
             environment["product_commit"] = options.product_commit
         if late_patch:
             environment[CHANGED] = late_patch.facts()
+        if crew is not None:
+            environment["workers"] = crew.facts()
         command = list(options.command)
         events.publish(RunStarted(run_id=folder.run_id, command=command, environment=environment))
         for text in removed:
@@ -86,16 +112,52 @@ def run(options: RunOptions) -> int:
         for text in plan.notes:
             events.publish(Noted(text=f"what was chosen: {text}"))
         late_patch.announce()
-        if options.workers == 1:
+        if options.workers == 1 and crew is None:
             return _run_here(order, plan, session, events, environment, terminal)
         # Dask takes a second to load, which every other command would pay for.
+        from tailstest.suite.spread.crew import LocalCrew
         from tailstest.suite.spread.spread_runner import SpreadRunner
+        from tailstest.suite.spread.turns import turns_elsewhere, turns_in
 
         progress = SeveralAtOnce()
         terminal.follow(progress)
         before = forecast_of(plan, address).seconds
-        runner = SpreadRunner(order, plan, session, events, environment, progress, before)
+        workers: Crew
+        if crew is None:
+            checkpoints = order.checkpoints(plan, session, events, environment, folder.path)
+            turns = turns_in(plan, checkpoints, before)
+            workers = LocalCrew(order, environment, len(plan.scenarios))
+        else:
+            turns, workers = turns_elsewhere(plan, before), crew
+            if crew.warning:
+                events.publish(Noted(text=crew.warning, level="warning"))
+        runner = SpreadRunner(
+            workers, plan, turns, folder.path, events, progress, stop=options.stop
+        )
         return runner.run().exit_status
+
+
+@contextmanager
+def _crew_elsewhere(order: RunOrder, plan: Plan) -> Iterator[RemoteCrew | None]:
+    """Yield the workers of the scheduler that was named; None if there is none."""
+    if not order.options.scheduler:
+        _check_memory(order, plan)
+        yield None
+        return
+    from tailstest.suite.spread.remote_crew import remote_crew
+
+    with remote_crew(order, plan) as crew:
+        yield crew
+
+
+def _check_memory(order: RunOrder, plan: Plan) -> None:
+    """Refuse, before anything starts, scenarios whose machine this host cannot have."""
+    check_memory(
+        needs_of(plan, load_profiles(plan.suite.images_folders), order.image, order.settings),
+        {each.id: f"{each.location} {each.name}" for each in plan.scenarios},
+        MemoryClaims(order.settings.memory_limit).capacity,
+        lambda: examine_host(order.settings).accelerator,
+    )
 
 
 def _run_here(
@@ -149,10 +211,16 @@ def _refuse_what_nobody_could_answer(options: RunOptions) -> None:
             "--interactive and --keep are about one attempt, but several are wanted",
             hint="leave --repeat, --retry and --until-failure out",
         )
-    if options.workers > 1 and (options.interactive or options.keep):
+    several = "--scheduler" if options.scheduler else "--workers" if options.workers > 1 else ""
+    if several and (options.interactive or options.keep):
         raise UsageError(
-            "--interactive and --keep are about one machine, but --workers makes several",
-            hint="leave --workers out",
+            f"--interactive and --keep are about one machine, but {several} makes several",
+            hint=f"leave {several} out",
+        )
+    if options.scheduler and options.workers > 1:
+        raise UsageError(
+            "--workers starts processes on this host, --scheduler uses workers that run already",
+            hint="leave one of them out",
         )
 
 

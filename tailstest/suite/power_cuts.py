@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import CheckFailed, UsageError
 from tailstest.core.events import Events, Noted
 from tailstest.core.text import printable
 from tailstest.guest import note_writer
+from tailstest.guest.own_programs import run_module
 from tailstest.machine.inside import Inside
 from tailstest.machine.machine import Machine
 from tailstest.suite.checkpoints.state import CutCopy
@@ -62,9 +62,8 @@ class PowerCuts:
         Raises:
             CheckFailed: it cannot be started.
         """
-        done = self._inside().channel.run(
-            ["python3", "-IS", "-c", _source(), path, PORT], within=WRITE_LIMIT
-        )
+        channel = self._inside().channel
+        done = run_module(channel, note_writer, [path, PORT], within=WRITE_LIMIT)
         if not done.ok:
             raise CheckFailed(f"no notes can be written. {printable(done.err[-300:])}")
 
@@ -182,7 +181,3 @@ def missing_notes(content: bytes, confirmed: int) -> list[int]:
 
 def _last_confirmed(printed: str) -> int:
     return max((int(number) for number in _CONFIRMED.findall(printed)), default=0)
-
-
-def _source() -> str:
-    return Path(note_writer.__file__).read_text(encoding="utf-8")

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import socket
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tailstest import __version__
-from tailstest.core.events import OVERLOADED, Events
+from tailstest.core.events import OVERLOADED, Events, HeldUp, Noted
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.hypervisor.connection import Hypervisor
 from tailstest.hypervisor.host_report import HostReport, examine_host
 from tailstest.hypervisor.host_speed import load_per_core
+from tailstest.hypervisor.memory_claims import Claim, MemoryClaims
 from tailstest.lab.network.keeper import LabKeeper
 from tailstest.machine.bench import Bench
-from tailstest.machine.definition import MachineDefinition
+from tailstest.machine.definition import MachineDefinition, memory_needed
 from tailstest.screen.library import ReferenceLibrary
 
 #: A load that outgrew the one that deadlines were stretched for by less is the noise of a minute.
@@ -46,6 +49,42 @@ class RunHost:
         self._hypervisor: Hypervisor | None = None
         self._labs: LabKeeper | None = None
         self._patience = 1.0
+        self._claims = MemoryClaims(settings.memory_limit)
+        self._claim: Claim | None = None
+
+    def claim_memory(self, definition: MachineDefinition) -> None:
+        """Wait until the host has the memory for a machine, and keep it until `release_memory`.
+
+        A machine that takes the place of another one of the same size takes its memory, too.
+
+        Raises:
+            UsageError: it is more than the host has.
+            SetupError, InfrastructureError: the host cannot run machines, or made no room.
+        """
+        needed = memory_needed(definition, self._examined().accelerator)
+        if self._claim is not None and self._claim.mib == needed:
+            return
+        self.release_memory()
+        hypervisor = self._opened()
+        began = time.monotonic()
+        reason = ""
+
+        def hold(text: str) -> None:
+            nonlocal reason
+            reason = reason or text
+            self._events.publish(HeldUp(text=text))
+
+        marker = str(hypervisor.root or hypervisor.run_folder)
+        self._claim = self._claims.claim(needed, marker, hold)
+        if reason:
+            took = time.monotonic() - began
+            self._events.publish(Noted(text=f"waited {took:.0f} s: {reason}"))
+
+    def release_memory(self) -> None:
+        """Give back what was claimed; the machine is off."""
+        claim, self._claim = self._claim, None
+        if claim is not None:
+            claim.release()
 
     def bench(self, library: ReferenceLibrary) -> Bench:
         """Return what the next machine needs.
@@ -104,8 +143,11 @@ class RunHost:
         """Factor of the host's slowness on every deadline."""
         return self._examined().deadline_scale
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self, host: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return what the report says about the host and its versions.
+
+        Args:
+            host: where machines will run; this host if None.
 
         Raises:
             SetupError, InfrastructureError: the host cannot run machines.
@@ -113,7 +155,7 @@ class RunHost:
         return {
             "hostname": socket.gethostname(),
             "tailstest": __version__,
-            "host": self._examined().to_json(),
+            "host": dict(host) if host is not None else self._examined().to_json(),
             "settings": self._settings.model_dump(exclude={"store"}),
         }
 
@@ -129,6 +171,7 @@ class RunHost:
         """Close the connection; may be called twice."""
         self.end_lab()
         self._labs = None
+        self.release_memory()
         hypervisor, self._hypervisor = self._hypervisor, None
         if hypervisor is not None:
             hypervisor.close()

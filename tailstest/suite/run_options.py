@@ -36,6 +36,8 @@ class RunOptions:
         repeating: how often each scenario is run.
         choosing: what a policy chooses from; None for everything that is asked for.
         shard: "K/N" for one of several jobs; "" for all of the plan.
+        scheduler: address of a Dask scheduler whose workers run scenarios, or its scheduler file;
+            "" for processes of this host.
     """
 
     paths: Sequence[str]
@@ -56,5 +58,6 @@ class RunOptions:
     product_commit: str = ""
     workers: int = 1
     shard: str = ""
+    scheduler: str = ""
     repeating: Repeating = ONCE
     choosing: Choosing | None = None

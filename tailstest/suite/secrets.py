@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets as random
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 
 from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
 from tailstest.core.events import Events, Noted
 from tailstest.core.text import printable
 from tailstest.guest import secret_keeper
+from tailstest.guest.own_programs import run_module
 from tailstest.machine.inside import Inside
 from tailstest.machine.machine import Machine
 from tailstest.media.pattern_search import SearchResult, forms_of
@@ -156,8 +156,7 @@ class Secrets:
         return random.token_hex(16)
 
     def _keep(self, *words: str) -> str:
-        source = Path(secret_keeper.__file__).read_text(encoding="utf-8")
-        done = self._inside().channel.run(["python3", "-IS", "-c", source, *words])
+        done = run_module(self._inside().channel, secret_keeper, words)
         if not done.ok:
             raise CheckFailed(f"the secret could not be planted. {printable(done.err[-300:])}")
         return done.out.strip()

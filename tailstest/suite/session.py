@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,7 +33,7 @@ from tailstest.screen.screen import Screen
 from tailstest.suite.checkpoints.state import CheckpointStale, SecretsState, SessionState
 from tailstest.suite.film import Film
 from tailstest.suite.frame_keeper import FrameKeeper
-from tailstest.suite.image_choice import ImageChoice
+from tailstest.suite.image_choice import GivenImage, ImageChoice
 from tailstest.suite.image_guard import ImageGuard
 from tailstest.suite.inside_evidence import InsideEvidence
 from tailstest.suite.late_patch import LatePatch
@@ -60,6 +61,7 @@ class Session:
         keep_viewer: give machines a viewer socket (interactive mode).
         late_patch: what is changed in each guest; None changes nothing.
         workers: how many sessions share this host.
+        given: images that stand for those of this host; see `ImageChoice`.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Session:
         keep_viewer: bool = False,
         late_patch: LatePatch | None = None,
         workers: int = 1,
+        given: Mapping[str, GivenImage] | None = None,
     ) -> None:
         self.settings = settings
         self._events = events
@@ -87,7 +90,7 @@ class Session:
         self._host = RunHost(settings, events, evidence, workers)
         self.library = ReferenceLibrary.load(images)
         #: Which image a scenario boots.
-        self.choice = ImageChoice(suite, images, image_under_test)
+        self.choice = ImageChoice(suite, images, image_under_test, given)
         self._layout = settings.keyboard_layout
         self._changes: dict[str, Any] = {}
         self._machine: Machine | None = None
@@ -272,6 +275,7 @@ class Session:
         definition = (
             profile.definition(**self._changes) if profile else MachineDefinition(**self._changes)
         )
+        self._host.claim_memory(definition)
         name = f"machine-{self._machines_made + 1}"
         disks = self.sockets.disks_to_start(definition, path, stick, name)
         self._late_patch.begin_machine(definition.channel)
@@ -358,6 +362,7 @@ class Session:
         old, self._machine = self._machine, None
         if old is not None:
             old.close(keep_serial=False)
+        self._host.claim_memory(rest.facts.definition)
         self.end_network()
         self._machines_made += 1
         machine = Machine(
@@ -394,6 +399,7 @@ class Session:
         self._layout = self.settings.keyboard_layout
         if machine is not None:
             machine.close(keep_serial=False)
+        self._host.release_memory()
 
     def _clear_away(self) -> None:
         self.shelf.clear()
@@ -454,6 +460,7 @@ class Session:
         finally:
             if machine is not None:
                 machine.close()
+            self._host.release_memory()
             self.end_network()
             self._remove_disks()
             self._guard.end_scenario()
@@ -471,13 +478,16 @@ class Session:
         finally:
             self._host.close()
 
-    def environment(self) -> dict[str, Any]:
+    def environment(self, host: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return what the report says about host, versions and image.
+
+        Args:
+            host: where machines will run; this host if None.
 
         Raises:
             SetupError, InfrastructureError: the host cannot run machines.
         """
-        facts = self._host.describe()
+        facts = self._host.describe(host)
         image = self.choice.describe()
         return facts | {"image": image} if image else facts
 

@@ -1,8 +1,10 @@
-"""Which commit of the suite a run was made with."""
+"""Which commit and which branch of the suite a run was made with."""
 
 from __future__ import annotations
 
+import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from tailstest.suite.git import ask_git
@@ -21,6 +23,27 @@ def suite_commit(folder: Path) -> str:
         return ""
     changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
     return f"{commit}+changes" if changed.strip() else commit
+
+
+#: Where CI systems say which branch they work on, because they check out a commit without one:
+#: GitLab (merge request, else any), GitHub and Gitea (pull request, else any), Jenkins.
+_CI_VARIABLES = (
+    "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME",
+    "CI_COMMIT_REF_NAME",
+    "GITHUB_HEAD_REF",
+    "GITHUB_REF_NAME",
+    "CHANGE_BRANCH",
+    "BRANCH_NAME",
+)
+
+
+def suite_branch(folder: Path, environment: Mapping[str, str] | None = None) -> str:
+    """Return the branch that a folder's files are of, as CI or git says it; "" when unknown."""
+    known = os.environ if environment is None else environment
+    for name in _CI_VARIABLES:
+        if known.get(name):
+            return known[name]
+    return _git(folder, "branch", "--show-current").strip()
 
 
 def _git(folder: Path, *words: str) -> str:

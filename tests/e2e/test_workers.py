@@ -181,8 +181,8 @@ def test_a_scenario_that_kills_each_process_is_given_up_and_the_others_run(suite
 
 
 def test_stop_leaves_out_what_has_not_begun(suite):
-    scenarios = {f"s{number}": [f'I leave the note "s{number}"'] for number in range(8)}
-    suite.write(wrong=["it is wrong"], **scenarios)
+    scenarios = {f"s{number}": ['I find the note "began"'] for number in range(8)}
+    suite.write(wrong=['I leave the note "began"', "it is wrong"], **scenarios)
     done = suite.ran("--workers", "2", "--stop")
     assert done.returncode == 1, done.stdout + done.stderr
     counts = events(suite.run)[-1]["counts"]

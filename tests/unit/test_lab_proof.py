@@ -90,6 +90,18 @@ def test_leaks_in_front_of_damage_are_not_forgotten(tmp_path):
     assert [leak.protocol for leak in caught.value.report.leaks] == ["UDP NTP"]
 
 
+def test_one_name_that_leaks_among_a_hundred_thousand_packets_is_shown(tmp_path):
+    allowed, leak = tcp4(), udp4(question("secret.org"), 53, "8.8.8.8")
+    frames = [allowed] * 70_000 + [leak] + [allowed] * 30_000
+    path = pcap(tmp_path / "a.pcap", frames)
+    report = check_capture(path, policy())
+    assert [each.packets for each in report.leaks] == [1]
+    text = report_text(report, "a.pcap")
+    assert "100001 packets, 100001 of the machine; 1 leaked, in 1 conversation" in text
+    assert "packet 70001\n" in text
+    assert "secret.org" in text
+
+
 def test_very_many_conversations_are_bounded_and_still_a_leak():
     finder = LeakFinder(policy())
     for number in range(MOST_LEAKS + 50):

@@ -5,7 +5,6 @@ set -e
 version=$1 epoch=$2
 groupadd --system screen
 useradd --system --home-dir /run/demo-welcome --shell /usr/sbin/nologin --groups screen welcome
-useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin netproxy
 useradd --create-home --shell /bin/bash --groups screen,sudo --uid 1000 live
 storage=/usr/lib/demo/storage
 echo "welcome ALL=(root) NOPASSWD: /usr/bin/systemctl poweroff, $storage state, $storage unlock," \
@@ -29,10 +28,11 @@ printf '127.0.0.1 localhost demo\n' >/etc/hosts
 : >/etc/fstab
 rm -f /etc/machine-id /var/lib/dbus/machine-id /etc/resolv.conf
 : >/etc/machine-id
-ln -s /run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
+printf 'nameserver 127.0.0.1\n' >/etc/resolv.conf # where tor answers
 
 systemctl enable demo-welcome.service demo-settings.path demo-firewall.service \
   demo-medium-watch.service systemd-networkd.service 2>/dev/null
+systemctl disable tor.service 2>/dev/null # its user starts it
 systemctl set-default graphical.target 2>/dev/null
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
   fstrim.timer man-db.timer e2scrub_reap.service systemd-networkd-wait-online.service \

@@ -11,14 +11,12 @@ from typing import Any
 
 from tailstest.core.errors import UsageError
 from tailstest.core.verdict import Verdict
-from tailstest.results.event_fields import Json, list_of, number_of, text_of
+from tailstest.results.event_fields import Json, list_of, number_of, text_of, verdict_in
+from tailstest.results.outputs.limits import NANOSECONDS, OWN_KEY
 from tailstest.results.run_record import AttemptRecord, Run, ScenarioRecord, StepRecord
 from tailstest.results.store.foreign_file import MAX_CASES, read_foreign
 from tailstest.results.store.kept_texts import digest_of, storable
 
-#: Durations are nanoseconds
-#: (https://github.com/cucumber/cucumber-json-schema: "duration in nanoseconds").
-NANOSECONDS = 1e9
 _VERDICTS = {
     "passed": Verdict.PASSED,
     "failed": Verdict.FAILED,
@@ -45,8 +43,9 @@ def read_cucumber(run: Run, files: Sequence[Path]) -> None:
             _add_feature(run, feature, file)
     if not run.scenarios:
         raise UsageError(f"{', '.join(map(str, files))}: there is no scenario in it")
-    run.started = min(a.started for s in run.scenarios for a in s.attempts)
-    run.ended = max(a.started + a.seconds for s in run.scenarios for a in s.attempts)
+    attempts = [attempt for scenario in run.scenarios for attempt in scenario.attempts]
+    run.started = min((each.started for each in attempts), default=0.0)
+    run.ended = max((each.started + each.seconds for each in attempts), default=0.0)
 
 
 def _parsed(file: Path) -> list[Json]:
@@ -79,8 +78,11 @@ def _add_feature(run: Run, feature: Json, file: Path) -> None:
         if len(run.scenarios) >= MAX_CASES:
             raise UsageError(f"{file}: more than {MAX_CASES} scenarios in one run")
         name = text_of(element, "name")
-        key = f"{uri}#{name}"
-        if len(lines[name]) > 1 or "outline" in text_of(element, "keyword").casefold():
+        own = _own(element)
+        key = text_of(own, "id") or f"{uri}#{name}"
+        if not text_of(own, "id") and (
+            len(lines[name]) > 1 or "outline" in text_of(element, "keyword").casefold()
+        ):
             words = "\n".join(text_of(step, "name") for step in steps if isinstance(step, dict))
             key += f" {digest_of(storable(words))[:12]}"
         scenario = run.add(
@@ -93,7 +95,11 @@ def _add_feature(run: Run, feature: Json, file: Path) -> None:
                 tags=_tags(feature) + _tags(element),
             )
         )
-        scenario.attempts.append(_attempt(element, steps))
+        attempt = _attempt(element, steps)
+        if own:
+            attempt = _exact(attempt, own)
+        if attempt.verdict is not Verdict.NOT_RUN:
+            scenario.attempts.append(attempt)
 
 
 def _attempt(element: Json, raw: list[Any]) -> AttemptRecord:
@@ -120,6 +126,21 @@ def _attempt(element: Json, raw: list[Any]) -> AttemptRecord:
         attempt.verdict, attempt.error = first.verdict, first.error.partition("\n")[0]
     elif Verdict.SKIPPED in seen or not attempt.steps:
         attempt.verdict = Verdict.SKIPPED
+    return attempt
+
+
+def _own(element: Json) -> Json:
+    """Return what our own output says beyond the format; see `results.outputs.cucumber`."""
+    own = element.get(OWN_KEY)
+    return own if isinstance(own, dict) else {}
+
+
+def _exact(attempt: AttemptRecord, own: Json) -> AttemptRecord:
+    """Return an attempt with the verdict, the duration and the error that the format cannot say."""
+    attempt.verdict = verdict_in(own)
+    attempt.seconds = max(0.0, number_of(own, "seconds"))
+    attempt.error = text_of(own, "error")
+    attempt.machines = [str(machine) for machine in list_of(own, "machines")[:20]]
     return attempt
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, Select, select
 
 from tailstest.core.errors import UsageError
 from tailstest.core.text import printable
+from tailstest.results.run_folder import recorded_id
 from tailstest.results.standing import AttemptInfo
 from tailstest.results.store.kept_texts import digest_of, in_batches, storable
 from tailstest.results.store.tables import (
@@ -110,7 +111,8 @@ def find_run(connection: Connection, name: str) -> RunInfo:
         if found:
             return found[0]
         raise UsageError(f"the store has no run {text}: it has fewer runs")
-    for candidate in dict.fromkeys((text, Path(text).name, Path(text).resolve().name)):
+    path = Path(text)
+    for candidate in dict.fromkeys((text, recorded_id(path), path.name, path.resolve().name)):
         matching = [
             _run(row)
             for row in connection.execute(_runs().where(runs.c.run_id == storable(candidate, 190)))

@@ -109,9 +109,9 @@ class Bisection:
             InfrastructureError: the oldest or the newest image cannot be judged.
         """
         question = self._state.question
-        for place in self._judge.foreseen():
+        for known in self._judge.foreseen():
             with contextlib.suppress(CannotJudge):  # it may never be needed
-                self._look_up(place)
+                self._look_up(known)
         while True:
             tried = all(self._point.tallies[end].tries for end in self._ends)
             answer = self._point.answer()

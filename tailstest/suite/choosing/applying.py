@@ -13,7 +13,7 @@ from tailstest.screen.library import ReferenceLibrary
 from tailstest.suite.choosing.choice import Change, Chosen, ScenarioFacts, SuiteFacts, choose
 from tailstest.suite.choosing.policy import ChoicePolicy
 from tailstest.suite.feature_reader import PlannedScenario
-from tailstest.suite.fitting import image_of
+from tailstest.suite.fitting import image_named_by
 from tailstest.suite.plan import Plan
 from tailstest.suite.selection import NOT_CHOSEN
 
@@ -101,7 +101,7 @@ def _facts(
 ) -> ScenarioFacts:
     steps = list(scenario.model.all_steps)
     words = [word for step in steps for word in _words(step)]
-    image = image_of(scenario, plan) or under_test or ""
+    image = image_named_by(scenario, plan) or under_test or ""
     file = (plan.suite.root / scenario.feature_file).resolve()
     return ScenarioFacts(
         id=scenario.id,

@@ -1,82 +1,95 @@
-"""Runs a plan in several worker processes, and tells their events scenario by scenario."""
+"""Runs a plan with Dask workers, and tells their events scenario by scenario."""
 
 from __future__ import annotations
 
-import shutil
+import asyncio
 import signal
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import distributed
 
 from tailstest.core.deadline import Deadline, poll
-from tailstest.core.errors import TailstestError
-from tailstest.core.events import (
-    Event,
-    Events,
-    Noted,
-    ScenarioFinished,
-)
+from tailstest.core.errors import InfrastructureError, TailstestError
+from tailstest.core.events import Event, Events, Noted, ScenarioFinished
 from tailstest.core.text import printable
 from tailstest.core.verdict import Verdict, verdict_of
 from tailstest.hypervisor.leftovers import remove_leftovers
 from tailstest.results.progress import SeveralAtOnce
-from tailstest.suite.assembly import RunOrder
 from tailstest.suite.feature_reader import PlannedScenario
 from tailstest.suite.narrator import scenario_started
 from tailstest.suite.plan import Plan
 from tailstest.suite.run_result import RunResult, is_bad
-from tailstest.suite.session import Session
-from tailstest.suite.spread.cluster import local_cluster, submit
-from tailstest.suite.spread.diary import read_diary, remove_diary
+from tailstest.suite.spread.cluster import submit
+from tailstest.suite.spread.crew import Crew
 from tailstest.suite.spread.mail import Mail
-from tailstest.suite.spread.turns import Turn, turns_of
-from tailstest.suite.spread.worker import FOLDER, STOP, TOPIC, Outcome, ScenarioWorker, run_scenario
+from tailstest.suite.spread.scenario_process import ENDING
+from tailstest.suite.spread.turns import Turn
+from tailstest.suite.spread.worker import (
+    TOPIC,
+    Outcome,
+    ScenarioWorker,
+    done_name,
+    plugin_name,
+    run_scenario,
+    stop_name,
+)
 
 #: Seconds for the events of a scenario to arrive after its outcome did; they take the same way.
-_ARRIVAL = 30.0
+_ARRIVAL = 60.0
+#: Seconds for what interrupted scenarios still tell, a little more than they have.
+_LAST_WORDS = ENDING + 1.0
+
+#: Requests to the scheduler that are on their way at once.
+_AT_ONCE = 50
+#: Where trouble of the run's own record is counted.
+_RECORD = "the record of the run"
 
 
 class SpreadRunner:
-    """Runs a plan in `order.options.workers` processes.
+    """Runs a plan with the workers of a crew.
 
     The events of a scenario are told together when it has ended, so that whoever listens sees one
     scenario after the other, as in a run without workers.
 
     Args:
-        order: the run.
+        crew: the workers.
         plan: what to run.
-        session: of this process; makes no machines, but knows the host.
+        turns: in which order.
+        folder: of the run.
         events: told about everything.
-        environment: of the run.
         progress: told at once what workers do.
-        seconds: id to what a scenario took before; the long ones go first.
+        stop: end after the first scenario that does not pass.
     """
 
     def __init__(
         self,
-        order: RunOrder,
+        crew: Crew,
         plan: Plan,
-        session: Session,
+        turns: list[Turn],
+        folder: Path,
         events: Events,
-        environment: Mapping[str, Any],
         progress: SeveralAtOnce,
-        seconds: Mapping[str, float],
+        *,
+        stop: bool = False,
     ) -> None:
-        self._order = order
+        self._crew = crew
         self._plan = plan
-        self._session = session
+        self._turns = turns
+        self._folder = folder
         self._events = events
-        self._environment = environment
+        self._stop = stop
+        self._run = uuid.uuid4().hex[:12]
         self._scenarios = {scenario.id: scenario for scenario in plan.scenarios}
-        self._mail = Mail(progress)
+        self._mail = Mail(self._run, progress)
         self._verdicts: dict[str, Verdict] = {}
         self._flaky: set[str] = set()
         self._interrupted = False
-        self._seconds = seconds
 
     def run(self) -> RunResult:
         """Run all planned scenarios; always ends with the event RunFinished."""
@@ -85,62 +98,132 @@ class SpreadRunner:
                 self._run_all()
             except KeyboardInterrupt:
                 self._interrupted = True
-        self._read_diaries()
         for token in self._mail.unfinished():
             self._tell_cut_off(token)
-        for folder in self._worker_folders():
-            remove_diary(folder)
         remove_leftovers()
         result = RunResult.of(
             self._plan, self._verdicts, interrupted=self._interrupted, flaky=self._flaky
         )
-        result.tell(self._events)
+        try:
+            result.tell(self._events)
+        except InfrastructureError:  # of the disk, at the very end
+            verdicts = {**result.verdicts, _RECORD: Verdict.INCOMPLETE}
+            result = replace(result, verdicts=verdicts)
         return result
 
     def _run_all(self) -> None:
-        workers = min(self._order.options.workers, len(self._plan.scenarios))
-        folder = self._order.folder / ".dask"
-        try:
-            with local_cluster(workers, folder) as client:
-                client.register_plugin(ScenarioWorker(self._order, self._environment))
-                client.subscribe_topic(TOPIC, self._mail.take)
-                futures = submit(client, self._turns(), run_scenario)
-                for future in distributed.as_completed(list(futures)):
-                    self._finished(futures[future], future)
-                    if self._order.options.stop and self._is_bad(futures[future]):
-                        distributed.Event(STOP, client=client).set()
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with self._crew.at_work(self._run, self._folder) as client:
+            client.subscribe_topic(TOPIC, self._mail.take)
+            client.register_plugin(
+                ScenarioWorker(
+                    self._run, self._crew.place, stop=self._stop, patience=self._crew.patience
+                )
+            )
+            futures: dict[distributed.Future, str] = {}
+            try:
+                self._crew.supply()
+                futures = submit(
+                    client,
+                    self._turns,
+                    partial(run_scenario, self._run),
+                    name=f"scenario-{self._run}",
+                    resources=self._crew.resources,
+                )
+                self._gather(client, futures)
+            except KeyboardInterrupt:
+                self._interrupted = True
+                self._end_early(client, futures)
+            finally:
+                with suppress(Exception):  # the scheduler may be gone, and the workers with it
+                    client.sync(self._clear, client)
+                    client.unregister_worker_plugin(plugin_name(self._run))
 
-    def _turns(self) -> list[Turn]:
-        checkpoints = self._order.checkpoints(
-            self._plan, self._session, self._events, self._environment, self._order.folder
-        )
-        return turns_of(
-            list(self._scenarios),
-            checkpoints.chains if checkpoints is not None else {},
-            checkpoints.is_saved if checkpoints is not None else lambda _key: False,
-            self._seconds,
-        )
+    async def _clear(self, client: distributed.Client) -> None:
+        """Take away what the scheduler would remember for ever."""
+        names = [stop_name(self._run)]
+        if self._crew.patience:
+            names += [done_name(self._run, each) for each in self._scenarios]
+        for begin in range(0, len(names), _AT_ONCE):
+            await asyncio.gather(
+                *(
+                    client.scheduler.event_clear(name=each)
+                    for each in names[begin : begin + _AT_ONCE]
+                )
+            )
+
+    def _gather(self, client: distributed.Client, futures: dict[distributed.Future, str]) -> None:
+        for future in distributed.as_completed(list(futures), loop=client.loop):
+            scenario = futures[future]
+            self._finished(scenario, future)
+            if self._stop and self._is_bad(scenario):  # its worker may be gone
+                distributed.Event(stop_name(self._run), client=client).set()
+
+    def _end_early(
+        self, client: distributed.Client, futures: dict[distributed.Future, str]
+    ) -> None:
+        """End what goes on, everywhere, and keep what it still tells."""
+        ended = {each: of for each, of in futures.items() if each.status == "finished"}
+        for future, scenario in ended.items():
+            if scenario not in self._verdicts:
+                self._finished(scenario, future)
+        with suppress(KeyboardInterrupt):  # a second one does not wait
+            client.cancel([each for each in futures if each not in ended])
+            poll(lambda: not self._mail.going() or None, Deadline.after(_LAST_WORDS))
+            for token in self._mail.unfinished():
+                self._bring_files(self._mail.scenario_of(token), token)
 
     def _finished(self, scenario: str, future: distributed.Future) -> None:
-        if future.status == "finished":
-            outcome: Outcome = future.result()
-            arrived = poll(
-                lambda: self._mail.arrived(outcome.token) >= outcome.told or None,
-                Deadline.after(_ARRIVAL, scale=self._session.slowness),
-            )
-            self._tell_earlier(scenario, outcome.token)
-            self._publish(outcome.token)
-            self._flaky |= outcome.flaky
-            for key, verdict in outcome.verdicts.items():
-                self._verdicts[key if key in self._scenarios else f"{key}, {scenario}"] = verdict
-            if arrived is None:
-                text = "some of what a worker told of this scenario did not arrive"
-                self._events.publish(Noted(text=text, level="warning"))
-                self._verdicts[f"events of {scenario}"] = Verdict.INCOMPLETE
-        elif scenario not in self._verdicts:
-            self._lost(self._scenarios[scenario], future.exception())
+        if future.status != "finished":
+            if scenario not in self._verdicts:
+                self._lost(self._scenarios[scenario], _error_of(future))
+            return
+        outcome: Outcome | None = future.result()
+        assert outcome is not None
+        first = self._mail.result_of(scenario)
+        if not outcome.token and not outcome.verdicts:
+            outcome = self._told_before(scenario)
+        elif first is not None and first.token != outcome.token:
+            # Its worker was lost just after it had told; what another one did counts nothing.
+            self._mail.open(outcome.token)
+            outcome = first
+        if outcome is not None:
+            self._take(scenario, outcome)
+
+    def _told_before(self, scenario: str) -> Outcome | None:
+        """Return the outcome of a scenario whose worker was lost after it had told of it."""
+        if scenario in self._verdicts:
+            return None
+        found = poll(lambda: self._mail.result_of(scenario), Deadline.after(_LAST_WORDS))
+        if found is None:
+            self._lost(self._scenarios[scenario], None)
+        return found
+
+    def _take(self, scenario: str, outcome: Outcome) -> None:
+        arrived = poll(
+            lambda: self._mail.arrived(outcome.token) >= outcome.told or None,
+            Deadline.after(_ARRIVAL),
+        )
+        self._tell_earlier(scenario, outcome.token)
+        self._bring_files(scenario, outcome.token)
+        self._publish(outcome.token)
+        self._flaky |= outcome.flaky
+        for key, verdict in outcome.verdicts.items():
+            self._verdicts[key if key in self._scenarios else f"{key}, {scenario}"] = verdict
+        if arrived is None:
+            text = "some of what a worker told of this scenario did not arrive"
+            self._say(Noted(text=text, level="warning"))
+            self._verdicts[f"events of {scenario}"] = Verdict.INCOMPLETE
+
+    def _bring_files(self, scenario: str, token: str) -> None:
+        try:
+            lost = self._crew.fetch(self._mail.place_of(token), self._mail.files_of(token))
+        except InfrastructureError as error:
+            self._say(Noted(text=printable(error.message), level="warning"))
+            self._verdicts[f"files of {scenario}"] = Verdict.INCOMPLETE
+            return
+        if lost:
+            text = f"{len(lost)} files of this scenario did not come from its worker"
+            self._say(Noted(text=text, level="warning"))
 
     def _lost(self, scenario: PlannedScenario, error: BaseException | None) -> None:
         """Tell that a scenario has no outcome: its worker died, or could not begin."""
@@ -148,31 +231,24 @@ class SpreadRunner:
         if isinstance(error, TailstestError):
             text, verdict = printable(error.message), verdict_of(error)
         elif isinstance(error, distributed.KilledWorker):
-            text, verdict = "each worker process that ran it was killed", Verdict.INCOMPLETE
+            text, verdict = "each worker that ran it was lost", Verdict.INCOMPLETE
+        elif error is None:
+            text, verdict = "the connection to the scheduler was lost", Verdict.INCOMPLETE
         else:
             text = printable(f"the worker: {type(error).__name__}: {error}")
             verdict = Verdict.INCOMPLETE
         self._verdicts[scenario.id] = verdict
-        self._events.publish(scenario_started(scenario))
-        self._events.publish(
+        self._say(scenario_started(scenario))
+        self._say(
             ScenarioFinished(
                 scenario_id=scenario.id, verdict=verdict.value, seconds=0.0, error=text
             )
         )
 
     def _tell_earlier(self, scenario: str, token: str) -> None:
-        """Tell of the executions of a scenario that ended with their worker process."""
-        if len(self._worker_folders()) > self._order.options.workers:
-            self._read_diaries()
+        """Tell of the executions of a scenario that ended with their process or worker."""
         for each in self._mail.earlier(scenario, token):
             self._tell_cut_off(each)
-
-    def _worker_folders(self) -> list[Path]:
-        return sorted(self._order.folder.glob(f"{FOLDER}*"))
-
-    def _read_diaries(self) -> None:
-        for folder in self._worker_folders():
-            self._mail.collect(read_diary(folder))
 
     def _tell_cut_off(self, token: str) -> None:
         """Tell what is known of an execution that was cut off, as an attempt of its own."""
@@ -180,25 +256,54 @@ class SpreadRunner:
         if not told:
             return
         scenario = self._mail.scenario_of(token)
-        error = "interrupted" if self._interrupted else "the worker process that ran it was killed"
-        self._events.publish(
-            ScenarioFinished(
-                scenario_id=scenario,
-                verdict=Verdict.INCOMPLETE.value,
-                seconds=time.time() - told[0].time,
-                error=error,
+        if not isinstance(told[-1], ScenarioFinished) and not _is_over(told):
+            error = "interrupted" if self._interrupted else "the process that ran it was lost"
+            self._say(
+                ScenarioFinished(
+                    scenario_id=scenario,
+                    verdict=Verdict.INCOMPLETE.value,
+                    seconds=time.time() - told[0].time,
+                    error=error,
+                )
             )
-        )
-        self._verdicts.setdefault(scenario, Verdict.INCOMPLETE)
+        self._verdicts.setdefault(scenario, _last_verdict(told))
+
+    def _say(self, event: Event) -> None:
+        """Publish an event; what a full disk does not take is missing, and the run goes on."""
+        try:
+            self._events.publish(event)
+        except InfrastructureError as error:
+            self._verdicts[_RECORD] = Verdict.INCOMPLETE
+            with suppress(InfrastructureError):
+                self._events.publish(Noted(text=printable(error.message), level="warning"))
 
     def _publish(self, token: str) -> list[Event]:
         events = self._mail.open(token)
         for event in events:
-            self._events.publish(event)
+            self._say(event)
         return events
 
     def _is_bad(self, scenario: str) -> bool:
         return scenario in self._flaky or is_bad(self._verdicts.get(scenario, Verdict.NOT_RUN))
+
+
+def _is_over(told: list[Event]) -> bool:
+    """Tell whether the last attempt in these events has ended."""
+    kinds = [type(each).__name__ for each in told]
+    return kinds.count("ScenarioFinished") >= kinds.count("ScenarioStarted")
+
+
+def _last_verdict(told: list[Event]) -> Verdict:
+    ended = [each for each in told if isinstance(each, ScenarioFinished)]
+    return Verdict(ended[-1].verdict) if ended and _is_over(told) else Verdict.INCOMPLETE
+
+
+def _error_of(future: distributed.Future) -> BaseException | None:
+    """Return why there is no outcome; None if the future was lost with its scheduler."""
+    if future.status != "error":
+        return None
+    error: BaseException = future.exception()
+    return error
 
 
 @contextmanager

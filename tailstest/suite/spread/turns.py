@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tailstest.suite.checkpoints.checkpoints import FORBID_TAG, Checkpoints
+from tailstest.suite.checkpoints.keys import key_chain
+from tailstest.suite.plan import Plan
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -62,3 +66,30 @@ def turns_of(
         if leader is not None:
             weights[leader] = max(weights[leader], seconds.get(leader, mean) + weights[scenario])
     return [Turn(each, after[each], weights[each]) for each in scenarios]
+
+
+def turns_in(
+    plan: Plan, checkpoints: Checkpoints | None, seconds: Mapping[str, float]
+) -> list[Turn]:
+    """Return the turns of all scenarios of a plan; see `turns_of`.
+
+    Args:
+        checkpoints: of this host; None where scenarios share no beginnings.
+    """
+    return turns_of(
+        [scenario.id for scenario in plan.scenarios],
+        checkpoints.chains if checkpoints is not None else {},
+        checkpoints.is_saved if checkpoints is not None else lambda _key: False,
+        seconds,
+    )
+
+
+def turns_elsewhere(plan: Plan, seconds: Mapping[str, float]) -> list[Turn]:
+    """Return the turns of a plan for hosts of which nobody knows what checkpoints they have."""
+    chains = {
+        scenario.id: key_chain(scenario.model, "")
+        for scenario in plan.scenarios
+        if FORBID_TAG not in scenario.tags and not scenario.is_manual
+    }
+    ids = [scenario.id for scenario in plan.scenarios]
+    return turns_of(ids, chains, lambda _key: False, seconds)

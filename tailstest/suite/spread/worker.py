@@ -1,38 +1,49 @@
-"""What a worker process does: one scenario at a time, every event told to whoever started it."""
+"""What a Dask worker does: scenarios in processes of its own, every event told to the client."""
 
 from __future__ import annotations
 
+import asyncio
+import math
 import threading
+import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import distributed
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from tailstest.core.errors import InfrastructureError, UsageError
-from tailstest.core.events import Event, Events, Listener, RunFinished
-from tailstest.core.evidence import EvidenceFolder
+from tailstest.core.deadline import Deadline, poll
+from tailstest.core.errors import InfrastructureError
 from tailstest.core.verdict import Verdict
-from tailstest.results.event_log import event_line
-from tailstest.suite.assembly import RunOrder
-from tailstest.suite.checkpoints.checkpoints import Checkpoints
-from tailstest.suite.feature_reader import read_features
-from tailstest.suite.plan import Plan
-from tailstest.suite.run_plan import plan_run
-from tailstest.suite.runner import SuiteRunner
-from tailstest.suite.session import Session
-from tailstest.suite.spread.diary import Diary
+from tailstest.suite.run_result import is_bad
+from tailstest.suite.spread.scenario_process import Ended, ProcessDied, ScenarioProcess
+from tailstest.suite.spread.workplace import Workplace
 
-#: Topic of Dask's event log on which workers tell theirs.
+#: Topic of Dask's event log on which workers tell theirs. One for all runs, for Dask keeps the
+#: last ones of each topic for as long as a scheduler lives.
 TOPIC = "tailstest"
-#: Name of the event that makes scenarios which have not begun be left out.
-STOP = "tailstest-stop"
-#: How the folders of workers begin, in that of the run.
-FOLDER = "worker-"
-_PLUGIN = "tailstest"
+#: How often a scenario may take its process with it before it is given up.
+ALLOWED_FAILURES = 1
+
+
+def plugin_name(run: str) -> str:
+    """Return the name of the plugin that a run has in each worker."""
+    return f"tailstest-{run}"
+
+
+def stop_name(run: str) -> str:
+    """Return the name of the Dask event that makes scenarios which have not begun be left out."""
+    return f"tailstest-stop-{run}"
+
+
+def done_name(run: str, scenario: str) -> str:
+    """Return the name of the Dask event that says that a scenario has an outcome.
+
+    Dask runs a task again whose result was lost with its worker, but the outcome was told.
+    """
+    return f"tailstest-done-{run}-{scenario}"
 
 
 @dataclass(frozen=True)
@@ -40,8 +51,9 @@ class Outcome:
     """How one execution of a scenario ended.
 
     Attributes:
-        token: names this execution; its events carry it, too.
-        told: how many events there are.
+        token: names this execution; its events carry it, too. "": there was none, the scenario
+            is done already or was left out.
+        told: how many messages there are of it.
         verdicts: scenario id, or place of trouble outside of scenarios, to verdict.
         flaky: ids of scenarios whose attempts contradict each other.
     """
@@ -53,142 +65,198 @@ class Outcome:
 
 
 class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no type hints here
-    """Lives in a worker process from its first to its last scenario.
+    """Lives in a Dask worker for one run.
 
     Args:
-        order: the run.
-        environment: of the run, see `Session.environment`.
+        run: names the run.
+        place: where scenarios run.
+        stop: whether none shall begin after one that does not pass.
+        patience: seconds without a word of the client after which the run is given up; 0: never.
     """
 
-    name = _PLUGIN
+    def __init__(
+        self, run: str, place: Workplace, *, stop: bool = False, patience: float = 0.0
+    ) -> None:
+        self._patience = patience
+        self.name = plugin_name(run)
+        self._stop = stop
+        self._run = run
+        self.place = place
 
-    def __init__(self, order: RunOrder, environment: Mapping[str, Any]) -> None:
-        self._order = order
-        self._environment = environment
-
-    def setup(self, worker: Any) -> None:
+    async def setup(self, worker: Any) -> None:
         """Take the worker; called by Dask."""
         self._worker = worker
-        self._parts: _Parts | None = None
         self._lock = threading.Lock()
-        self._scenario, self._token, self._told = "", "", 0
-        self._diary: Diary | None = None
+        self._idle: list[ScenarioProcess] = []
+        self._busy: dict[Any, ScenarioProcess] = {}
+        self._cancelled: set[Any] = set()
+        self._going = 0
+        self._is_closed = False
+        await asyncio.to_thread(self.place.open, worker.state.nthreads)
+        self.hear()
+        if self._patience:
+            threading.Thread(target=self._listen, daemon=True).start()
 
-    def teardown(self, worker: Any) -> None:
-        """End everything; called by Dask when the worker goes away."""
-        if self._parts is not None:
-            self._parts.close()
-        if self._diary is not None:
-            self._diary.close()
+    def hear(self) -> None:
+        """Note that the client lives."""
+        self._heard = time.monotonic()
 
-    def run(self, scenario: str) -> Outcome:
+    def _listen(self) -> None:
+        """Give the run up when the client has not been heard of for too long."""
+
+        def look() -> bool | None:
+            silent = time.monotonic() - self._heard > self._patience
+            return self._is_closed or silent or None
+
+        poll(look, Deadline.after(math.inf), interval=1.0)
+        if not self._is_closed:
+            self._worker.loop.add_callback(self._worker.plugin_remove, self.name)
+
+    async def teardown(self, worker: Any) -> None:
+        """End everything; called by Dask when the worker goes away, or the run has ended."""
+        await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
+        with self._lock:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+            for process in self._busy.values():
+                process.interrupt()
+            is_busy = self._going > 0
+        for process in idle:
+            process.close()
+        if not is_busy:
+            self.place.close()
+
+    def transition(self, key: Any, start: str, finish: str, **_more: Any) -> None:
+        """Interrupt a scenario that nobody wants any more; called by Dask.
+
+        The client has cancelled it, or is gone.
+        """
+        if start in {"executing", "long-running"} and finish == "released":
+            with self._lock:
+                self._cancelled.add(key)
+                process = self._busy.get(key)
+            if process is not None:
+                process.interrupt()
+
+    def run(self, key: Any, scenario: str) -> Outcome:
         """Run a scenario.
+
+        Args:
+            key: of the task.
+            scenario: its id.
 
         Raises:
             UsageError: its file, the steps or environment.py are not what they were.
-            InfrastructureError: the host cannot run machines.
+            InfrastructureError: the host cannot run machines, or processes were killed.
         """
         with self._lock:
-            self._scenario, self._token, self._told = scenario, uuid.uuid4().hex, 0
-        if distributed.Event(STOP).is_set():
-            return Outcome(self._token, 0, {scenario: Verdict.NOT_RUN})
-        if self._parts is None:
-            folder = _own_folder(self._order.folder)
-            self._diary = Diary(folder)
-            self._parts = _Parts.of(self._order, self._environment, folder, self._tell)
-        parts = self._parts
-        plan = parts.plan_of(scenario)
-        result = SuiteRunner(
-            plan,
-            parts.events,
-            parts.session,
-            checkpoints=parts.checkpoints,
-            repeating=self._order.options.repeating,
-        ).run()
-        with self._lock:
-            return Outcome(self._token, self._told, result.verdicts, result.flaky)
-
-    def _tell(self, event: Event) -> None:
-        if isinstance(event, RunFinished):
-            return  # of this scenario alone
-        with self._lock:
-            self._told += 1
-            message = {
-                "scenario": self._scenario,
-                "token": self._token,
-                "number": self._told,
-                "event": event_line(event),
-            }
-            if self._diary is not None:
-                self._diary.write(message)
-            self._worker.log_event(TOPIC, message)
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """What is made once in a process."""
-
-    events: Events
-    plan: Plan
-    session: Session
-    checkpoints: Checkpoints | None
-
-    @classmethod
-    def of(
-        cls, order: RunOrder, environment: Mapping[str, Any], folder: Path, tell: Listener
-    ) -> _Parts:
-        plan = plan_run(order.options)
-        events = Events()
-        events.subscribe(tell)
-        session = order.session(plan, events, EvidenceFolder(folder, order.folder))
-        checkpoints = order.checkpoints(plan, session, events, environment, folder)
-        return cls(events, plan, session, checkpoints)
-
-    def plan_of(self, scenario: str) -> Plan:
-        """Return a plan of one scenario, its models made anew: behave changes what it runs.
-
-        Raises:
-            UsageError: its file is not what it was when the run began.
-        """
-        root = self.plan.suite.root
-        planned = next(each for each in self.plan.scenarios if each.id == scenario)
-        found = read_features([root / planned.feature_file], root)
-        alone = [each for each in found.scenarios if each.id == scenario]
-        if not alone:
-            raise UsageError(
-                f"{planned.location}: the scenario is gone since the run began",
-                hint="leave features as they are while they are run",
-            )
-        return replace(self.plan, scenarios=alone, broken_files=[])
-
-    def close(self) -> None:
+            if self._is_closed:
+                return Outcome("", 0, {scenario: Verdict.NOT_RUN})
+            self._going += 1
         try:
-            self.session.close()
+            return self._run_scenario(key, scenario)
         finally:
-            if self.checkpoints is not None:
-                self.checkpoints.close()
+            with self._lock:
+                self._going -= 1
+                is_last = self._is_closed and not self._going
+            if is_last:
+                self.place.close()
+
+    def _run_scenario(self, key: Any, scenario: str) -> Outcome:
+        if distributed.Event(stop_name(self._run)).is_set():
+            return Outcome("", 0, {scenario: Verdict.NOT_RUN})
+        # A worker that shares our process is not lost without us.
+        done = distributed.Event(done_name(self._run, scenario)) if self._patience else None
+        if done is not None and done.is_set():
+            return Outcome("", 0, {})
+        for _ in range(1 + ALLOWED_FAILURES):
+            execution = _Execution(self._worker, self._run, scenario)
+            process = self._taken(key)
+            try:
+                ended = process.run(scenario, execution.tell)
+            except ProcessDied:
+                if process.is_told_to_end:
+                    execution.end()
+                    return Outcome(execution.token, execution.told, {})
+            else:
+                execution.end(ended)
+                if done is not None:
+                    done.set()
+                if self._stop and (ended.flaky or any(map(is_bad, ended.verdicts.values()))):
+                    distributed.Event(stop_name(self._run)).set()
+                return Outcome(execution.token, execution.told, ended.verdicts, ended.flaky)
+            finally:
+                self._give_back(key, process)
+        raise InfrastructureError("each process that ran it was killed")
+
+    def _taken(self, key: Any) -> ScenarioProcess:
+        with self._lock:
+            process = self._idle.pop() if self._idle else None
+        if process is None:
+            process = ScenarioProcess(self.place.assignment())
+        with self._lock:
+            self._busy[key] = process
+            is_unwanted = self._is_closed or key in self._cancelled
+        if is_unwanted:
+            process.interrupt()
+        return process
+
+    def _give_back(self, key: Any, process: ScenarioProcess) -> None:
+        with self._lock:
+            is_reusable = process.is_alive and not (process.is_told_to_end or self._is_closed)
+            if is_reusable:
+                self._idle.append(process)
+        if not is_reusable:
+            process.close()
+        with self._lock:
+            del self._busy[key]
 
 
-def _own_folder(run: Path) -> Path:
-    """Make a folder in that of the run, for what this process keeps."""
-    for number in range(1, 10_000):
-        folder = run / f"{FOLDER}{number}"
-        try:
-            folder.mkdir(mode=0o700)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise InfrastructureError(f"cannot make {folder}: {error.strerror}") from error
-        return folder
-    raise InfrastructureError(f"there is no name left for a worker's folder in {run}")
+class _Execution:
+    """Tells what happens in one execution of a scenario."""
+
+    def __init__(self, worker: Any, run: str, scenario: str) -> None:
+        self.token = uuid.uuid4().hex
+        self.told = 0
+        self._worker = worker
+        self._head = {
+            "run": run,
+            "scenario": scenario,
+            "token": self.token,
+            "place": worker.contact_address,
+        }
+
+    def tell(self, line: str) -> None:
+        """Tell an event, a line of JSON."""
+        self._send({"event": line})
+
+    def end(self, ended: Ended | None = None) -> None:
+        """Tell that there will be no more.
+
+        Args:
+            ended: how it ended; None if it was cut off.
+        """
+        if ended is None:
+            self._send({"over": True})
+        else:
+            verdicts = {key: each.value for key, each in ended.verdicts.items()}
+            self._send({"over": True, "verdicts": verdicts, "flaky": sorted(ended.flaky)})
+
+    def _send(self, content: Mapping[str, Any]) -> None:
+        self.told += 1
+        self._worker.log_event(TOPIC, {**self._head, "number": self.told, **content})
 
 
-def run_scenario(scenario: str, after: object = None) -> Outcome:
-    """Run a scenario in this worker process; the task that is given to Dask.
+def run_scenario(run: str, scenario: str, after: object = None) -> Outcome:
+    """Run a scenario in this Dask worker; the task that is given to Dask.
 
     Args:
+        run: names the run.
         scenario: its id.
         after: outcome of the scenario that this one waited for.
     """
-    worker: ScenarioWorker = distributed.get_worker().plugins[_PLUGIN]
-    return worker.run(scenario)
+    dask_worker = distributed.get_worker()
+    worker: ScenarioWorker = dask_worker.plugins[plugin_name(run)]
+    return worker.run(dask_worker.get_current_task(), scenario)

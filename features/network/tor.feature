@@ -1,0 +1,43 @@
+Feature: Only Tor gets out
+  The system connects to the Tor network when its user says so. What does not go through it goes
+  nowhere.
+
+  Scenario: All that its user sends goes through Tor
+    Given the image under test
+    And the machine is in the lab
+    And the lab has a Tor network
+    When I start the machine from a DVD
+    Then the window "Welcome" is open
+    When I click "Start"
+    Then the window "Panel" is open
+    And the machine has an address from the network
+    Given the configuration of the lab's Tor network is inside as "/etc/tor/torrc.d/lab.conf"
+    When I click "Applications"
+    And I click the menu item "Tor connection"
+    Then there is the label "Not connected. Nothing gets out."
+    And the window "Tor connection" has the keyboard
+    When I run "curl --max-time 5 --socks5-hostname 127.0.0.1:9050 http://www.lab.test/" inside as "live"
+    Then the command fails
+    When I click the button "Connect"
+    Then there is the label "Connected to Tor." within 120 seconds
+    # Everybody has a way of their own: two who are asked for their names cannot be told apart by it.
+    When I run "curl --silent --show-error --socks5-hostname alice:x@127.0.0.1:9050 http://www.lab.test/" inside as "live"
+    Then the command writes "www.lab.test"
+    When I run "curl --silent --show-error --socks5-hostname bob:x@127.0.0.1:9050 http://www.lab.test/" inside as "live"
+    Then the command writes "www.lab.test"
+    When I run "/usr/lib/demo/tor circuits" inside
+    Then the command writes "BUILT of alice"
+    And the command writes "BUILT of bob"
+    When I run "getent ahostsv4 www.lab.test" inside as "live"
+    Then the command writes "203.0.113.80"
+    # Whoever does not use it gets nowhere, whatever is tried.
+    When I run "curl --silent --max-time 5 http://203.0.113.80/" inside as "live"
+    Then the command fails
+    When I run "curl --silent --max-time 5 http://[2001:db8:ffff::80]/" inside as "live"
+    Then the command fails
+    When I run "python3 -c 'import socket; socket.socket(2, 2).sendto(bytes(12), ("10.76.1.1", 53))'" inside as "live"
+    Then the command fails
+    When I run "busybox ping -c 1 -W 2 10.76.1.1" inside
+    Then the command fails
+    And all Internet traffic has only flowed through Tor
+    And no packet carried my real MAC address

@@ -1,0 +1,1 @@
+"""Where the code lives: states of commits and notes on merge requests."""

@@ -1,0 +1,1 @@
+"""The state of the suite for pages, readers and monitors: badges, a feed, metrics."""

@@ -1,0 +1,1 @@
+"""Telling people what changed: messages by mail, chat and webhooks."""

@@ -1,0 +1,150 @@
+"""What a scenario needs of a host, as far as its text tells before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tailstest.core.errors import TailstestError, UsageError
+from tailstest.core.settings import Settings
+from tailstest.machine.definition import MachineDefinition, memory_needed
+from tailstest.machine.profile import Profile
+from tailstest.suite.feature_reader import PlannedScenario
+from tailstest.suite.fitting import MARK as CHOOSES_IMAGE
+from tailstest.suite.fitting import image_named_by
+from tailstest.suite.plan import Plan
+
+#: Tag of scenarios that take too long where a machine is emulated.
+KVM_TAG = "needs-kvm"
+#: Tag of scenarios whose own steps use the lab.
+LAB_TAG = "needs-lab"
+_MARK = "asks_for"
+#: Scenarios that are named in an error.
+_NAMED = 10
+
+Asked = Literal["machine", "memory", "lab"]
+
+
+def asks_for(what: Asked) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Mark a step as one that needs something of the host, so that it is known before.
+
+    Args:
+        what: "machine" starts one; "memory" has an argument `memory`, MiB of the machine; "lab"
+            uses networks of the lab.
+    """
+
+    def mark(step: Callable[..., None]) -> Callable[..., None]:
+        setattr(step, _MARK, what)
+        return step
+
+    return mark
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a host must have.
+
+    Attributes:
+        guest_memory: MiB of the machine; 0 without one.
+        lab: whether it uses networks of the lab.
+        kvm: whether an emulated machine will not do.
+    """
+
+    guest_memory: int = 0
+    lab: bool = False
+    kvm: bool = False
+
+    def memory_on(self, accelerator: str) -> int:
+        """Return the MiB of a host with this accelerator that are needed."""
+        if not self.guest_memory:
+            return 0
+        return memory_needed(MachineDefinition(memory_mib=self.guest_memory), accelerator)
+
+
+def needs_of(
+    plan: Plan, profiles: Mapping[str, Profile], under_test: str | None, settings: Settings
+) -> dict[str, Needs]:
+    """Return what each scenario that will run needs, by its id.
+
+    Args:
+        under_test: what `--image` said.
+    """
+    return {
+        scenario.id: _needs_of(scenario, plan, profiles, under_test, settings)
+        for scenario in plan.scenarios
+        if not scenario.is_manual and scenario.id not in plan.undefined
+    }
+
+
+def check_memory(
+    needs: Mapping[str, Needs],
+    names: Mapping[str, str],
+    capacity: int,
+    accelerator: Callable[[], str],
+) -> None:
+    """Refuse scenarios whose machine is larger than this host.
+
+    Args:
+        needs: scenario id to what it needs.
+        names: scenario id to what people call it.
+        capacity: MiB that all machines together may take.
+        accelerator: tells this host's; asked only when it matters.
+
+    Raises:
+        UsageError: names the scenarios and what they need.
+    """
+    if all(each.memory_on("tcg") <= capacity for each in needs.values()):
+        return
+    kind = accelerator()
+    large = [
+        f"{names[scenario]}: {each.memory_on(kind)} MiB"
+        for scenario, each in needs.items()
+        if each.memory_on(kind) > capacity
+    ]
+    if large:
+        more = f"\n... and {len(large) - _NAMED} more" if len(large) > _NAMED else ""
+        raise UsageError(
+            f"machines may use {capacity} MiB of this host's memory, and these need more:\n"
+            + "\n".join(large[:_NAMED])
+            + more,
+            hint="use a larger host, raise the setting memory_limit, or leave them out",
+        )
+
+
+def _needs_of(
+    scenario: PlannedScenario,
+    plan: Plan,
+    profiles: Mapping[str, Profile],
+    under_test: str | None,
+    settings: Settings,
+) -> Needs:
+    memory, lab, has_machine = 0, LAB_TAG in scenario.tags, False
+    for step in scenario.model.all_steps:
+        function = getattr(plan.definition_of(step), "func", None)
+        asked = getattr(function, _MARK, None)
+        has_machine = has_machine or asked == "machine" or hasattr(function, CHOOSES_IMAGE)
+        lab = lab or asked == "lab"
+        if asked == "memory":
+            memory = _argument(plan.registry.find_match(step), "memory") or memory
+    if has_machine:
+        usual = _usual_machine(image_named_by(scenario, plan) or under_test, profiles)
+        memory = memory or usual.memory_mib
+        lab = lab or usual.network in {"lab", "isolated"}
+    kvm = KVM_TAG in scenario.tags or (has_machine and settings.accelerator == "kvm")
+    return Needs(memory if has_machine else 0, lab, kvm)
+
+
+def _usual_machine(image: str | None, profiles: Mapping[str, Profile]) -> MachineDefinition:
+    profile = profiles.get((image or "").partition(":")[0])
+    try:
+        return profile.definition() if profile is not None else MachineDefinition()
+    except TailstestError:
+        return MachineDefinition()  # the scenario will say what is wrong
+
+
+def _argument(match: Any, name: str) -> int:
+    for argument in match.arguments if match is not None else ():
+        if argument.name == name and isinstance(argument.value, int):
+            return argument.value
+    return 0
