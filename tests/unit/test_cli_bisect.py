@@ -108,6 +108,19 @@ def test_results_of_another_commit_are_not_used(suite: Suite, tmp_path: Path) ->
     assert "i4.img" in suite.ran
 
 
+def test_flakes_on_other_images_are_taken_into_account(suite: Suite, tmp_path: Path) -> None:
+    other, only_bad = tmp_path / "other.img", tmp_path / "only-bad.img"
+    other.write_bytes(b"other" * 400)
+    only_bad.write_bytes(b"only" * 400)
+    nights = [(other, False), (other, True), (other, False), (only_bad, True)]
+    with open_store(tmp_path) as store:
+        for number, (image, is_bad) in enumerate(nights):
+            add_run(store, suite.made(f"night-{number}", is_bad, str(image)))
+    result = suite(*suite.images)
+    assert "on other images these scenarios failed 1 of 3 times for nothing" in result.output
+    assert result.return_value == 0
+
+
 def test_a_machine_gets_json(suite: Suite) -> None:
     found = json.loads(suite(*suite.images, "--json").output)
     assert Path(found["first_bad"][0]).name == "i4.img"

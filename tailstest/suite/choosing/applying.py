@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,21 +65,63 @@ def keep_chosen(plan: Plan, choosing: Choosing | None, under_test: str | None) -
 
 def suite_facts(plan: Plan, top: Path, under_test: str | None) -> SuiteFacts:
     """Return what the scenarios of a plan are made of."""
-    root, above = plan.suite.root.resolve(), top.resolve()
-    library = ReferenceLibrary.load(plan.suite.images_folders)
-    by_word: dict[str, set[str]] = {}
-    for reference in library.references:
-        for word in (reference.name, *reference.tags):
-            by_word.setdefault(word, set()).add(reference.name)
-    definitions = [each for kind in plan.registry.steps.values() for each in kind]
-    wanted = {path.resolve() for path in plan.selection.paths}
-    return SuiteFacts(
-        scenarios=tuple(_facts(each, plan, above, by_word, under_test) for each in plan.scenarios),
-        others=tuple(_named(each) for each, _reason in plan.excluded),
-        step_files=frozenset(_files(definitions, above)),
-        root="" if root == above else _below(root, above),
-        is_whole=bool({root, root / "features"} & wanted),
-    )
+    return _Reader(plan, top.resolve(), under_test).facts()
+
+
+class _Reader:
+    """Reads what scenarios are made of; where a file lies is asked once, not per step."""
+
+    def __init__(self, plan: Plan, top: Path, under_test: str | None) -> None:
+        self._plan = plan
+        self._top = top
+        self._under_test = under_test
+        self._root = plan.suite.root.resolve()
+        self._known: dict[str, str] = {}
+        self._references: dict[str, set[str]] = {}
+        for reference in ReferenceLibrary.load(plan.suite.images_folders).references:
+            for word in (reference.name, *reference.tags):
+                self._references.setdefault(word, set()).add(reference.name)
+
+    def facts(self) -> SuiteFacts:
+        """Return all of it."""
+        plan = self._plan
+        definitions = [each for kind in plan.registry.steps.values() for each in kind]
+        wanted = {path.resolve() for path in plan.selection.paths}
+        return SuiteFacts(
+            scenarios=tuple(self._scenario(each) for each in plan.scenarios),
+            others=tuple(_named(each) for each, _reason in plan.excluded),
+            step_files=frozenset(self._files(definitions)),
+            root="" if self._root == self._top else self._below(str(self._root)),
+            is_whole=bool({self._root, self._root / "features"} & wanted),
+        )
+
+    def _scenario(self, scenario: PlannedScenario) -> ScenarioFacts:
+        steps = list(scenario.model.all_steps)
+        words = [word for step in steps for word in _words(step)]
+        image = image_named_by(scenario, self._plan) or self._under_test or ""
+        definitions = (self._plan.definition_of(step) for step in steps)
+        return replace(
+            _named(scenario),
+            feature=self._below(os.path.join(self._root, scenario.feature_file)),
+            step_files=frozenset(self._files(definitions)),
+            references=frozenset(name for word in words for name in self._references.get(word, ())),
+            profiles=frozenset({"" if "/" in image else image.partition(":")[0]}),
+        )
+
+    def _files(self, definitions: Iterable[Any]) -> Iterable[str]:
+        for definition in definitions:
+            if definition is not None:
+                code = getattr(inspect.unwrap(definition.func), "__code__", None)
+                if code is not None:
+                    yield self._below(code.co_filename)
+
+    def _below(self, file: str) -> str:
+        """Return a path relative to the top; one elsewhere stays as it is and never changes."""
+        if file not in self._known:
+            path = Path(file).resolve()
+            is_below = path.is_relative_to(self._top)
+            self._known[file] = (path.relative_to(self._top) if is_below else path).as_posix()
+        return self._known[file]
 
 
 def _named(scenario: PlannedScenario) -> ScenarioFacts:
@@ -92,44 +135,8 @@ def _named(scenario: PlannedScenario) -> ScenarioFacts:
     )
 
 
-def _facts(
-    scenario: PlannedScenario,
-    plan: Plan,
-    top: Path,
-    by_word: dict[str, set[str]],
-    under_test: str | None,
-) -> ScenarioFacts:
-    steps = list(scenario.model.all_steps)
-    words = [word for step in steps for word in _words(step)]
-    image = image_named_by(scenario, plan) or under_test or ""
-    file = (plan.suite.root / scenario.feature_file).resolve()
-    return ScenarioFacts(
-        id=scenario.id,
-        name=scenario.name,
-        location=scenario.location,
-        feature=_below(file, top),
-        place=scenario.feature_file,
-        tags=frozenset(scenario.tags),
-        step_files=frozenset(_files((plan.definition_of(step) for step in steps), top)),
-        references=frozenset(name for word in words for name in by_word.get(word, ())),
-        profiles=frozenset({"" if "/" in image else image.partition(":")[0]}),
-    )
-
-
 def _words(step: Any) -> Iterable[str]:
     yield from _QUOTED.findall(step.name)
     if step.table is not None:
         for row in step.table:
             yield from (str(cell) for cell in row.cells)
-
-
-def _files(definitions: Iterable[Any], top: Path) -> Iterable[str]:
-    for definition in definitions:
-        code = getattr(inspect.unwrap(definition.func), "__code__", None) if definition else None
-        if code is not None:
-            yield _below(Path(code.co_filename).resolve(), top)
-
-
-def _below(path: Path, top: Path) -> str:
-    """Return a path relative to the top; one elsewhere stays as it is and never changes."""
-    return path.relative_to(top).as_posix() if path.is_relative_to(top) else path.as_posix()
