@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,9 +16,12 @@ from store_tools import made_run, open_store
 from suite_tools import feature, make_suite, scenario
 
 from tailstest.cli.main import tailstest
+from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import UsageError
 from tailstest.core.verdict import Verdict
 from tailstest.media.image_file import digest_of
+from tailstest.results.run_builder import load_run
+from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import Run
 from tailstest.results.store.adding import add_run
 from tailstest.suite.bisecting import judging
@@ -128,6 +135,13 @@ def test_a_machine_gets_json(suite: Suite) -> None:
     assert all(each["source"] == "run" for each in found["trials"])
 
 
+def test_good_and_bad_are_the_ends_and_come_first(suite: Suite) -> None:
+    first, *between, last = suite.images
+    result = suite(*between, "--good", first, "--bad", last)
+    assert suite.ran[:2] == ["i0.img", "i6.img"]
+    assert "First bad image: i4.img" in result.output
+
+
 def test_images_are_built_as_they_are_wanted(suite: Suite) -> None:
     versions = [f"v{number}" for number in range(7)]
     build = 'test {} != v3 && echo $BISECT_VERSION | sed "s/v/i/;s/$/.img/"'
@@ -202,3 +216,32 @@ def test_a_run_apart_is_a_real_one_of_this_installation(tmp_path: Path) -> None:
     nothing = run_apart(SubRun(["gone.feature"], None, tmp_path / "runs" / "r2", tmp_path))
     assert (nothing.status, nothing.run) == (2, None)
     assert "no suite is here" in nothing.said
+
+
+def test_a_run_apart_ends_well_when_this_process_is_told_to_end(tmp_path: Path) -> None:
+    suite = make_suite(tmp_path / "suite", a=feature(scenario("waits", "When I wait")))
+    (suite / "steps" / "waiting.py").write_text(
+        "import threading\nfrom behave import step\n\n@step('I wait')\ndef wait(context):\n"
+        "    'Wait.'\n    threading.Event().wait(60)\n"
+    )
+    folder = tmp_path / "runs" / "r1"
+
+    def end_it() -> None:
+        events = folder / "events.jsonl"
+
+        def has_begun() -> bool | None:
+            return (events.exists() and "StepStarted" in events.read_text()) or None
+
+        if poll(has_begun, Deadline(60.0)):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    teller = threading.Thread(target=end_it)
+    teller.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_apart(SubRun([str(suite / "features")], None, folder, tmp_path))
+    teller.join()
+    assert time.monotonic() - began < 55
+    run = load_run(RunFolder.open(folder))
+    assert run.interrupted
+    assert [each.verdict for each in run.scenarios] == [Verdict.INCOMPLETE]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -102,7 +101,7 @@ class _Reader:
         definitions = (self._plan.definition_of(step) for step in steps)
         return replace(
             _named(scenario),
-            feature=self._below(os.path.join(self._root, scenario.feature_file)),
+            feature=self._below(str(self._root / scenario.feature_file)),
             step_files=frozenset(self._files(definitions)),
             references=frozenset(name for word in words for name in self._references.get(word, ())),
             profiles=frozenset({"" if "/" in image else image.partition(":")[0]}),
