@@ -40,14 +40,12 @@ from tailstest.suite.trials.sub_run import sigterm_interrupts
 @click.option(
     "--build-limit",
     type=click.FloatRange(1),
-    default=7200.0,
     metavar="SECONDS",
     help="How long building one image may take (default: 7200).",
 )
 @click.option(
     "--confidence",
     type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
-    default=0.95,
     metavar="P",
     help="How sure the answer must be (default: 0.95).",
 )
@@ -77,8 +75,8 @@ def command(
     good: str | None,
     bad: str | None,
     build: str,
-    build_limit: float,
-    confidence: float,
+    build_limit: float | None,
+    confidence: float | None,
     max_runs: int | None,
     output: Path | None,
     resume: Path | None,
@@ -91,7 +89,8 @@ def command(
     3 trouble or not decided. An image that cannot be had or judged is left out.
     """
     if resume is not None:
-        if images or paths or tags or name or good or bad or build or output or store:
+        other = (images, paths, tags, name, good, bad, build, build_limit, confidence)
+        if any(other) or output or store:
             raise UsageError(
                 "--resume goes on with the question that was asked",
                 hint="leave everything else but --max-runs out",
@@ -105,8 +104,8 @@ def command(
             tags=tags,
             name=name,
             build=build,
-            build_limit=build_limit,
-            confidence=confidence,
+            build_limit=build_limit or 7200.0,
+            confidence=confidence or 0.95,
             max_runs=max_runs or 100,
             output=output or _new_folder(),
             store=store,

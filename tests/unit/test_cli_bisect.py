@@ -185,6 +185,7 @@ def test_a_suite_that_became_another_one_is_no_longer_the_question(suite: Suite)
         (["i0.img", "nobody"], 'no image called "nobody"'),
         (["i0.img", "i1.img", "--name", "nothing like it"], "nothing to run"),
         (["i0.img", "i1.img", "--resume", "x"], "question that was asked"),
+        (["--resume", "x", "--confidence", "0.9"], "question that was asked"),
     ],
 )
 def test_questions_that_are_none(suite: Suite, words: list[str], message: str) -> None:
