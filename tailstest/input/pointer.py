@@ -24,6 +24,13 @@ PARKING = (1.0, 0.75)
 #: well below the shortest double-click time in use (250 ms in Qt, 400 ms in GTK).
 CLICK_PACE = Pace(hold=0.04, gap=0.04)
 
+#: Seconds, before scaling, that the pointer stays where a button was released. What a guest has not
+#: fetched yet, QEMU's tablet puts together (hw/input/hid.c, hid_pointer_sync): a movement right
+#: behind a release becomes part of it, so that the button comes up elsewhere, and nothing was
+#: clicked. Guests fetch every few milliseconds, and emulated ones under load were seen to take more
+#: than 40.
+REST = 0.2
+
 #: Steps of a drag: toolkits begin one only after the pointer moved some pixels (GTK: 8), so that
 #: a single jump may be taken for a click.
 _DRAG_STEPS = 12
@@ -40,6 +47,7 @@ class Pointer:
         screen_size: tells width and height of the screen as it is now, in pixels.
         pace: how long buttons are held, and the gap between two events.
         parking: where `park` goes, as fractions of width and height.
+        rest: returns the seconds that it stays where a button was released; see `REST`.
     """
 
     def __init__(
@@ -49,12 +57,15 @@ class Pointer:
         *,
         pace: Pace = CLICK_PACE,
         parking: tuple[float, float] = PARKING,
+        rest: Callable[[], float] = lambda: REST,
     ) -> None:
         self._sink = sink
         self._screen_size = screen_size
         self._pace = pace
         self._parking = parking
         self._pacer = Pacer()
+        self._rest = rest
+        self._resting = Pacer()
         self._position: Point | None = None
 
     @property
@@ -160,8 +171,10 @@ class Pointer:
             raise
         self._sink.set_button(button, False)
         self._pacer.released(self._pace.gap)
+        self._resting.released(self._rest())
 
     def _move(self, target: Point) -> None:
+        self._resting.wait_turn()
         self._pacer.wait_turn()
         self._sink.move_to(target.x, target.y)
         self._position = target

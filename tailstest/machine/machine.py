@@ -17,7 +17,7 @@ from tailstest.hypervisor.domain_template import DiskValues
 from tailstest.input.keyboard import Keyboard
 from tailstest.input.layout import Layout
 from tailstest.input.pace import Pace
-from tailstest.input.pointer import Pointer
+from tailstest.input.pointer import REST, Pointer
 from tailstest.machine.bench import Bench
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.display import DomainDisplay
@@ -128,7 +128,7 @@ class Machine:
             Pace.from_milliseconds(bench.settings.key_hold_ms, bench.settings.key_gap_ms),
             bench.events,
         )
-        self.pointer = Pointer(sink, self._screen_size)
+        self.pointer = Pointer(sink, self._screen_size, rest=lambda: REST * self.deadline_scale)
         self.tester = Tester(
             self.screen,
             self.keyboard,

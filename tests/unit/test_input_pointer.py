@@ -1,5 +1,7 @@
 """The pointer: where it goes, what it presses, and that nothing stays pressed."""
 
+import time
+
 import pytest
 
 from tailstest.core.errors import InfrastructureError, UsageError
@@ -38,12 +40,55 @@ def machine() -> Recorder:
 
 @pytest.fixture
 def pointer(machine: Recorder) -> Pointer:
-    return Pointer(machine, lambda: SIZE, pace=Pace(0.0005, 0.0005))
+    return Pointer(machine, lambda: SIZE, pace=Pace(0.0005, 0.0005), rest=lambda: 0.0)
 
 
 def test_a_click_moves_presses_releases_and_parks(machine: Recorder, pointer: Pointer) -> None:
     pointer.click(Point(10, 20))
     assert machine.events == [("move", 10, 20), ("left", True), ("left", False), PARKED]
+
+
+class SlowTablet(Recorder):
+    """QEMU's tablet, read by a guest only every `period` seconds.
+
+    Until it is read, an event with the same buttons becomes part of the one before.
+    """
+
+    def __init__(self, period: float) -> None:
+        super().__init__()
+        self._period = period
+        self._buttons: frozenset[str] = frozenset()
+        self._place = (0, 0)
+        self._read_at = 0.0
+        #: What the guest gets: place and pressed buttons.
+        self.got: list[tuple[tuple[int, int], frozenset[str]]] = []
+
+    def move_to(self, x: int, y: int) -> None:
+        self._place = (x, y)
+        self._put()
+
+    def set_button(self, button: str, down: bool) -> None:
+        self._buttons = self._buttons | {button} if down else self._buttons - {button}
+        self._put()
+
+    def _put(self) -> None:
+        now = time.monotonic()
+        is_unread = self.got and now // self._period == self._read_at // self._period
+        self._read_at = now
+        if is_unread and self.got[-1][1] == self._buttons:
+            self.got.pop()
+        self.got.append((self._place, self._buttons))
+
+
+def test_a_button_comes_up_where_it_was_pressed_however_slowly_a_guest_looks() -> None:
+    tablet = SlowTablet(period=0.1)
+    pointer = Pointer(tablet, lambda: SIZE, pace=Pace(0.005, 0.005))
+    for place in [(10, 20), (30, 40)]:
+        tablet.got.clear()
+        pointer.click(Point(*place), count=2)
+        pressed, nothing = frozenset({"left"}), frozenset()
+        assert tablet.got[-5:-1] == [(place, pressed), (place, nothing)] * 2
+        assert tablet.got[-1] == (PARKED[1:], nothing)
 
 
 @pytest.mark.parametrize("button", ["left", "middle", "right"])
