@@ -30,6 +30,7 @@ COMMANDS = {
     "flaky": "flaky",
     "slow": "slow",
     "gate": "gate",
+    "site": "site",
     "store": "store",
     "lint": "lint",
     "steps": "steps",
