@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from tailstest.core.verdict import Verdict
 from tailstest.results.run_record import AttemptRecord
 from tailstest.results.site.evidence import attempts_in
+from tailstest.results.site.files import Files
 from tailstest.results.site.folders import Link
 from tailstest.results.site.lines import Line
 from tailstest.results.site.sides import (
@@ -22,7 +23,6 @@ from tailstest.results.site.sides import (
     recorded_steps,
     side_by_side,
 )
-from tailstest.results.site.files import Files
 from tailstest.results.site.stored_steps import Key, stored_steps
 from tailstest.results.site.window import SiteRun, Window
 

@@ -69,7 +69,7 @@ def check_output(output: Path) -> Path:
     Raises:
         UsageError: there is something else than a site, or something in it that is not ours.
     """
-    output = Path(os.path.abspath(output)).resolve()
+    output = output.resolve()
     if not output.exists():
         return output
     if not output.is_dir():

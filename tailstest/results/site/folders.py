@@ -63,7 +63,7 @@ def report_link(folder: RunFolder, start: Path) -> str:
 
 
 def _href(file: Path, start: Path) -> str:
-    return quote(os.path.relpath(file, start))
+    return quote(os.fsencode(os.path.relpath(file, start)))
 
 
 def _run_folders(folder: Path) -> list[Path]:

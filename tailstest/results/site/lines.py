@@ -15,8 +15,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select, tuple_
 
 from tailstest.core.verdict import Verdict
-from tailstest.results.standing import BAD, AttemptInfo, Standing, judge
 from tailstest.results.site.window import Excused, Window
+from tailstest.results.standing import BAD, AttemptInfo, Standing, judge
 from tailstest.results.store.kept_texts import in_batches
 from tailstest.results.store.reading import ScenarioInfo
 from tailstest.results.store.tables import (

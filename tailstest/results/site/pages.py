@@ -95,7 +95,7 @@ class Pages:
             path.parent.chmod(self._folder_mode)
         data = text.encode("utf-8", "replace")
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, self._mode)
-        with open(handle, "wb") as stream:
+        with os.fdopen(handle, "wb") as stream:
             os.fchmod(handle, self._mode)
             stream.write(data)
         self.written += 1

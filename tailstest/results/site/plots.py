@@ -12,7 +12,7 @@ from tailstest.results.shown import shown
 from tailstest.results.site.series import Curve, Series
 
 WIDTH, HEIGHT = 640, 220
-LEFT, RIGHT, TOP, BOTTOM = 62, 12, 14, 46
+LEFT, RIGHT, TOP, BOTTOM = 88, 12, 14, 46
 #: Lines of the grid, about.
 _TICKS = 4
 #: Steps between ticks that people read easily: of numbers, and of seconds on the clock.
@@ -54,10 +54,8 @@ def line_plot(
     highest = ticks[-1]
 
     def x(at: int) -> float:
-        width = WIDTH - LEFT - RIGHT
-        return LEFT + (
-            width / 2 if len(series.labels) < 2 else at * width / (len(series.labels) - 1)
-        )
+        width, gaps = WIDTH - LEFT - RIGHT, len(series.labels) - 1
+        return LEFT + (at * width / gaps if gaps > 0 else width / 2)
 
     def y(value: float) -> float:
         return TOP + (HEIGHT - TOP - BOTTOM) * (1 - min(value, highest) / highest)
@@ -71,13 +69,21 @@ def line_plot(
         parts.append(
             f'<path class="grid" d="M{LEFT} {at:.1f}H{WIDTH - RIGHT}"/>'
             f'<text class="tick" x="{LEFT - 7}" y="{at + 4:.1f}" text-anchor="end">'
-            f"{escape(form(tick))}</text>"
+            f"{escape(form(tick)) if tick else 0}</text>"
         )
     parts.append(_axis_titles(series, y_title))
     for curve in series.curves:
         parts.append(_curve(curve, x, y))
     parts.append("</svg>")
     return Markup("".join(parts))
+
+
+def clock_tick(seconds: float) -> str:
+    """Return a duration as it stands beside an axis: "0.5 s", "45 s", "30 min", "1 h 30 min"."""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return " ".join(f"{n} {unit}" for n, unit in ((hours, "h"), (minutes, "min")) if n)
 
 
 def legend(series: Series) -> Markup:

@@ -12,12 +12,11 @@ from tailstest.results.site.folders import Link, report_link
 from tailstest.results.site.history import history_rows
 from tailstest.results.site.lines import CONCLUSIVE, Line
 from tailstest.results.site.pages import Pages
-from tailstest.results.site.plots import legend, line_plot
+from tailstest.results.site.plots import clock_tick, legend, line_plot
 from tailstest.results.site.series import Series, durations, flake_rates
 from tailstest.results.site.sides import SideBySide
 from tailstest.results.site.window import Window, scenario_page
 from tailstest.results.standing import BAD, Standing
-from tailstest.results.wording import duration
 
 
 class ScenarioPages:
@@ -90,7 +89,7 @@ def _times_plot(series: Series) -> Markup:
         "Duration by run; the table below has the figures",
         id="plot-time",
         y_title="duration",
-        form=duration,
+        form=clock_tick,
         is_time=True,
     )
 

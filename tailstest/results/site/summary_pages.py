@@ -9,12 +9,11 @@ from typing import Any
 from tailstest.results.run_folder import EVENTS_FILE, JUNIT_FILE
 from tailstest.results.site.folders import Link, link_to, report_link
 from tailstest.results.site.pages import Pages
-from tailstest.results.site.plots import legend, line_plot
+from tailstest.results.site.plots import clock_tick, legend, line_plot
 from tailstest.results.site.series import run_counts, run_times
 from tailstest.results.site.tally import Tally
 from tailstest.results.site.window import SiteRun, Window, windows
 from tailstest.results.standing import RANK, Standing
-from tailstest.results.wording import duration
 
 #: Runs and red scenarios on the first page.
 NEWEST = 20
@@ -135,7 +134,7 @@ def _trends(window: Window) -> Mapping[str, Any]:
             "Duration of runs; the table below has the figures",
             id="plot-times",
             y_title="duration",
-            form=duration,
+            form=clock_tick,
             is_time=True,
         ),
     }
