@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import datetime
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from lxml import html
+from results_sample import HOSTILE, Sample
 from store_tools import made_run, open_store
 
+from tailstest.core.events import Events
+from tailstest.core.settings import Settings
+from tailstest.results.recorder import attach
+from tailstest.results.run_builder import load_run
+from tailstest.results.run_folder import RunFolder
 from tailstest.results.site.build import SiteReport, build_site
 from tailstest.results.store.adding import add_run
 
@@ -83,6 +90,54 @@ def troubles(site: Path) -> list[str]:
     return found
 
 
+def barriers(site: Path) -> list[str]:
+    """Return what would stop somebody who uses a screen reader or the keyboard."""
+    found = []
+    for page in sorted(site.rglob("*.html")):
+        tree = tree_of(page)
+        wrong = []
+        levels = [int(each.tag[1]) for each in tree.xpath("//h1|//h2|//h3|//h4|//h5|//h6")]
+        deeper = any(below > above + 1 for above, below in pairwise(levels))
+        if levels[:1] != [1] or levels.count(1) != 1 or deeper:
+            wrong.append(f"headings {levels}")
+        if len(tree.xpath("//main")) != 1 or tree.get("lang") != "en":
+            wrong.append("no main part or language")
+        first = tree.xpath("//body//a")[0]
+        if first.get("href") != "#main" or not tree.xpath("//main[@id='main' and @tabindex='-1']"):
+            wrong.append("no link to skip to the main part")
+        wrong += ["nav without a name" for nav in tree.xpath("//nav[not(@aria-label)]")]
+        for one in tree.xpath("//table"):
+            if not text_of(one.xpath("./caption")[0]):
+                wrong.append("table without a caption")
+            if not one.xpath(".//thead//th") or one.xpath(".//th[not(@scope)]"):
+                wrong.append("heading of a table without a scope")
+            if one.xpath(".//tbody/tr[not(th) and not(td[@colspan])]"):
+                wrong.append("row without a heading")
+        wrong += ["picture without words" for _ in tree.xpath("//img[not(@alt) or @alt='']")]
+        for plot in tree.xpath("//svg[not(@aria-hidden)]"):
+            if plot.get("role") != "img" or not tree.xpath(
+                f"//*[@id='{plot.get('aria-labelledby')}']"
+            ):
+                wrong.append("plot without a title")
+        for field in tree.xpath("//input|//select"):
+            if not field.xpath("ancestor::label"):
+                wrong.append("field without a label")
+        for box in tree.xpath("//*[contains(concat(' ', @class, ' '), ' scroll ')]"):
+            if (
+                box.get("tabindex") != "0"
+                or box.get("role") != "region"
+                or not box.get("aria-label")
+            ):
+                wrong.append("part that the keyboard cannot scroll")
+        wrong += [
+            "link without words"
+            for link in tree.xpath("//a")
+            if not text_of(link) and not link.xpath(".//img[@alt]")
+        ]
+        found += [f"{page.relative_to(site)}: {each}" for each in wrong]
+    return found
+
+
 def text_of(element: html.HtmlElement) -> str:
     return " ".join(element.text_content().split())
 
@@ -91,13 +146,16 @@ def tree_of(page: Path) -> html.HtmlElement:
     return html.fromstring(page.read_text(encoding="utf-8"))
 
 
-def page_of(site: Path, name: str) -> html.HtmlElement:
+def scenario_file(site: Path, name: str) -> Path:
     """Return the page of the scenario with this name."""
     for page in sorted((site / "scenario").iterdir()):
-        tree = tree_of(page)
-        if text_of(tree.find(".//h1")) == name:
-            return tree
+        if text_of(tree_of(page).find(".//h1")) == name:
+            return page
     raise AssertionError(f"no scenario is called {name}")
+
+
+def page_of(site: Path, name: str) -> html.HtmlElement:
+    return tree_of(scenario_file(site, name))
 
 
 def table(tree: html.HtmlElement, kind: str) -> list[list[str]]:
@@ -126,6 +184,33 @@ def sample_store(folder: Path) -> None:
                 number, steady | verdicts, image=image, tags=tags, is_finished=number < 4
             )
             add_run(store, run)
+
+
+def recorded(folder: Path, name: str, tell: str) -> RunFolder:
+    run, events = RunFolder.create(folder, output=folder / name), Events()
+    with attach(events, run, Settings()):
+        sample = Sample(run, events)
+        sample.now += 10_000 * len(name)
+        sample.opening()
+        sample.start("grey", "The language can be confirmed", ["the menu", "I confirm"])
+        sample.step("grey", 0, "the menu", frame="grub-menu")
+        sample.text_file("serial", "Serial console of machine-1", f"{name} console {HOSTILE}")
+        sample.text_file("log", f"Who machine-{len(name)} talked to on the network", f"{name} talk")
+        if tell == "passed":
+            sample.step("grey", 1, "I confirm", frame="memtest")
+        else:
+            error = "it is greyed out"
+            sample.step("grey", 1, "I confirm", verdict="failed", frame="ipxe", error=error)
+        sample.end("grey", tell)
+    return run
+
+
+def record_two_runs(folder: Path) -> None:
+    """Write two runs with pictures and logs into folders and into the store."""
+    with open_store(folder) as store:
+        for name, tell in (("good", "passed"), ("broken", "failed")):
+            run = recorded(folder, name, tell)
+            add_run(store, load_run(run), run.path)
 
 
 def build(folder: Path, output: str = "site", **options: object) -> SiteReport:

@@ -11,17 +11,23 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from lxml import html
-from results_sample import HOSTILE, Sample
-from site_tools import build, page_of, parsed, sample_store, table, text_of, tree_of, troubles
+from results_sample import HOSTILE
+from site_tools import (
+    barriers,
+    build,
+    page_of,
+    parsed,
+    record_two_runs,
+    sample_store,
+    table,
+    text_of,
+    tree_of,
+    troubles,
+)
 from store_tools import made_run, open_store
 
 from tailstest.cli.main import tailstest
 from tailstest.core.errors import InfrastructureError, UsageError
-from tailstest.core.events import Events
-from tailstest.core.settings import Settings
-from tailstest.results.recorder import attach
-from tailstest.results.run_builder import load_run
-from tailstest.results.run_folder import RunFolder
 from tailstest.results.site import build as building
 from tailstest.results.site import exchange, matrix, summary_pages
 from tailstest.results.site.pages import Pages
@@ -38,6 +44,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_page_is_well_formed_and_every_link_has_its_target(site: Path) -> None:
     assert troubles(site) == []
+
+
+def test_nothing_stops_a_screen_reader_or_the_keyboard(site: Path) -> None:
+    assert barriers(site) == []
 
 
 def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
@@ -306,31 +316,9 @@ def test_an_empty_store_says_so(tmp_path: Path) -> None:
         build(tmp_path)
 
 
-def recorded(folder: Path, name: str, tell: str) -> RunFolder:
-    run, events = RunFolder.create(folder, output=folder / name), Events()
-    with attach(events, run, Settings()):
-        sample = Sample(run, events)
-        sample.now += 10_000 * len(name)
-        sample.opening()
-        sample.start("grey", "The language can be confirmed", ["the menu", "I confirm"])
-        sample.step("grey", 0, "the menu", frame="grub-menu")
-        sample.text_file("serial", "Serial console of machine-1", f"{name} console {HOSTILE}")
-        sample.text_file("log", f"Who machine-{len(name)} talked to on the network", f"{name} talk")
-        if tell == "passed":
-            sample.step("grey", 1, "I confirm", frame="memtest")
-        else:
-            error = "it is greyed out"
-            sample.step("grey", 1, "I confirm", verdict="failed", frame="ipxe", error=error)
-        sample.end("grey", tell)
-    return run
-
-
 @pytest.fixture
 def two_runs(tmp_path: Path) -> Path:
-    with open_store(tmp_path) as store:
-        for name, tell in (("good", "passed"), ("broken", "failed")):
-            folder = recorded(tmp_path, name, tell)
-            add_run(store, load_run(folder), folder.path)
+    record_two_runs(tmp_path)
     return tmp_path
 
 
@@ -347,6 +335,7 @@ def test_failed_and_passed_stand_side_by_side(two_runs: Path) -> None:
     assert [each.get("src").split("/")[2] for each in pictures] == ["good", "broken"] * 2
     assert pictures[3].get("alt").startswith("Screen of the failed attempt after: Then I confirm")
     assert len(tree.xpath("//tr[@class='turned']")) == 1
+    assert barriers(site) == []
     texts = [text_of(each) for each in tree.xpath("//div[@class='pair']//pre")]
     assert texts[:2] == ["good talk", "broken talk"]
     assert texts[2].startswith('good console <script>document.title="owned"</script>')

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, Row, and_, select
 
 from tailstest.core.verdict import Verdict
 from tailstest.results.site.folders import Link, link_to
@@ -63,7 +64,7 @@ class Files:
             artifacts.c.title,
         )
         wanted = select(*columns).where(artifacts.c.run == run, artifacts.c.scenario.is_not(None))
-        rows: Sequence[Sequence[object]] = []
+        rows: Sequence[Row[Any]] = []
         if left > 0:
             rows = connection.execute(wanted.limit(left + 1)).all()
         if not 0 < len(rows) <= left:
@@ -79,8 +80,7 @@ class Files:
             ).where(attempts.c.verdict.in_(_TELLING))
             rows = connection.execute(bad.limit(MAX_KEPT)).all()
         for scenario, number, kind, path, title in rows:
-            where = (place, int(str(scenario)))
-            self._kept[where].append((int(str(number or 1)), str(kind), str(path), str(title)))
-        for where in {(place, int(str(row[0]))) for row in rows}:
-            self._kept[where].sort(key=lambda each: _ORDER.get(each[1], 9))
+            self._kept[place, scenario].append((number or 1, kind, path, title))
+        for scenario in {row[0] for row in rows}:
+            self._kept[place, scenario].sort(key=lambda each: _ORDER.get(each[1], 9))
         return len(rows)

@@ -40,7 +40,7 @@ def find_folders(window: Window, given: Iterable[Path]) -> int:
     by_run = {run.info.run_id: run for run in window.runs}
     for folder in given:
         for path in _run_folders(folder):
-            run = by_run.get(path.name) or by_run.get(_run_id(path))
+            run = by_run.get(_run_id(path)) or by_run.get(path.name)
             if run is not None and run.folder is None:
                 run.folder = RunFolder.open(path)
     return sum(run.folder is not None for run in window.runs)

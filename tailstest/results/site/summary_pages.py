@@ -71,9 +71,9 @@ def write_summaries(window: Window, tally: Tally, pages: Pages, output: Path) ->
     for run in window.runs:
         older = window.runs[run.place + 1] if run.place + 1 < len(window.runs) else None
         newer = window.runs[run.place - 1] if run.place else None
-        values = {"run": run, "links": _links(run, output / "run"), "older": older, "newer": newer}
-        values |= {"listed": sorted(run.listed, key=lambda each: RANK.index(each.standing))}
-        pages.render(run.page, "site/run.html.j2", values)
+        listed = sorted([*run.listed, *run.minor], key=lambda each: RANK.index(each.standing))
+        values = {"run": run, "listed": listed, "links": _links(run, output / "run")}
+        pages.render(run.page, "site/run.html.j2", {**values, "older": older, "newer": newer})
 
 
 def _write_scenarios(tally: Tally, pages: Pages) -> None:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 from tailstest.results.answers.proportion import Proportion, proportion
 from tailstest.results.site.lines import CONCLUSIVE, Cell, Line
-from tailstest.results.site.window import MAX_LISTED, Listed, SiteRun, Window, scenario_page
+from tailstest.results.site.window import Listed, SiteRun, Window, scenario_page
 from tailstest.results.standing import BAD, Standing
 from tailstest.results.store.reading import ScenarioInfo
 
 _GOOD = (Standing.PASSED, Standing.FLAKY)
-#: What the list of a run leaves out.
-_QUIET = (Standing.PASSED,)
+#: What nobody has to look into.
+_MINOR = (Standing.SKIPPED, Standing.NOT_RUN, Standing.MANUAL)
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,9 @@ class Tally:
     red: list[Red] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._most = self.window.most_listed
+
     def add(self, line: Line, *, is_flaky: bool) -> None:
         """Count a scenario.
 
@@ -106,8 +109,10 @@ class Tally:
             is_new = is_new and (before is not None or cell.run < oldest)
             run.newly_failing += is_new
             run.newly_passing += was_bad and cell.standing is Standing.PASSED
-            if cell.standing not in _QUIET and len(run.listed) < MAX_LISTED:
-                run.listed.append(Listed(line.scenario, cell.standing, cell.reason, is_new))
+            if cell.standing is not Standing.PASSED:
+                listed = run.minor if cell.standing in _MINOR else run.listed
+                if len(listed) < self._most:
+                    listed.append(Listed(line.scenario, cell.standing, cell.reason, is_new))
             if cell.standing in CONCLUSIVE:
                 before = cell
 

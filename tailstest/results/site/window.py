@@ -18,8 +18,10 @@ from tailstest.results.store.kept_texts import in_batches
 from tailstest.results.store.reading import RunInfo, ScenarioInfo, newest_runs
 from tailstest.results.store.tables import attempts, manual_results, runs, tag_sets
 
-#: Scenarios that the page of one run lists; the counts are of all.
-MAX_LISTED = 1_000
+#: Scenarios that the pages of all runs list together, and the page of one at least and at most;
+#: the counts are of all.
+ALL_LISTED = 100_000
+LISTED = (100, 1_000)
 #: Hexadecimal digits of the digest in the name of a page.
 _NAME_DIGITS = 16
 
@@ -50,7 +52,8 @@ class SiteRun:
         counts: of scenarios by standing.
         newly_failing: fail here and did not in the run before that said something.
         newly_passing: the other way round.
-        listed: scenarios that did not pass, at most `MAX_LISTED`.
+        listed: scenarios that did not pass, up to a limit.
+        minor: those of them that nobody has to look into: skipped, not run, manual.
     """
 
     info: RunInfo
@@ -60,6 +63,7 @@ class SiteRun:
     newly_failing: int = 0
     newly_passing: int = 0
     listed: list[Listed] = field(default_factory=list)
+    minor: list[Listed] = field(default_factory=list)
 
     @property
     def page(self) -> str:
@@ -80,6 +84,12 @@ class SiteRun:
     def unclear(self) -> int:
         """Return the number of scenarios without a result."""
         return self.counts[Standing.INCOMPLETE] + self.counts[Standing.NOT_RUN]
+
+    @property
+    def unlisted(self) -> int:
+        """Return how many scenarios that did not pass are not in the lists."""
+        known = self.counts[Standing.PASSED] + len(self.listed) + len(self.minor)
+        return sum(self.counts.values()) - known
 
     @property
     def state(self) -> State:
@@ -126,6 +136,11 @@ class Window:
     by_id: dict[int, int]
     bounds: tuple[int, int]
     in_store: int
+
+    @property
+    def most_listed(self) -> int:
+        """Return how many scenarios the page of each run may list."""
+        return max(LISTED[0], min(LISTED[1], ALL_LISTED // max(1, len(self.runs))))
 
     @classmethod
     def read(cls, connection: Connection, last: int) -> Window:
