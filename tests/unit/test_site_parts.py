@@ -233,6 +233,14 @@ def test_steps_are_aligned_by_what_they_say() -> None:
     assert rows == [("a", "a"), ("b", ""), ("", "new"), ("c", "c"), ("d", "")]
 
 
+def test_steps_that_were_only_announced_are_aligned_too() -> None:
+    announced = StepSide("And it works", "And it works", Verdict.NOT_RUN, 0.0)
+    ran = StepSide("And it works", "it works", Verdict.PASSED, 1.0)
+    stored = StepSide("Dann es geht", "es geht", Verdict.PASSED, 1.0)
+    bare = StepSide("es geht", "es geht", Verdict.NOT_RUN, 0.0)
+    assert align([ran, stored], [announced, bare]) == [(ran, announced), (stored, bare)]
+
+
 @pytest.mark.parametrize(
     ("told", "failed", "passed", "is_after"),
     [

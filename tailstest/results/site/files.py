@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,12 +47,16 @@ class Files:
         folder = self._window.runs[place].folder
         kept = self._kept.get((place, scenario), ()) if folder is not None else ()
         found: list[Link] = []
+        titles: Counter[str] = Counter()
         for which, kind, path, title in kept:
             if which != number or folder is None or len(found) >= MAX_LINKS:
                 continue
             href = link_to(folder, path, self._start)
             if href:
-                found.append(Link(title or kind, href, kind))
+                name = title or kind
+                titles[name] += 1  # a machine that was started again has several captures
+                name += f" ({titles[name]})" if titles[name] > 1 else ""
+                found.append(Link(name, href, kind))
         return found
 
     def _read(self, connection: Connection, place: int, run: int, left: int) -> int:

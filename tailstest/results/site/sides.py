@@ -117,8 +117,12 @@ def align(
     passed: Sequence[StepSide], failed: Sequence[StepSide]
 ) -> list[tuple[StepSide | None, StepSide | None]]:
     """Return steps of both that belong together; None where one of them has no such step."""
+    known = {step.key for step in passed}, {step.key for step in failed}
     matcher = SequenceMatcher(
-        None, [step.key for step in passed], [step.key for step in failed], autojunk=False
+        None,
+        [_key(step, known[1]) for step in passed],
+        [_key(step, known[0]) for step in failed],
+        autojunk=False,
     )
     rows: list[tuple[StepSide | None, StepSide | None]] = []
     for kind, a, b, c, d in matcher.get_opcodes():
@@ -167,6 +171,12 @@ def log_pairs(
         title = either.title if either else ""
         found.append(LogPair(title, title.startswith(TALK), *texts, *links))
     return found
+
+
+def _key(step: StepSide, others: set[str]) -> str:
+    """Return what a step says; one that was announced and not run may begin with its keyword."""
+    bare = step.key.partition(" ")[2]
+    return bare if step.key not in others and bare in others else step.key
 
 
 def _attempts(cell: Cell) -> list[tuple[int, int, Verdict]]:
