@@ -135,17 +135,11 @@ class _Site:
         for line in lines:
             history = history_rows(line)
             self._tally.add(line, is_flaky=flake_rates(line, self._window) is not None)
-            numbers = {cell.run: self._window.runs[cell.run].info.id for cell in line.cells}
-            by_run.add(
-                line,
-                {cell.run: cell.standing for cell in line.cells},
-                lambda place, a=history.anchored, n=numbers: f"#r{n[place]}" if place in a else "",
-            )
+            anchors = {place: f"#r{self._window.runs[place].info.id}" for place in history.anchored}
+            by_run.add(line, {cell.run: cell.standing for cell in line.cells}, anchors)
             standings = standings_by_image(line, self._image_of, self._today)
             by_image.add(
-                line,
-                {self._image_places[image]: each for image, each in standings.items()},
-                lambda _place: "",
+                line, {self._image_places[image]: each for image, each in standings.items()}, {}
             )
             self._take(line)
         by_run.flush()

@@ -10,9 +10,9 @@ import datetime
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, Row, select, tuple_
 
 from tailstest.core.verdict import Verdict
 from tailstest.results.site.window import Excused, Window
@@ -146,7 +146,7 @@ class _Batch:
                 cells.sort()
                 yield Line(info, tags.get(info.id, ()), cells)
 
-    def _rows(self) -> Iterable[Sequence[object]]:
+    def _rows(self) -> Iterable[Row[Any]]:
         return self._connection.execute(  # answered by the index attempts_of_scenario alone
             select(
                 attempts.c.scenario,

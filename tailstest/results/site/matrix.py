@@ -5,7 +5,7 @@ Cells are put together as text here, because there may be millions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -27,6 +27,9 @@ _PLAIN = {
     standing: f'<td class="v-{_CLASSES[standing]}">{_TEXTS[standing]}</td>' for standing in Standing
 }
 _EMPTY = "<td></td>"
+_WITHOUT_LINK = (Standing.PASSED, Standing.SKIPPED)
+#: Rows without links that are remembered.
+MOST_PLAIN = 10_000
 
 
 class Column(NamedTuple):
@@ -48,6 +51,13 @@ class Span(NamedTuple):
 
     text: Markup
     width: int
+
+
+class _Row(NamedTuple):
+    """A row without the scenario's own head in it."""
+
+    start: str
+    cells: str
 
 
 @dataclass
@@ -72,21 +82,19 @@ class Matrix:
         self._parts = windows(scenarios, SCENARIOS)
         self._pages = pages
         self._waiting = [_Part() for _ in self._windows]
+        self._plain: dict[tuple[str | None, ...], _Row] = {}
         self._feature = ""
         self._in_part = 0
         self._part = 0
 
     def add(
-        self,
-        line: Line,
-        standings: Mapping[int, Standing],
-        anchor: Callable[[int], str],
+        self, line: Line, standings: Mapping[int, Standing], anchors: Mapping[int, str]
     ) -> None:
         """Add a scenario.
 
         Args:
             standings: by place of the column.
-            anchor: gives the fragment of its page that is about a column, "" without one.
+            anchors: fragments of its page that are about a column, by place.
         """
         if self._in_part == SCENARIOS:
             self.flush()
@@ -99,18 +107,34 @@ class Matrix:
                 if self._in_part:
                     part.rows.append("</tbody>")
                 part.rows.append(self._group(line, len(places)))
-            there = [standings.get(place) for place in places]
+            row = self._row([standings.get(place) for place in places], places, page, anchors)
+            part.rows += (row.start, head, row.cells)
+        self._feature = feature
+        self._in_part += 1
+
+    def _row(
+        self,
+        there: Sequence[Standing | None],
+        places: range,
+        page: str,
+        anchors: Mapping[int, str],
+    ) -> _Row:
+        """Return a row; one without links, as nearly all are, is put together once."""
+        is_plain = all(each is None or each in _WITHOUT_LINK for each in there)
+        key = tuple(each and each.value for each in there)
+        known = self._plain.get(key) if is_plain else None
+        if known is None:
             told = [each for each in there if each is not None]
             now = _CLASSES[told[0]] if told else "none"
             ever = " ".join(sorted({_CLASSES[each] for each in told})) or "none"
-            part.rows.append(f'<tr data-v="{now}" data-e="{ever}"{head}')
-            part.rows += [
-                _cell(standing, page, anchor, place)
+            cells = [
+                _cell(standing, page, anchors.get(place, ""))
                 for standing, place in zip(there, places, strict=True)
             ]
-            part.rows.append("</tr>\n")
-        self._feature = feature
-        self._in_part += 1
+            known = _Row(f'<tr data-v="{now}" data-e="{ever}"', "".join([*cells, "</tr>\n"]))
+            if is_plain and len(self._plain) < MOST_PLAIN:
+                self._plain[key] = known
+        return known
 
     def flush(self) -> None:
         """Write the pages of what was added since the last time."""
@@ -171,15 +195,14 @@ class Matrix:
         )
 
 
-def _cell(standing: Standing | None, page: str, anchor: Callable[[int], str], place: int) -> str:
+def _cell(standing: Standing | None, page: str, anchor: str) -> str:
     """Return a cell; what passed is no link, so that the keyboard goes from failure to failure."""
     if standing is None:
         return _EMPTY
-    if standing in (Standing.PASSED, Standing.SKIPPED):
+    if standing in _WITHOUT_LINK:
         return _PLAIN[standing]
     return (
-        f'<td class="v-{_CLASSES[standing]}"><a href="{page}{anchor(place)}">'
-        f"{_TEXTS[standing]}</a></td>"
+        f'<td class="v-{_CLASSES[standing]}"><a href="{page}{anchor}">{_TEXTS[standing]}</a></td>'
     )
 
 
