@@ -25,7 +25,7 @@ from tailstest.results.site.lines import Line, read_lines, scenarios_of, standin
 from tailstest.results.site.matrix import Column, Matrix
 from tailstest.results.site.pages import Pages
 from tailstest.results.site.scenario_page import ScenarioPages
-from tailstest.results.site.series import flake_rates
+from tailstest.results.site.series import is_flaky
 from tailstest.results.site.sides import Pair, pair_of
 from tailstest.results.site.summary_pages import write_summaries
 from tailstest.results.site.tally import Tally
@@ -134,7 +134,7 @@ class _Site:
         lines = read_lines(self._connection, self._window, self._known, excused, self._today)
         for line in lines:
             history = history_rows(line)
-            self._tally.add(line, is_flaky=flake_rates(line, self._window) is not None)
+            self._tally.add(line, is_flaky=is_flaky(line, self._window))
             anchors = {place: f"#r{self._window.runs[place].info.id}" for place in history.anchored}
             by_run.add(line, {cell.run: cell.standing for cell in line.cells}, anchors)
             standings = standings_by_image(line, self._image_of, self._today)
@@ -184,9 +184,9 @@ class _Site:
     def _run_columns(self) -> list[Column]:
         return [
             Column(
-                Markup('<a href="../{}">{}</a>').format(run.page, day_and_time(run.info.started)),
+                Markup('<a href="../{}">{}</a>').format(run.page, run.day),
                 escape(one_line(image_words(run.info), 60)),
-                day_and_time(run.info.started),
+                run.day,
             )
             for run in self._window.runs
         ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, Row, and_, select
 
@@ -68,7 +67,7 @@ class Files:
             artifacts.c.title,
         )
         wanted = select(*columns).where(artifacts.c.run == run, artifacts.c.scenario.is_not(None))
-        rows: Sequence[Row[Any]] = []
+        rows: Sequence[Row[int | None, int | None, str, str, str]] = []
         if left > 0:
             rows = connection.execute(wanted.limit(left + 1)).all()
         if not 0 < len(rows) <= left:
@@ -84,7 +83,7 @@ class Files:
             ).where(attempts.c.verdict.in_(_TELLING))
             rows = connection.execute(bad.limit(MAX_KEPT)).all()
         for scenario, number, kind, path, title in rows:
-            self._kept[place, scenario].append((number or 1, kind, path, title))
+            self._kept[place, scenario or 0].append((number or 1, kind, path, title))
         for scenario in {row[0] for row in rows}:
-            self._kept[place, scenario].sort(key=lambda each: _ORDER.get(each[1], 9))
+            self._kept[place, scenario or 0].sort(key=lambda each: _ORDER.get(each[1], 9))
         return len(rows)

@@ -10,11 +10,12 @@ import datetime
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, select, tuple_
+from sqlalchemy import Connection, Row, and_, select
 
 from tailstest.core.verdict import Verdict
+from tailstest.results.site.pairs import wanted_pairs
 from tailstest.results.site.window import Excused, Window
 from tailstest.results.standing import BAD, AttemptInfo, Standing, judge
 from tailstest.results.store.kept_texts import in_batches
@@ -146,8 +147,8 @@ class _Batch:
                 cells.sort()
                 yield Line(info, tags.get(info.id, ()), cells)
 
-    def _rows(self) -> Iterable[Row[Any]]:
-        return self._connection.execute(  # answered by the index attempts_of_scenario alone
+    def _rows(self) -> Iterable[Row[int, int, int, int, float]]:
+        wanted = (  # answered by the index attempts_of_scenario alone
             select(
                 attempts.c.scenario,
                 attempts.c.run,
@@ -161,6 +162,7 @@ class _Batch:
             )
             .order_by(attempts.c.scenario, attempts.c.run, attempts.c.number)
         )
+        return self._connection.execute(wanted).all()
 
     def _is_plain(self, scenario: int, run: int, rows: list[tuple[int, int, float]]) -> bool:
         number, verdict, _seconds = rows[0]
@@ -211,9 +213,10 @@ class _Batch:
             odd |= {run for run in runs_of if images and self._image_of(run) in images}
             self._looked_at |= {(run, scenario) for run in odd}
         table = attempt_machines
-        for part in in_batches(sorted(self._looked_at)):
-            wanted = tuple_(table.c.run, table.c.scenario).in_(part)
-            for row in self._connection.execute(select(table).where(wanted)):
+        for pairs in wanted_pairs(self._looked_at):
+            same = and_(table.c.run == pairs.c.run, table.c.scenario == pairs.c.scenario)
+            wanted = select(table).select_from(pairs.join(table, same))
+            for row in self._connection.execute(wanted):
                 self._machines[row.scenario, row.run, row.number].append(row.machine)
 
     def _image_of(self, run: int) -> int | None:
@@ -226,7 +229,7 @@ class _Batch:
         newest: dict[int, list[int]] = defaultdict(list)
         for scenario, rows in found.items():
             newest[min(rows, key=self._window.by_id.__getitem__)].append(scenario)
-        tags = {}
+        tags: dict[int, tuple[str, ...]] = {}
         for run, of_run in newest.items():
             for part in in_batches(of_run):
                 rows_of = self._connection.execute(

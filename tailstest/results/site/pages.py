@@ -32,6 +32,14 @@ MEANINGS = {
 }
 
 
+_CHIP = Markup('<span class="chip v-{}"><span class="sign" aria-hidden="true">{}</span>{}</span>')
+#: A standing in colour, with sign and word.
+CHIPS = {
+    standing: _CHIP.format(standing.value.replace(" ", "-"), SIGNS[standing], standing.value)
+    for standing in Standing
+}
+
+
 class Pages:
     """Renders templates of `templates/site/` into a folder.
 
@@ -51,7 +59,7 @@ class Pages:
         self._environment = page_environment()
         self._environment.filters |= {
             "one_line": one_line,
-            "day": day_and_time,
+            "chip": CHIPS.__getitem__,
             "image": image_words,
             "scenario_page": scenario_page,
             "percent": lambda share: f"{share:.1%}",

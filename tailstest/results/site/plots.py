@@ -29,6 +29,52 @@ _SHAPES = {
 _DOT = "-2.5 0a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0-5 0z"
 
 
+def plot_with_figures(
+    series: Series,
+    title: str,
+    caption: str,
+    *,
+    id: str,
+    y_title: str,
+    form: Callable[[float], str],
+    tick: Callable[[float], str] | None = None,
+    is_time: bool = False,
+) -> Markup:
+    """Return a plot with its key and a table of its figures; see `line_plot`.
+
+    Args:
+        caption: of the table.
+        form: writes a value in the table.
+        tick: writes one beside the axis; as in the table without.
+    """
+    title += "; the table below has the figures"
+    plot = line_plot(series, title, id=id, y_title=y_title, form=tick or form, is_time=is_time)
+    return legend(series) + plot + figures(series, caption, form)
+
+
+def figures(series: Series, caption: str, form: Callable[[float], str]) -> Markup:
+    """Return the figures of a plot as a table that can be opened."""
+    if series.together > 1:
+        caption += f"; each row is of up to {series.together} runs"
+    said = escape(caption)
+    heads = "".join(f'<th scope="col" class="n">{escape(c.name)}</th>' for c in series.curves)
+    columns = [
+        [f'<td class="n">{"–" if each is None else escape(form(each))}</td>' for each in c.values]
+        for c in series.curves
+    ]
+    rows = "".join(
+        f'<tr><th scope="row">{label}</th>{"".join(cells)}</tr>'
+        for label, *cells in zip(map(escape, series.labels), *columns, strict=True)
+    )
+    return Markup(
+        '<details class="more"><summary>The figures as a table</summary>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{said}">'
+        f'<table class="table small"><caption>{said}</caption>'
+        f'<thead><tr><th scope="col">Run</th>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+        "</div></details>"
+    )
+
+
 def line_plot(
     series: Series,
     title: str,
@@ -42,7 +88,7 @@ def line_plot(
     """Return a plot.
 
     Args:
-        title: what a screen reader says it is; the figures stand in a table.
+        title: what a screen reader says it is.
         id: unique in the page.
         y_title: of the upright axis, with its unit.
         form: writes a value beside the axis.

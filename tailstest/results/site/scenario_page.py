@@ -7,16 +7,18 @@ from pathlib import Path
 from markupsafe import Markup
 
 from tailstest.results.answers.proportion import proportion
+from tailstest.results.shown import one_line
 from tailstest.results.site.files import Files
 from tailstest.results.site.folders import Link, report_link
 from tailstest.results.site.history import history_rows
 from tailstest.results.site.lines import CONCLUSIVE, Line
 from tailstest.results.site.pages import Pages
-from tailstest.results.site.plots import clock_tick, legend, line_plot
-from tailstest.results.site.series import Series, durations, flake_rates
+from tailstest.results.site.plots import clock_tick, plot_with_figures
+from tailstest.results.site.series import FLAKE_RUNS, Series, durations, flake_rates
 from tailstest.results.site.sides import SideBySide
-from tailstest.results.site.window import Window, scenario_page
+from tailstest.results.site.window import Window, image_words, scenario_page
 from tailstest.results.standing import BAD, Standing
+from tailstest.results.wording import duration
 
 
 class ScenarioPages:
@@ -30,6 +32,14 @@ class ScenarioPages:
         self._window = window
         self._files = files
         self._pages = pages
+        # The same on thousands of pages.
+        self._run_links = [
+            Markup('<a href="../{}">{}</a>').format(run.page, run.day) for run in window.runs
+        ]
+        self._images = [
+            Markup("<bdi>{}</bdi>").format(one_line(image_words(run.info), 60))
+            for run in window.runs
+        ]
         self._reports = [
             report_link(run.folder, start) if run.folder is not None else "" for run in window.runs
         ]
@@ -48,7 +58,6 @@ class ScenarioPages:
             bad = [cell.standing not in (Standing.PASSED, Standing.FLAKY) for cell in spoken]
             length = bad.index(False) if False in bad else len(bad)
             since = self._window.runs[spoken[length - 1].run]
-        times, flakes = durations(line, self._window), flake_rates(line, self._window)
         self._pages.render(
             scenario_page(line.scenario),
             "site/scenario.html.j2",
@@ -66,11 +75,10 @@ class ScenarioPages:
                 "is_row": lambda row: hasattr(row, "tried"),
                 "links": self._links(line),
                 "sides": sides,
-                "times": times,
-                "flakes": flakes,
-                "times_plot": _times_plot(times) if times else "",
-                "times_key": legend(times) if times else "",
-                "flakes_plot": _flakes_plot(flakes) if flakes else "",
+                "run_links": self._run_links,
+                "images": self._images,
+                "times": _times_plot(durations(line, self._window)),
+                "flakes": _flakes_plot(flake_rates(line, self._window)),
             },
         )
 
@@ -83,22 +91,40 @@ class ScenarioPages:
         return links
 
 
-def _times_plot(series: Series) -> Markup:
-    return line_plot(
+def _times_plot(series: Series | None) -> Markup:
+    if series is None:
+        return Markup("<p>It never passed in these runs.</p>")
+    if len(series.labels) == 1:
+        (only,) = series.curves[0].values
+        return Markup("<p>{} in the only run.</p>").format(duration(only or 0.0))
+    return plot_with_figures(
         series,
-        "Duration by run; the table below has the figures",
+        "Duration by run",
+        "Duration by run; of runs put together the middle one",
         id="plot-time",
         y_title="duration",
-        form=clock_tick,
+        form=duration,
+        tick=clock_tick,
         is_time=True,
     )
 
 
-def _flakes_plot(series: Series) -> Markup:
-    return line_plot(
+def _flakes_plot(series: Series | None) -> Markup:
+    if series is None:
+        return Markup("<p>It never failed on an image on which it also passed.</p>")
+    return Markup(
+        '<p class="quiet">The share of attempts that failed on images on which it also passed, '
+        "over the last {} runs each.</p>"
+    ).format(FLAKE_RUNS) + plot_with_figures(
         series,
-        "Flake rate by run; the table below has the figures",
+        "Flake rate by run",
+        f"Flake rate over the last {FLAKE_RUNS} runs; of runs put together the highest",
         id="plot-flakes",
         y_title="flake rate",
-        form=lambda share: f"{share:.0%}",
+        form="{:.1%}".format,
+        tick=_percent,
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from tailstest.core.verdict import Verdict
-from tailstest.results.console import day_and_time
 from tailstest.results.site.lines import Cell, Line
-from tailstest.results.site.window import SiteRun, Window
+from tailstest.results.site.window import Window
 from tailstest.results.standing import BAD, Standing
 
 #: Points of one plot: more than a screen of 400 pixels can tell apart are put together.
@@ -55,11 +54,19 @@ def durations(line: Line, window: Window) -> Series | None:
     if not any(value is not None for value in passed):
         return None
     failed = [cell.seconds if cell.standing in BAD else None for cell in cells]
-    labels = [_label(window.runs[cell.run]) for cell in cells]
+    labels = [window.runs[cell.run].day for cell in cells]
     curves = [Curve("passed", "passed", tuple(passed))]
     if any(value is not None for value in failed):
         curves.append(Curve("failed", "failed", tuple(failed)))
     return grouped(labels, curves, median)
+
+
+def is_flaky(line: Line, window: Window) -> bool:
+    """Tell whether it failed on an image on which it also passed."""
+    failed = {_image(cell, window) for cell in line.cells if _attempts(cell)[1]}
+    return bool(failed) and any(
+        _attempts(cell)[0] and _image(cell, window) in failed for cell in line.cells
+    )
 
 
 def flake_rates(line: Line, window: Window) -> Series | None:
@@ -68,24 +75,24 @@ def flake_rates(line: Line, window: Window) -> Series | None:
     Each point looks back over `FLAKE_RUNS` runs. None if it never failed on an image on which it
     passed.
     """
+    if not is_flaky(line, window):
+        return None
     counts: dict[int, list[int]] = {}
     recent: deque[tuple[int, int, int]] = deque()
     rates: list[float | None] = []
     cells = list(reversed(line.cells))
     for cell in cells:
-        image = window.runs[cell.run].info.image_id
-        passed, failed = _attempts(cell)
-        key = -1 - cell.run if image is None else image
-        recent.append((key, passed, failed))
+        recent.append((_image(cell, window), *_attempts(cell)))
         _add(counts, recent[-1], 1)
         if len(recent) > FLAKE_RUNS:
             _add(counts, recent.popleft(), -1)
-        mixed = [both for both in counts.values() if both[0]]
-        all_of_them = sum(sum(both) for both in mixed)
-        rates.append(sum(both[1] for both in mixed) / all_of_them if all_of_them else None)
-    if not any(rates):
-        return None
-    labels = [_label(window.runs[cell.run]) for cell in cells]
+        failed = tried = 0
+        for passed_there, failed_there in counts.values():
+            if passed_there:
+                failed += failed_there
+                tried += passed_there + failed_there
+        rates.append(failed / tried if tried else None)
+    labels = [window.runs[cell.run].day for cell in cells]
     return grouped(labels, [Curve("flake rate", "flaky", tuple(rates))], max)
 
 
@@ -96,14 +103,14 @@ def run_counts(window: Window, kinds: Sequence[Standing]) -> Series:
         Curve(kind.value, kind.value, tuple(float(run.counts[kind]) for run in runs))
         for kind in kinds
     ]
-    return grouped([_label(run) for run in runs], curves, max)
+    return grouped([run.day for run in runs], curves, max)
 
 
 def run_times(window: Window) -> Series:
     """Return how long the runs took on the clock, in seconds."""
     runs = list(reversed(window.runs))
     curve = Curve("duration", "plain", tuple(run.seconds for run in runs))
-    return grouped([_label(run) for run in runs], [curve], median)
+    return grouped([run.day for run in runs], [curve], median)
 
 
 def grouped(
@@ -135,15 +142,17 @@ def grouped(
     return Series(tuple(names), tuple(merged), size)
 
 
-def _label(run: SiteRun) -> str:
-    return day_and_time(run.info.started)
-
-
 def _seconds_passed(cell: Cell) -> float | None:
     if cell.is_plain:
         return cell.seconds
     passed = [each.seconds for each in cell.attempts if each.verdict is Verdict.PASSED]
     return passed[-1] if passed else None
+
+
+def _image(cell: Cell, window: Window) -> int:
+    """Return what makes attempts comparable: their image, or else their run."""
+    image = window.runs[cell.run].info.image_id
+    return -1 - cell.run if image is None else image
 
 
 def _attempts(cell: Cell) -> tuple[int, int]:

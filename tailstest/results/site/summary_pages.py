@@ -9,11 +9,12 @@ from typing import Any
 from tailstest.results.run_folder import EVENTS_FILE, JUNIT_FILE
 from tailstest.results.site.folders import Link, link_to, report_link
 from tailstest.results.site.pages import Pages
-from tailstest.results.site.plots import clock_tick, legend, line_plot
+from tailstest.results.site.plots import clock_tick, legend, line_plot, plot_with_figures
 from tailstest.results.site.series import run_counts, run_times
 from tailstest.results.site.tally import Tally
 from tailstest.results.site.window import SiteRun, Window, windows
 from tailstest.results.standing import RANK, Standing
+from tailstest.results.wording import duration
 
 #: Runs and red scenarios on the first page.
 NEWEST = 20
@@ -54,7 +55,7 @@ def write_summaries(window: Window, tally: Tally, pages: Pages, output: Path) ->
         **_trends(window),
     }
     pages.render("index.html", "site/index.html.j2", top)
-    pages.render("trends.html", "site/trends.html.j2", {"window": window, **_trends(window)})
+    pages.render("trends.html", "site/trends.html.j2", top)
     parts = windows(len(window.runs), RUNS)
     for number, part in enumerate(parts):
         of_part = [window.runs[place] for place in part]
@@ -106,35 +107,44 @@ def _kinds(runs: Sequence[SiteRun]) -> list[Standing]:
 
 def _trends(window: Window) -> Mapping[str, Any]:
     there = [kind for kind in _TROUBLE if any(run.counts[kind] for run in window.runs)]
-    passed, trouble = run_counts(window, [Standing.PASSED]), run_counts(window, there)
-    times = run_times(window)
+    trouble = run_counts(window, there)
     return {
-        "passed": passed,
-        "trouble": trouble if there else None,
-        "times": times,
-        "passed_plot": line_plot(
-            passed,
-            "Scenarios that passed, by run; the table below has the figures",
+        "passed": plot_with_figures(
+            run_counts(window, [Standing.PASSED]),
+            "Scenarios that passed, by run",
+            "Number of scenarios that passed",
             id="plot-passed",
             y_title="scenarios",
             form=_whole,
         ),
-        "trouble_plot": line_plot(
+        "trouble": plot_with_figures(
             trouble,
-            "Scenarios that did not pass, by run; the table below has the figures",
+            "Scenarios that did not pass, by run",
+            "Number of scenarios by verdict",
             id="plot-trouble",
             y_title="scenarios",
             form=_whole,
         )
         if there
         else "",
-        "trouble_key": legend(trouble) if there else "",
-        "times_plot": line_plot(
-            times,
-            "Duration of runs; the table below has the figures",
+        "trouble_plot": legend(trouble)
+        + line_plot(
+            trouble,
+            "Scenarios that did not pass, by run",
+            id="plot-trouble",
+            y_title="scenarios",
+            form=_whole,
+        )
+        if there
+        else "",
+        "times": plot_with_figures(
+            run_times(window),
+            "Duration of runs",
+            "Duration of runs on the clock",
             id="plot-times",
             y_title="duration",
-            form=clock_tick,
+            form=duration,
+            tick=clock_tick,
             is_time=True,
         ),
     }

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2s
 from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
 from tailstest.core.text import printable
+from tailstest.results.console import day_and_time
 from tailstest.results.known import KNOWN
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.standing import BAD, Standing
@@ -65,7 +67,12 @@ class SiteRun:
     listed: list[Listed] = field(default_factory=list)
     minor: list[Listed] = field(default_factory=list)
 
-    @property
+    @cached_property
+    def day(self) -> str:
+        """Return when it began, as it is called everywhere."""
+        return day_and_time(self.info.started)
+
+    @cached_property
     def page(self) -> str:
         """Return the name of its page; never made of what a run calls itself."""
         return f"run/{page_digest(self.info.run_id)}.html"
@@ -162,7 +169,7 @@ class Window:
                 select(tag_sets).where(tag_sets.c.text.contains(KNOWN, autoescape=True))
             )
         }
-        tags = {}
+        tags: dict[tuple[int, int, int], tuple[str, ...]] = {}
         for part in in_batches(sorted(known)):
             rows = connection.execute(
                 select(
