@@ -69,7 +69,7 @@ def figures(series: Series, caption: str, form: Callable[[float], str]) -> Marku
     return Markup(
         '<details class="more"><summary>The figures as a table</summary>'
         f'<div class="scroll" tabindex="0" role="region" aria-label="{said}">'
-        f'<table class="table small"><caption>{said}</caption>'
+        f'<table class="table small"><caption><span>{said}</span></caption>'
         f'<thead><tr><th scope="col">Run</th>{heads}</tr></thead><tbody>{rows}</tbody></table>'
         "</div></details>"
     )
