@@ -20,7 +20,7 @@ from tailstest.results.site.comparing import Comparing
 from tailstest.results.site.exchange import MARKER, check_output, exchanged
 from tailstest.results.site.files import Files
 from tailstest.results.site.folders import find_folders
-from tailstest.results.site.history import history_rows
+from tailstest.results.site.history import History, history_rows
 from tailstest.results.site.lines import Line, read_lines, scenarios_of, standings_by_image
 from tailstest.results.site.matrix import Column, Matrix
 from tailstest.results.site.pages import Pages
@@ -121,8 +121,8 @@ class _Site:
         self._image_of = [run.info.image_id for run in window.runs]
         images = [image for image in self._image_of if image is not None]
         self._image_places = {image: n for n, image in enumerate(dict.fromkeys(images))}
-        self._with_files: list[tuple[Line, Pair]] = []
-        self._waiting: list[tuple[Line, Pair | None]] = []
+        self._with_files: list[tuple[Line, History, Pair]] = []
+        self._waiting: list[tuple[Line, History, Pair | None]] = []
         self._output = output
 
     def write(self) -> int:
@@ -141,7 +141,7 @@ class _Site:
             by_image.add(
                 line, {self._image_places[image]: each for image, each in standings.items()}, {}
             )
-            self._take(line)
+            self._take(line, history)
         by_run.flush()
         by_image.flush()
         self._write_waiting()
@@ -149,37 +149,38 @@ class _Site:
         write_summaries(self._window, self._tally, self._pages, self._output)
         return count
 
-    def _take(self, line: Line) -> None:
+    def _take(self, line: Line, history: History) -> None:
         """Write a scenario's page soon, or after the others if run folders have to be read."""
         pair = pair_of(line)
         if pair is not None and self._comparing.has_folder(pair):
-            self._with_files.append((line, pair))
+            self._with_files.append((line, history, pair))
             if len(self._with_files) >= 2 * MAX_WITH_FILES:
                 self._keep_newest_failures()
         else:
-            self._waiting.append((line, pair))
+            self._waiting.append((line, history, pair))
         if len(self._waiting) >= _TOGETHER:
             self._write_waiting()
 
     def _keep_newest_failures(self) -> None:
-        self._with_files.sort(key=lambda each: each[1].failed[0])
+        self._with_files.sort(key=lambda each: each[2].failed[0])
         left_out = self._with_files[MAX_WITH_FILES:]
         del self._with_files[MAX_WITH_FILES:]
         self._waiting += left_out
         self._write_waiting()
 
     def _write_waiting(self) -> None:
-        pairs = [(line, pair) for line, pair in self._waiting if pair is not None]
+        pairs = [(line, pair) for line, _history, pair in self._waiting if pair is not None]
         sides = self._comparing.compare(pairs, with_files=False)
-        for line, _pair in self._waiting:
-            self._scenario_pages.write(line, sides.get(line.scenario.id))
+        for line, history, _pair in self._waiting:
+            self._scenario_pages.write(line, history, sides.get(line.scenario.id))
         self._waiting = []
 
     def _write_with_files(self) -> None:
         self._keep_newest_failures()
-        sides = self._comparing.compare(self._with_files, with_files=True)
-        for line, _pair in self._with_files:
-            self._scenario_pages.write(line, sides[line.scenario.id])
+        pairs = [(line, pair) for line, _history, pair in self._with_files]
+        sides = self._comparing.compare(pairs, with_files=True)
+        for line, history, _pair in self._with_files:
+            self._scenario_pages.write(line, history, sides[line.scenario.id])
 
     def _run_columns(self) -> list[Column]:
         return [

@@ -44,11 +44,13 @@ class Files:
             place: of the run in the window.
         """
         folder = self._window.runs[place].folder
-        kept = self._kept.get((place, scenario), ()) if folder is not None else ()
+        kept = self._kept.get((place, scenario))
+        if folder is None or kept is None:
+            return []
         found: list[Link] = []
         titles: Counter[str] = Counter()
         for which, kind, path, title in kept:
-            if which != number or folder is None or len(found) >= MAX_LINKS:
+            if which != number or len(found) >= MAX_LINKS:
                 continue
             href = link_to(folder, path, self._start)
             if href:

@@ -38,6 +38,16 @@ class Row:
     tried: tuple[Tried, ...]
 
     @property
+    def is_plain(self) -> bool:
+        """Tell whether there is nothing to say but that it passed once."""
+        only = self.tried[0]
+        return (
+            len(self.tried) == 1
+            and self.standing is Standing.PASSED
+            and not (only.cause or only.machines or only.person)
+        )
+
+    @property
     def adds(self) -> bool:
         """Tell whether the standing says more than the attempts do."""
         return self.standing in (Standing.FLAKY, Standing.KNOWN) or (

@@ -10,9 +10,9 @@ from tailstest.results.answers.proportion import proportion
 from tailstest.results.shown import one_line
 from tailstest.results.site.files import Files
 from tailstest.results.site.folders import Link, report_link
-from tailstest.results.site.history import history_rows
+from tailstest.results.site.history import Gap, History, Row
 from tailstest.results.site.lines import CONCLUSIVE, Line
-from tailstest.results.site.pages import Pages
+from tailstest.results.site.pages import CHIPS, Pages
 from tailstest.results.site.plots import clock_tick, plot_with_figures
 from tailstest.results.site.series import FLAKE_RUNS, Series, durations, flake_rates
 from tailstest.results.site.sides import SideBySide
@@ -44,7 +44,7 @@ class ScenarioPages:
             report_link(run.folder, start) if run.folder is not None else "" for run in window.runs
         ]
 
-    def write(self, line: Line, sides: SideBySide | None) -> None:
+    def write(self, line: Line, history: History, sides: SideBySide | None) -> None:
         """Write one page.
 
         Raises:
@@ -71,9 +71,8 @@ class ScenarioPages:
                 "failed": failed,
                 "spoken": len(spoken),
                 "runs": self._window.runs,
-                "history": history_rows(line),
-                "is_row": lambda row: hasattr(row, "tried"),
-                "links": self._links(line),
+                "rows": [self._row(row, line.scenario.id) for row in history.rows],
+                "links": lambda place, number: self._files_of(place, line.scenario.id, number),
                 "sides": sides,
                 "run_links": self._run_links,
                 "images": self._images,
@@ -82,13 +81,27 @@ class ScenarioPages:
             },
         )
 
-    def _links(self, line: Line) -> object:
-        def links(place: int, number: int) -> list[Link]:
-            report = self._reports[place]
-            own = [Link("Report", report, "report")] if report else []
-            return own + self._files.of(place, line.scenario.id, number)
+    def _row(self, row: Row | Gap, scenario: int) -> Row | Gap | Markup:
+        """Return a row for the template; one that only says that it passed is put together here.
 
-        return links
+        Nearly all are such.
+        """
+        if isinstance(row, Gap) or not row.is_plain:
+            return row
+        only = row.tried[0]
+        if self._files_of(row.place, scenario, only.number):
+            return row
+        run = self._window.runs[row.place]
+        return Markup(
+            f'<tr id="r{run.info.id}"><th scope="row">{self._run_links[row.place]}</th>'
+            f'<td>{CHIPS[Standing.PASSED]}</td><td class="n">{duration(only.seconds)}</td>'
+            f'<td></td><td>{self._images[row.place]}</td><td class="files">–</td></tr>\n'
+        )
+
+    def _files_of(self, place: int, scenario: int, number: int) -> list[Link]:
+        report = self._reports[place]
+        own = [Link("Report", report, "report")] if report else []
+        return own + self._files.of(place, scenario, number)
 
 
 def _times_plot(series: Series | None) -> Markup:
