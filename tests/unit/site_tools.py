@@ -19,6 +19,7 @@ from tailstest.results.run_builder import load_run
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.site.build import SiteReport, build_site
 from tailstest.results.store.adding import add_run
+from tailstest.results.store.engine import Store
 
 DAY = datetime.date(2026, 11, 26)
 #: Elements without an end tag (https://html.spec.whatwg.org/#void-elements).
@@ -167,23 +168,25 @@ def table(tree: html.HtmlElement, kind: str) -> list[list[str]]:
 
 def sample_store(folder: Path) -> None:
     """Write a store with every verdict, over four runs and two images."""
-    tags = {"hand": ["manual"], "excused": ["known:bug-1:2027-01-01"], "good": ["slow", "a"]}
     with open_store(folder) as store:
-        steady = {"good": "passed", "other": "passed", "hand": "manual", "left": "skipped"}
-        more: list[tuple[str, dict[str, str | list[str]]]] = [
-            ("a", {"breaks": "passed", "excused": "failed"}),
-            ("a", {"breaks": "failed", "excused": "failed"}),
-            ("b", {"breaks": "failed", "shaky": ["failed", "passed"]}),
-            (
-                "b",
-                {"breaks": "failed", "shaky": "passed", "host": "incomplete", "late": "planned"},
-            ),
-        ]
-        for number, (image, verdicts) in enumerate(more, 1):
-            run = made_run(
-                number, steady | verdicts, image=image, tags=tags, is_finished=number < 4
-            )
-            add_run(store, run)
+        fill_store(store)
+
+
+def fill_store(store: Store) -> None:
+    tags = {"hand": ["manual"], "excused": ["known:bug-1:2027-01-01"], "good": ["slow", "a"]}
+    steady = {"good": "passed", "other": "passed", "hand": "manual", "left": "skipped"}
+    more: list[tuple[str, dict[str, str | list[str]]]] = [
+        ("a", {"breaks": "passed", "excused": "failed"}),
+        ("a", {"breaks": "failed", "excused": "failed"}),
+        ("b", {"breaks": "failed", "shaky": ["failed", "passed"]}),
+        (
+            "b",
+            {"breaks": "failed", "shaky": "passed", "host": "incomplete", "late": "planned"},
+        ),
+    ]
+    for number, (image, verdicts) in enumerate(more, 1):
+        run = made_run(number, steady | verdicts, image=image, tags=tags, is_finished=number < 4)
+        add_run(store, run)
 
 
 def recorded(folder: Path, name: str, tell: str) -> RunFolder:
@@ -205,12 +208,13 @@ def recorded(folder: Path, name: str, tell: str) -> RunFolder:
     return run
 
 
-def record_two_runs(folder: Path) -> None:
-    """Write two runs with pictures and logs into folders and into the store."""
+def record_two_runs(folder: Path) -> list[RunFolder]:
+    """Write a run that passed and one that failed into folders and into the store."""
+    made = [recorded(folder, "good", "passed"), recorded(folder, "broken", "failed")]
     with open_store(folder) as store:
-        for name, tell in (("good", "passed"), ("broken", "failed")):
-            run = recorded(folder, name, tell)
+        for run in made:
             add_run(store, load_run(run), run.path)
+    return made
 
 
 def build(folder: Path, output: str = "site", **options: object) -> SiteReport:
