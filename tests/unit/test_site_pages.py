@@ -24,6 +24,7 @@ from site_tools import (
     tree_of,
     troubles,
 )
+from sqlalchemy import update
 from store_tools import made_run, open_store
 
 from tailstest.cli.main import tailstest
@@ -32,6 +33,7 @@ from tailstest.results.site import build as building
 from tailstest.results.site import exchange, matrix, summary_pages
 from tailstest.results.site.pages import Pages
 from tailstest.results.store.adding import add_run
+from tailstest.results.store.tables import artifacts
 
 
 @pytest.fixture(scope="module")
@@ -365,15 +367,17 @@ def test_without_folders_the_steps_come_from_the_store(two_runs: Path) -> None:
 
 def test_files_outside_of_a_run_are_never_linked(two_runs: Path) -> None:
     (two_runs / "secret.log").write_text("secret")
-    log = next((two_runs / "broken" / "logs").glob("*serial*"), None) or next(
-        (two_runs / "broken" / "logs").iterdir()
-    )
+    log, *_others = sorted((two_runs / "broken" / "logs").iterdir())
     log.unlink()
     log.symlink_to(two_runs / "secret.log")
+    with open_store(two_runs) as store, store.writing() as connection:
+        connection.execute(update(artifacts).where(artifacts.c.kind == "log").values(path="../x"))
+    (two_runs / "x").write_text("another")
     build(two_runs, folders=[two_runs])
     for page in (two_runs / "site").rglob("*.html"):
-        source = page.read_text(encoding="utf-8")
-        assert "secret" not in source
+        assert "secret" not in page.read_text(encoding="utf-8")
+        links = [link for link in parsed(page).links if "/broken/" in link or link.endswith("x")]
+        assert not [link for link in links if link.endswith((log.name, "/x"))], page.name
 
 
 def test_only_the_newest_failures_look_into_run_folders(

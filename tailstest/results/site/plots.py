@@ -44,7 +44,7 @@ def plot_with_figures(
 
     Args:
         caption: of the table.
-        form: writes a value in the table.
+        form: writes a value in the table; what it writes is put into the page as it is.
         tick: writes one beside the axis; as in the table without.
     """
     title += "; the table below has the figures"
@@ -59,12 +59,12 @@ def figures(series: Series, caption: str, form: Callable[[float], str]) -> Marku
     said = escape(caption)
     heads = "".join(f'<th scope="col" class="n">{escape(c.name)}</th>' for c in series.curves)
     columns = [
-        [f'<td class="n">{"–" if each is None else escape(form(each))}</td>' for each in c.values]
+        [f'<td class="n">{"–" if each is None else form(each)}</td>' for each in c.values]
         for c in series.curves
     ]
     rows = "".join(
         f'<tr><th scope="row">{label}</th>{"".join(cells)}</tr>'
-        for label, *cells in zip(map(escape, series.labels), *columns, strict=True)
+        for label, *cells in zip(series.labels, *columns, strict=True)
     )
     return Markup(
         '<details class="more"><summary>The figures as a table</summary>'

@@ -38,7 +38,8 @@ class Series:
     """What a plot and the table beside it show.
 
     Attributes:
-        labels: of the points: a run, or the first and last of those put together.
+        labels: of the points: when a run began, or the first and last of those put together; our
+            own words, safe in a page.
         together: most runs that one point stands for.
     """
 
@@ -63,7 +64,9 @@ def durations(line: Line, window: Window) -> Series | None:
 
 def is_flaky(line: Line, window: Window) -> bool:
     """Tell whether it failed on an image on which it also passed."""
-    failed = {_image(cell, window) for cell in line.cells if _attempts(cell)[1]}
+    failed = {
+        _image(cell, window) for cell in line.cells if not cell.is_plain and _attempts(cell)[1]
+    }
     return bool(failed) and any(
         _attempts(cell)[0] and _image(cell, window) in failed for cell in line.cells
     )
@@ -75,7 +78,7 @@ def flake_rates(line: Line, window: Window) -> Series | None:
     Each point looks back over `FLAKE_RUNS` runs. None if it never failed on an image on which it
     passed.
     """
-    if not is_flaky(line, window):
+    if all(cell.is_plain for cell in line.cells) or not is_flaky(line, window):
         return None
     counts: dict[int, list[int]] = {}
     recent: deque[tuple[int, int, int]] = deque()
