@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import stat
 import time
 from pathlib import Path
 
@@ -17,23 +14,18 @@ from site_tools import (
     build,
     page_of,
     parsed,
-    record_two_runs,
     sample_store,
     table,
     text_of,
     tree_of,
     troubles,
 )
-from sqlalchemy import update
 from store_tools import made_run, open_store
 
 from tailstest.cli.main import tailstest
-from tailstest.core.errors import InfrastructureError, UsageError
-from tailstest.results.site import build as building
-from tailstest.results.site import exchange, matrix, summary_pages
-from tailstest.results.site.pages import Pages
+from tailstest.core.errors import UsageError
+from tailstest.results.site import matrix, summary_pages
 from tailstest.results.store.adding import add_run
-from tailstest.results.store.tables import artifacts
 
 
 @pytest.fixture(scope="module")
@@ -193,93 +185,6 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert hostile.xpath("//title")[0].text.startswith("日本語 ' \"><b>")
 
 
-def test_files_are_private_unless_asked(tmp_path: Path) -> None:
-    sample_store(tmp_path)
-    build(tmp_path)
-    build(tmp_path, "public", public=True)
-    for name, file_mode, folder_mode in (("site", 0o600, 0o700), ("public", 0o644, 0o755)):
-        paths = [tmp_path / name, *(tmp_path / name).rglob("*")]
-        modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in paths}
-        assert modes == {(True, folder_mode), (False, file_mode)}
-
-
-def test_a_new_site_takes_the_place_of_the_old_one_without_what_is_gone(tmp_path: Path) -> None:
-    sample_store(tmp_path)
-    build(tmp_path)
-    site = tmp_path / "site"
-    stale = site / "scenario" / "0123456789abcdef.html"
-    stale.write_text("gone")
-    inode = site.stat().st_ino
-    build(tmp_path, last=1)
-    assert not stale.exists()
-    assert site.stat().st_ino != inode
-    assert len(list((site / "run").iterdir())) == 1
-    assert troubles(site) == []
-    assert sorted(path.name for path in tmp_path.iterdir() if "site" in path.name) == ["site"]
-
-
-def test_where_folders_cannot_be_exchanged_the_site_is_replaced_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sample_store(tmp_path)
-    build(tmp_path)
-    monkeypatch.setattr(exchange, "_RENAME_EXCHANGE", 1 << 30)  # as on NFS: EINVAL
-    build(tmp_path, last=1)
-    assert len(list((tmp_path / "site" / "run").iterdir())) == 1
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".site")] == []
-
-
-def test_a_site_that_cannot_be_finished_leaves_the_old_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sample_store(tmp_path)
-    build(tmp_path)
-    before = {path: path.read_bytes() for path in (tmp_path / "site").rglob("*.html")}
-    written = Pages.write
-
-    def full(self: Pages, name: str, text: str) -> None:
-        if self.written > 5:
-            raise OSError(28, "No space left on device")
-        written(self, name, text)
-
-    monkeypatch.setattr(Pages, "write", full)
-    with pytest.raises(InfrastructureError, match="No space left"):
-        build(tmp_path)
-    assert {path: path.read_bytes() for path in (tmp_path / "site").rglob("*.html")} == before
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".site")] == []
-
-
-def test_what_a_killed_writer_left_goes_and_what_another_writes_stays(tmp_path: Path) -> None:
-    sample_store(tmp_path)
-    left, busy = tmp_path / ".site.new-0123", tmp_path / ".site.new-4567"
-    for folder in (left, busy):
-        (folder / "scenario").mkdir(parents=True)
-    held = os.open(busy, os.O_RDONLY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        build(tmp_path)
-        assert (left.exists(), busy.exists()) == (False, True)
-    finally:
-        os.close(held)
-
-
-@pytest.mark.parametrize("place", ["strangers", "added", "file"])
-def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, place: str) -> None:
-    sample_store(tmp_path)
-    site = tmp_path / "site"
-    if place == "strangers":
-        (site / "photos").mkdir(parents=True)
-    elif place == "added":
-        build(tmp_path)
-        (site / "CNAME").write_text("mine")
-    else:
-        site.write_text("mine")
-    with pytest.raises(UsageError):
-        build(tmp_path)
-    kept = {"strangers": site / "photos", "added": site / "CNAME", "file": site}[place]
-    assert kept.exists()
-
-
 def test_windows_and_parts_keep_pages_small(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,77 +221,6 @@ def test_a_site_of_runs_without_image_or_scenarios(tmp_path: Path) -> None:
 def test_an_empty_store_says_so(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no runs"):
         build(tmp_path)
-
-
-@pytest.fixture
-def two_runs(tmp_path: Path) -> Path:
-    record_two_runs(tmp_path)
-    return tmp_path
-
-
-def test_failed_and_passed_stand_side_by_side(two_runs: Path) -> None:
-    build(two_runs, folders=[two_runs])
-    site = two_runs / "site"
-    assert troubles(site) == []
-    tree = page_of(site, "The language can be confirmed")
-    rows = table(tree, "sides")
-    assert [row[0] for row in rows] == ["Given the menu", "Then I confirm"]
-    assert rows[1][1].startswith("✓passed 1.5 s")
-    assert rows[1][2] == "✗failed 1.5 s it is greyed out"
-    pictures = tree.xpath("//table[contains(@class, 'sides')]//img")
-    assert [each.get("src").split("/")[2] for each in pictures] == ["good", "broken"] * 2
-    assert pictures[3].get("alt").startswith("Screen of the failed attempt after: Then I confirm")
-    assert len(tree.xpath("//tr[@class='turned']")) == 1
-    assert barriers(site) == []
-    texts = [text_of(each) for each in tree.xpath("//div[@class='pair']//pre")]
-    assert texts[:2] == ["good talk", "broken talk"]
-    assert texts[2].startswith('good console <script>document.title="owned"</script>')
-    history = table(tree, "history")
-    assert history[0][5].startswith("Report · Who machine-6 talked to on the network")
-
-
-def test_what_is_missing_is_said(two_runs: Path) -> None:
-    build(two_runs, folders=[two_runs / "broken"])
-    tree = page_of(two_runs / "site", "The language can be confirmed")
-    rows = table(tree, "sides")
-    assert [row[0] for row in rows] == ["Given the menu", "Then I confirm"]
-    assert len(tree.xpath("//table[contains(@class, 'sides')]//img")) == 2
-    text = text_of(tree)
-    assert "No pictures and logs of the passed attempt: the folder of its run was not given" in text
-    assert "No video of the failed attempt was kept." in text
-    assert "Missing: no such log was kept." in text
-
-
-def test_without_folders_the_steps_come_from_the_store(two_runs: Path) -> None:
-    build(two_runs)
-    tree = page_of(two_runs / "site", "The language can be confirmed")
-    assert [row[1] for row in table(tree, "sides")] == ["✓passed 1.5 s"] * 2
-    assert not tree.xpath("//img|//video|//pre")
-    assert troubles(two_runs / "site") == []
-
-
-def test_files_outside_of_a_run_are_never_linked(two_runs: Path) -> None:
-    (two_runs / "secret.log").write_text("secret")
-    log, *_others = sorted((two_runs / "broken" / "logs").iterdir())
-    log.unlink()
-    log.symlink_to(two_runs / "secret.log")
-    with open_store(two_runs) as store, store.writing() as connection:
-        connection.execute(update(artifacts).where(artifacts.c.kind == "log").values(path="../x"))
-    (two_runs / "x").write_text("another")
-    build(two_runs, folders=[two_runs])
-    for page in (two_runs / "site").rglob("*.html"):
-        assert "secret" not in page.read_text(encoding="utf-8")
-        links = [link for link in parsed(page).links if "/broken/" in link or link.endswith("x")]
-        assert not [link for link in links if link.endswith((log.name, "/x"))], page.name
-
-
-def test_only_the_newest_failures_look_into_run_folders(
-    two_runs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(building, "MAX_WITH_FILES", 0)
-    build(two_runs, folders=[two_runs])
-    text = text_of(page_of(two_runs / "site", "The language can be confirmed"))
-    assert "there are many newer failures; the report of its run has them" in text
 
 
 def test_the_command_writes_a_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
