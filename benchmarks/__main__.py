@@ -23,6 +23,7 @@ BENCHMARKS = (
     "leaks",
     "lab",
     "store",
+    "site",
     "ways",
     "workers",
 )

@@ -33,6 +33,7 @@ COMMANDS = {
     "flaky": "flaky",
     "slow": "slow",
     "gate": "gate",
+    "site": "site",
     "store": "store",
     "notify": "notify",
     "publish": "publish",

@@ -31,6 +31,26 @@ def render_page(template: str, values: Mapping[str, Any]) -> str:
         template: file name of the template; its style and script are `page.css` and `page.js`.
         values: what the template shows.
     """
+    style, script = template_text("page.css"), template_text("page.js")
+    return (
+        page_environment()
+        .get_template(template)
+        .render(
+            **values,
+            style=Markup(style),
+            script=Markup(script),
+            policy=_policy(style, script),
+            wording=VERDICTS,
+            Verdict=Verdict,
+        )
+    )
+
+
+def page_environment() -> Environment:
+    """Return what renders templates: everything is escaped, a value that is not there is an error.
+
+    One that renders many pages is made once.
+    """
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -47,16 +67,12 @@ def render_page(template: str, values: Mapping[str, Any]) -> str:
         "exit_meaning": exit_meaning,
         "slug": lambda verdict: str(verdict).replace(" ", "-"),
     }
-    style = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
-    script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
-    return environment.get_template(template).render(
-        **values,
-        style=Markup(style),
-        script=Markup(script),
-        policy=_policy(style, script),
-        wording=VERDICTS,
-        Verdict=Verdict,
-    )
+    return environment
+
+
+def template_text(name: str) -> str:
+    """Return a style or a script of `templates/`."""
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def write_page(file: Path, html: str) -> None:
@@ -83,10 +99,11 @@ def _policy(style: str, script: str) -> str:
     """Return the content security policy of a page with this style and script inside."""
     return (
         "default-src 'none'; img-src data:; media-src data: 'self' file:; "
-        f"style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        f"style-src '{source_of(style)}'; script-src '{source_of(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
 
 
-def _digest(text: str) -> str:
+def source_of(text: str) -> str:
+    """Return a style or a script inside of a page as a content security policy names it."""
     return "sha256-" + base64.b64encode(sha256(text.encode("utf-8")).digest()).decode("ascii")

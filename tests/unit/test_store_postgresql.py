@@ -15,8 +15,9 @@ from tempfile import mkdtemp
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from site_tools import fill_store, record_two_runs, tree_of, troubles
 from sqlalchemy import create_engine, text
-from store_tools import made_run
+from store_tools import made_run, open_store
 
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError, UsageError
@@ -29,6 +30,8 @@ from tailstest.results.answers.history import history_of
 from tailstest.results.answers.slow import slow_ones
 from tailstest.results.gate.judging import judge_runs
 from tailstest.results.gate.policy import Policy
+from tailstest.results.run_builder import load_run
+from tailstest.results.site.build import build_site
 from tailstest.results.store.adding import add_run
 from tailstest.results.store.address import needed_address
 from tailstest.results.store.by_hand import record_by_hand
@@ -174,3 +177,20 @@ def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
         Store(url, patience=1)
     assert "secret" not in str(error.value)
     assert "postgresql://qa:***@localhost:1/none" in str(error.value)
+
+
+def test_a_site_says_the_same_from_either_kind_of_store(store: Store, tmp_path: Path) -> None:
+    runs = record_two_runs(tmp_path)
+    with open_store(tmp_path) as file:
+        for run in runs:
+            add_run(store, load_run(run), run.path)
+        for each, name in ((store, "served"), (file, "kept")):
+            fill_store(each)
+            output = tmp_path / name / "site"
+            build_site(each, output, folders=[tmp_path], today=TODAY, now=1_790_100_000.0)
+    served, kept = tmp_path / "served" / "site", tmp_path / "kept" / "site"
+    assert troubles(served) == []
+    names = sorted(page.relative_to(kept) for page in kept.rglob("*.html"))
+    assert names == sorted(page.relative_to(served) for page in served.rglob("*.html"))
+    for name in names:
+        assert tree_of(served / name).text_content() == tree_of(kept / name).text_content()
