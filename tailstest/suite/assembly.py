@@ -118,7 +118,7 @@ class RunOrder:
                     name: host["capabilities"][name] for name in ("qemu_version", "libvirt_version")
                 },
             },
-            "settings": self.settings.model_dump(exclude=_OF_THE_HOST),
+            "settings": self.settings.model_dump(exclude=set(_OF_THE_HOST)),
             "image": environment.get("image"),
             "has viewer": self.has_viewer,
         }
