@@ -9,13 +9,13 @@ from fault_drill import KINDS, Drill
 
 pytestmark = pytest.mark.e2e
 
-#: The same moments come again with TAILSTEST_DRILL_SEED.
-SEED = int(os.environ.get("TAILSTEST_DRILL_SEED", random.randrange(10**6)))
+#: The same moments come again with DRILL_SEED.
+SEED = int(os.environ.get("DRILL_SEED", random.randrange(10**6)))
 
 
 @pytest.fixture
 def drill(tmp_path):
-    print(f"TAILSTEST_DRILL_SEED={SEED}")  # shown when the test fails
+    print(f"DRILL_SEED={SEED}")  # shown when the test fails
     made = Drill(tmp_path / "drill", SEED)
     yield made
     made.close()
