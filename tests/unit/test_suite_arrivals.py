@@ -159,6 +159,14 @@ def test_a_suite_is_packed_to_the_same_bytes_and_unpacked_as_it_was(tmp_path):
     assert packed(suite, tmp_path / "3.tar") != first
 
 
+def test_folders_that_every_host_has_are_left_out(tmp_path):
+    suite = make_suite(tmp_path / "suite")
+    pack_suite(suite, tmp_path / "s.tar", leave_out=[suite / "steps"])
+    with tarfile.open(tmp_path / "s.tar") as archive:
+        assert not any(name.startswith("steps/") for name in archive.getnames())
+        assert "features/déjà vu/a.feature" in archive.getnames()
+
+
 def test_in_a_clone_what_git_ignores_is_not_sent(tmp_path):
     suite = make_suite(tmp_path / "suite")
     (suite / ".gitignore").write_text("*.bin\nruns\n")
