@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from tailstest.core.deadline import Deadline, poll
+from tailstest.core.paths import cache_folder
 
 DASK = Path(sys.executable).with_name("dask")
 #: Seconds for a Dask process to say that it is there; the host may be busy.
@@ -59,6 +61,7 @@ class Cluster:
             f"XDG_{kind}_HOME": str(self.folder / name / kind.lower())
             for kind in ("CACHE", "STATE", "DATA", "CONFIG")
         }
+        self._know_hardware(self.folder / name / "cache" / "tailstest")
         process, _ = self._start(
             name,
             r"Registered to: +(\S+)",
@@ -70,6 +73,14 @@ class Cluster:
         )
         self.workers[name] = process
         return process
+
+    def _know_hardware(self, cache: Path) -> None:
+        """Copy what is known of the real host: trying its accelerator takes long."""
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for known in cache_folder().glob("host-*.json"):
+            shutil.copy2(known, cache)
+        for known in cache_folder().glob("libvirt-capabilities"):
+            shutil.copytree(known, cache / known.name, dirs_exist_ok=True)
 
     def arrived(self, name: str) -> list[str]:
         """Return the digests of the files that have arrived on a host."""

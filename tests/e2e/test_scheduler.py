@@ -253,3 +253,26 @@ def test_a_scheduler_that_is_not_there_is_one_clear_error(suite, tmp_path):
         assert text in done.stderr
         assert "Traceback" not in done.stderr
         assert not (suite.folder / "runs").exists()
+
+
+def test_a_scheduler_that_is_lost_ends_the_run_with_what_there_is(suite, tmp_path):
+    lost = Cluster(tmp_path / "c3", "tcp")
+    try:
+        lost.add_host("west")
+        suite.cluster = lost
+        suite.write(
+            done=['I leave the note "done"'],
+            held=['I find the note "done"', 'I leave the note "held"', 'I find the note "never"'],
+            later=['I find the note "never"'],
+        )
+        process = suite.start()
+        workers = suite.pids("held")
+        lost.scheduler.kill()
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 3, output
+        assert gone(workers, 20)
+        told = events(suite.run)
+        assert told[-1]["counts"] == {"passed": 1, "incomplete": 2}
+        assert "the connection to the scheduler was lost" in output
+    finally:
+        lost.close()

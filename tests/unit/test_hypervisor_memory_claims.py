@@ -214,6 +214,31 @@ def test_many_processes_never_hold_more_than_there_is(tmp_path):
     assert MemoryClaims(0, folder=tmp_path).entries() == []
 
 
+@pytest.mark.parametrize(
+    ("line", "folder", "limit", "used"),
+    [
+        ("0::/jobs/job_1/step", "jobs/job_1", "memory.max", "memory.current"),
+        ("0::/", "", "memory.max", "memory.current"),
+        (
+            "9:cpu,memory:/docker/x",
+            "memory/docker/x",
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+        ),
+    ],
+)
+def test_the_limit_of_a_container_or_a_batch_job_counts(tmp_path, line, folder, limit, used):
+    own, groups = tmp_path / "cgroup", tmp_path / "groups"
+    own.write_text(f"3:cpu:/elsewhere\n{line}\n")
+    (groups / folder).mkdir(parents=True)
+    assert host_memory(own, groups) == host_memory(tmp_path / "none", groups)
+    (groups / folder / limit).write_text(f"{64 * 2**20}\n")
+    (groups / folder / used).write_text(f"{24 * 2**20}\n")
+    assert host_memory(own, groups) == HostMemory(64, 40)
+    (groups / folder / limit).write_text("max\n")
+    assert host_memory(own, groups).total > 64
+
+
 def test_the_host_is_really_measured():
     memory = host_memory()
     assert 0 < memory.available <= memory.total <= psutil.virtual_memory().total // 2**20

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from tailstest.core.events import ScenarioFinished, ScenarioStarted, StepStarted
+from tailstest.core.events import HeldUp, ScenarioFinished, ScenarioStarted, StepStarted
 from tailstest.results.progress import SeveralAtOnce
 
 
@@ -46,3 +46,17 @@ def test_each_scenario_has_a_line_from_its_beginning_to_its_end():
     progress.end("2")
     progress.end("2")
     assert lines(progress) == ["0 of 3 ended"]
+
+
+def test_a_scenario_that_waits_for_the_host_says_so_until_it_goes_on():
+    progress = SeveralAtOnce()
+    progress.take("1", started("first"))
+    step = StepStarted(scenario_id="s", index=0, keyword="When", text="a", location="f:2")
+    progress.take("1", step)
+    progress.take("1", HeldUp(text="waits for 736 MiB \x1b[31m"))
+    assert "waits for 736 MiB" in lines(progress)[1]
+    assert "\x1b" not in lines(progress)[1]
+    progress.take("1", HeldUp(text=""))
+    assert lines(progress)[1].endswith("1/2  When a")
+    progress.take("unknown", HeldUp(text="x"))
+    assert len(lines(progress)) == 2

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tailstest.suite.assembly import RunOrder
+
+#: Name of the file in a worker's folder that is locked for as long as the worker lives.
+LOCK = "lock"
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,7 @@ class Assignment:
         root: names of kept files in events are relative to it.
         directory: where it works; the paths in `order.options` are relative to it.
         environment: of the run, see `Session.environment`; None to find it out.
+        abandoned: folder that this process removes if its worker is killed; None without one.
         place: the host, for the reader of the report; "" where there is only one.
     """
 
@@ -28,4 +36,16 @@ class Assignment:
     root: Path
     directory: Path
     environment: Mapping[str, Any] | None = None
+    abandoned: Path | None = None
     place: str = ""
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove a worker's folder unless its worker lives, which has its lock then."""
+    with suppress(OSError):
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(lock)

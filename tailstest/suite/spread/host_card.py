@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ _LIMIT = 180.0
 _START = (
     "import sys; sys.path[:] = {path!r}; from tailstest.suite.spread.host_card import main; main()"
 )
-_FOLDERS = ("steps", "images", "vm-templates")
+#: What all hosts must have alike: the package, and the folders that come with it.
+PACKAGE = Path(tailstest.__file__).parent
+BUNDLED = ("steps", "images", "vm-templates")
 
 
 @dataclass(frozen=True)
@@ -70,13 +73,18 @@ def own_card() -> HostCard:
     Raises:
         InfrastructureError: nothing can be kept here.
     """
-    folders = [Path(tailstest.__file__).parent, *map(bundled, _FOLDERS)]
     return HostCard(
         name=socket.gethostname(),
         host=Arrivals().host,
         version=tailstest.__version__,
-        code=base_of({}, folders),
+        code=_code(),
     )
+
+
+@cache
+def _code() -> str:
+    """Return the digest of the code of this process: files may be changed while it runs."""
+    return base_of({}, [PACKAGE, *map(bundled, BUNDLED)])
 
 
 def ask_abilities(settings: Settings) -> Abilities:

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,13 +20,12 @@ from tailstest.core.settings import load_settings
 from tailstest.suite.assembly import RunOrder
 from tailstest.suite.image_choice import GivenImage
 from tailstest.suite.spread.arrivals import Arrivals, Arriving
-from tailstest.suite.spread.assignment import Assignment
+from tailstest.suite.spread.assignment import LOCK, Assignment, remove_abandoned
 from tailstest.suite.spread.host_card import own_card
 from tailstest.suite.spread.workplace import FOLDER
 
 #: Seconds that a worker which came late waits for what it needs.
 _ARRIVAL_LIMIT = 1800.0
-_LOCK = "lock"
 
 
 @dataclass(frozen=True)
@@ -87,17 +87,32 @@ class RemotePlace:
         self._threads = threads
         self._is_other = own_card().code != self._code
         self._held = contextlib.ExitStack()
-        base = cache_folder() / "spread"
-        base.mkdir(mode=0o700, exist_ok=True)
-        _sweep(base)
-        # It gets its name when it is locked: nobody may think that it is a dead worker's.
-        fresh = base / f".{uuid.uuid4().hex}"
-        fresh.mkdir(mode=0o700)
-        lock = os.open(fresh / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._held.callback(os.close, lock)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        self._root = base / fresh.name.removeprefix(".")
-        fresh.rename(self._root)
+        self._root: Path | None = None
+        self._lock = threading.Lock()
+        _sweep(_base())
+
+    def _own_folder(self) -> Path:
+        """Return the folder of this worker, made when it is first needed.
+
+        Raises:
+            InfrastructureError: it cannot be made.
+        """
+        with self._lock:
+            if self._root is not None:
+                return self._root
+            # It gets its name when it is locked: nobody may think that it is a dead worker's.
+            fresh = _base() / f".{uuid.uuid4().hex}"
+            root = fresh.with_name(fresh.name.removeprefix("."))
+            try:
+                fresh.mkdir(mode=0o700)
+                lock = os.open(fresh / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                self._held.callback(os.close, lock)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                fresh.rename(root)
+            except OSError as error:
+                raise InfrastructureError(f"cannot make {root}: {error.strerror}") from error
+            self._root = root
+            return root
 
     def assignment(self) -> Assignment:
         """Return what the next process is started with; waits for what has not arrived.
@@ -115,6 +130,7 @@ class RemotePlace:
             lambda: all(each in arrivals for each in supplies.digests) or None,
             Deadline.after(_ARRIVAL_LIMIT),
         )
+        root = self._own_folder()
         arrivals.use(supplies.suite, self._held)
         suite = arrivals.suite(supplies.suite)
         order = replace(
@@ -126,10 +142,10 @@ class RemotePlace:
                 supplies.order.options,
                 workers=max(self._threads, self._crowds.get(arrivals.host, 1)),
             ),
-            folder=self._root,
-            given={each.wanted: self._given(each) for each in supplies.images},
+            folder=root,
+            given={each.wanted: self._given(each, root) for each in supplies.images},
         )
-        folder = self._root / f"{FOLDER}{uuid.uuid4().hex[:8]}"
+        folder = root / f"{FOLDER}{uuid.uuid4().hex[:8]}"
         try:
             folder.mkdir(mode=0o700)
         except OSError as error:
@@ -137,13 +153,14 @@ class RemotePlace:
         return Assignment(
             order=order,
             folder=folder,
-            root=self._root,
+            root=root,
             directory=suite,
+            abandoned=root,
             place=os.uname().nodename,
         )
 
-    def _given(self, image: SentImage) -> GivenImage:
-        folder = self._root / "images" / image.digest[:16]
+    def _given(self, image: SentImage, root: Path) -> GivenImage:
+        folder = root / "images" / image.digest[:16]
         path = folder / PurePosixPath(image.name).name
         if not path.is_symlink():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -159,9 +176,10 @@ class RemotePlace:
         Raises:
             InfrastructureError: there is no such file.
         """
-        path = (self._root / name).resolve()
+        root = self._own_folder().resolve()
+        path = (root / name).resolve()
         try:
-            if not path.is_relative_to(self._root.resolve()):
+            if not path.is_relative_to(root):
                 raise InfrastructureError(f"{name} is not a file of this run")
             with path.open("rb") as file:
                 file.seek(offset)
@@ -173,20 +191,21 @@ class RemotePlace:
         """Remove the folder; what has arrived stays for later runs."""
         for each in self.arriving.values():
             each.close()
-        shutil.rmtree(self._root, ignore_errors=True)
+        if self._root is not None:
+            shutil.rmtree(self._root, ignore_errors=True)
         self._held.close()
 
 
+def _base() -> Path:
+    folder = cache_folder() / "spread"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
 def _sweep(base: Path) -> None:
-    """Remove the folders of workers that were killed: nobody holds their locks."""
+    """Remove the folders of workers that were killed."""
     for folder in base.glob("[!.]*"):
-        with contextlib.suppress(OSError):
-            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(lock)
+        remove_abandoned(folder)
 
 
 def place_of(dask_worker: Any, plugin: str) -> RemotePlace:

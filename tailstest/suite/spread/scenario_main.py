@@ -22,7 +22,7 @@ from tailstest.suite.plan import Plan
 from tailstest.suite.run_plan import plan_run
 from tailstest.suite.runner import SuiteRunner
 from tailstest.suite.session import Session
-from tailstest.suite.spread.assignment import Assignment
+from tailstest.suite.spread.assignment import Assignment, remove_abandoned
 from tailstest.suite.spread.scenario_process import ENDING, Ended, Told
 
 
@@ -38,8 +38,10 @@ def main(number: int) -> None:
     line = Connection(number)
     _end_with_parent(number)
     parts: _Parts | None = None
+    assignment: Assignment | None = None
     try:
-        assignment: Assignment = line.recv()
+        assignment = line.recv()
+        assert isinstance(assignment, Assignment)
         while True:
             scenario: str = line.recv()
             try:
@@ -57,6 +59,8 @@ def main(number: int) -> None:
     finally:
         if parts is not None:
             parts.close()
+        if assignment is not None and assignment.abandoned is not None:
+            remove_abandoned(assignment.abandoned)
 
 
 def _end_with_parent(number: int) -> None:

@@ -33,7 +33,7 @@ def pack_suite(root: Path, target: Path, leave_out: Iterable[Path] = ()) -> None
     Args:
         root: the suite.
         target: file to write.
-        leave_out: files that arrive in another way, such as images.
+        leave_out: files and folders that are there already or arrive in another way.
 
     Raises:
         UsageError: it is too large; names the largest files.
@@ -41,7 +41,11 @@ def pack_suite(root: Path, target: Path, leave_out: Iterable[Path] = ()) -> None
     """
     others = {each.resolve() for each in leave_out}
     try:
-        files = [each for each in _files_of(root) if (root / each).resolve() not in others]
+        files = [
+            each
+            for each in _files_of(root)
+            if others.isdisjoint([(root / each).resolve(), *(root / each).resolve().parents])
+        ]
         sizes = {each: (root / each).stat().st_size for each in files}
         _check_size(root, sizes)
         with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:

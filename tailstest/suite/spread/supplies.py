@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tailstest.core.errors import InfrastructureError, TailstestError, UsageError
+from tailstest.core.paths import bundled
 from tailstest.machine.profile import find_image, load_profiles
 from tailstest.media.image_file import Digests, digest_of
 from tailstest.suite.assembly import RunOrder
 from tailstest.suite.fitting import image_named_by
 from tailstest.suite.patch_sources import Patch
 from tailstest.suite.plan import Plan
+from tailstest.suite.spread.host_card import BUNDLED, PACKAGE
 from tailstest.suite.spread.remote_place import SentImage, Supplies
 from tailstest.suite.spread.suite_archive import pack_suite, paths_in_suite
 
@@ -66,7 +68,9 @@ def packed(order: RunOrder, plan: Plan) -> Iterator[Packed]:
     )
     with tempfile.TemporaryDirectory(prefix="tailstest-suite-") as folder:
         archive = Path(folder, "suite.tar")
-        pack_suite(root, archive, leave_out=paths.values())
+        # What comes with tailstest is the same everywhere, and would be there twice.
+        there = [bundled(name) for name in BUNDLED]
+        pack_suite(root, archive, leave_out=[*paths.values(), *there, PACKAGE])
         digest = digest_of(archive)
         sent = replace(
             order,
