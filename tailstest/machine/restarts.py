@@ -7,10 +7,11 @@ from __future__ import annotations
 #: and more than 1 s on an overloaded host). It happens in the first instructions; three seconds
 #: are still before anything that was typed could cause a restart.
 ECHO_LIMIT = 3.0
-#: Resets that a BIOS adds in a machine that was started, and at most in one that ran on from a
-#: checkpoint: there SeaBIOS needs one to three tries to restore itself, by chance (measured with
-#: QEMU 7.2, all within 0.3 s). A system that restarts without end still has more than these.
-ECHOES, ECHOES_AFTER_WAKING = 1, 10
+#: Resets that a BIOS adds at most in a machine that was started, and in one that ran on from a
+#: checkpoint: SeaBIOS needs one to three tries to restore itself, by chance (measured with QEMU
+#: 7.2, all within 0.3 s; more than one without a checkpoint only on an overloaded host). A system
+#: that restarts without end still has more than these.
+ECHOES, ECHOES_AFTER_WAKING = 3, 10
 
 
 class Restarts:

@@ -177,7 +177,7 @@ def test_a_watchdogs_alarm_ends_a_wait_once(fake, lifecycle):
 
 
 def test_an_echo_belongs_to_the_reset_before_it_and_comes_once():
-    restarts = Restarts(1.0)
+    restarts = Restarts(1.0, echoes=1)
     assert restarts.saw(10.0, by_guest=True)
     assert not restarts.saw(10.04, by_guest=True)
     assert restarts.saw(10.5, by_guest=True), "the echo was there already"

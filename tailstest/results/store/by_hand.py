@@ -69,14 +69,9 @@ def done_by_hand(connection: Connection, run: int) -> list[dict[str, Any]]:
         & (attempts.c.scenario == manual_results.c.scenario)
         & (attempts.c.number == manual_results.c.number),
     )
+    others = [column for column in attempts.c if column.name not in manual_results.c]
     wanted = (
-        select(
-            manual_results,
-            attempts.c.verdict,
-            attempts.c.seconds,
-            attempts.c.cause,
-            attempts.c.tags,
-        )
+        select(manual_results, *others)
         .select_from(joined)
         .where(manual_results.c.run == run)
         .order_by(manual_results.c.scenario, manual_results.c.number)
