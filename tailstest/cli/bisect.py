@@ -10,11 +10,11 @@ import click
 
 from tailstest.cli.store_option import json_option, print_json
 from tailstest.core.errors import UsageError
+from tailstest.core.interruption import sigterm_interrupts
 from tailstest.results.console import answer_console
 from tailstest.suite.bisecting.asking import new_bisection, resumed_bisection
 from tailstest.suite.bisecting.search import STATUS, Bisection
 from tailstest.suite.bisecting.shown import Steps, result_json, show_beginning, show_result
-from tailstest.suite.trials.sub_run import sigterm_interrupts
 
 
 @click.command("bisect")

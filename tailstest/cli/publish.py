@@ -14,12 +14,12 @@ from tailstest.results.forges.place import KINDS, find_place, needed_commit, nee
 from tailstest.results.gate.judging import judge_runs
 from tailstest.results.gate.markdown import gate_markdown
 from tailstest.results.gate.policy import load_policy
-from tailstest.results.outputs.writing import write_text
 from tailstest.results.publish.badge import badge_svg
 from tailstest.results.publish.feed import feed_news, feed_xml
 from tailstest.results.publish.links import checked_link, with_link
 from tailstest.results.publish.metrics import write_metrics
 from tailstest.results.publish.summary import summary_of
+from tailstest.results.whole_file import write_whole
 from tailstest.results.wording import plural
 
 _PATH = click.Path(path_type=Path)
@@ -39,7 +39,7 @@ def badge(file: Path, runs: tuple[str, ...], label: str, address: str | None) ->
     """Write an SVG picture that says how RUNs (default: the latest) went to FILE."""
     with open_store(address) as store:
         summary = summary_of(store, runs or ("latest",), day(None))
-    write_text(file, badge_svg(label, summary.words, summary.state))
+    write_whole(file, badge_svg(label, summary.words, summary.state), private=False)
     click.echo(f"{file}: {summary.words}")
 
 
@@ -66,7 +66,7 @@ def feed(
     checked_link(link), checked_link(own_url)
     with open_store(address) as store:
         news = feed_news(store, day(None), last=last, images=images, every=every)
-    write_text(file, feed_xml(news, title=title, link=link, own=own_url))
+    write_whole(file, feed_xml(news, title=title, link=link, own=own_url), private=False)
     click.echo(f"{file}: {plural(len(news), 'run')}")
 
 

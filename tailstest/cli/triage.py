@@ -10,6 +10,7 @@ import click
 
 from tailstest.cli.store_option import json_option, open_store, print_json, store_option, today
 from tailstest.core.errors import UsageError
+from tailstest.core.interruption import sigterm_interrupts
 from tailstest.results.answers.last_good import failed_run
 from tailstest.results.console import answer_console, safe
 from tailstest.suite.suite_folder import SuiteFolder
@@ -17,7 +18,6 @@ from tailstest.suite.triage.checkouts import Checkouts
 from tailstest.suite.triage.deciding import Kind
 from tailstest.suite.triage.shown import show_triage
 from tailstest.suite.triage.trying import Triage
-from tailstest.suite.trials.sub_run import sigterm_interrupts
 
 
 @click.command("triage")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import time
 from collections.abc import Mapping
 from hashlib import sha256
@@ -13,9 +12,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tailstest.core.errors import InfrastructureError
 from tailstest.core.verdict import Verdict
 from tailstest.results.shown import shown
+from tailstest.results.whole_file import write_whole
 from tailstest.results.wording import VERDICTS, duration, exit_meaning, plural
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -81,18 +80,9 @@ def write_page(file: Path, html: str) -> None:
     Raises:
         InfrastructureError: it cannot be written; an older page stays as it was.
     """
-    fresh = file.with_name(file.name + ".new")
-    try:
-        fresh.write_text(html, encoding="utf-8", errors="replace")
-        fresh.chmod(0o600)
-        fresh.replace(file)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)
-        raise InfrastructureError(
-            f"cannot write {file}: {error.strerror}",
-            hint=f"free some space, then: tailstest report {file.parent}",
-        ) from error
+    write_whole(
+        file, html, private=True, hint=f"free some space, then: tailstest report {file.parent}"
+    )
 
 
 def _policy(style: str, script: str) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tailstest.core.errors import InfrastructureError
 from tailstest.results.outputs.ctrf import ctrf_report
 from tailstest.results.outputs.cucumber import cucumber_features
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import Run
+from tailstest.results.whole_file import write_whole
 
 CUCUMBER_FILE = "cucumber.json"
 CTRF_FILE = "ctrf.json"
@@ -33,24 +32,6 @@ def write_output(form: str, run: Run, folder: RunFolder) -> Path:
         InfrastructureError: it cannot be written; an older one stays as it was.
     """
     name, make = FORMATS[form]
-    return write_text(folder.path / name, json.dumps(make(run, folder), indent=1) + "\n")
-
-
-def write_text(file: Path, text: str) -> Path:
-    """Write a text file in one step, so that a reader never sees half of it.
-
-    Raises:
-        InfrastructureError: it cannot be written; an older one stays as it was.
-    """
-    fresh = file.with_name(file.name + ".new")
-    try:
-        fresh.write_text(text, encoding="utf-8", errors="replace")
-        fresh.replace(file)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)
-        raise InfrastructureError(
-            f"cannot write {file}: {error.strerror}",
-            hint="make its folder, or free some space on its disk",
-        ) from error
+    file = folder.path / name
+    write_whole(file, json.dumps(make(run, folder), indent=1) + "\n", private=False)
     return file

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 from tailstest.core.errors import InfrastructureError, TailstestError, UsageError
+from tailstest.core.interruption import sigterm_interrupts
 from tailstest.core.text import printable, shortened
 from tailstest.machine.profile import Profile, find_image
 from tailstest.media.image_file import check_image
-from tailstest.suite.trials.sub_run import sigterm_interrupts
 
 #: What stands for the version in the command that builds an image, and the variable that has it.
 PLACE_HOLDER = "{}"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +15,7 @@ import distributed
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError, TailstestError
 from tailstest.core.events import Event, Events, Noted, ScenarioFinished
+from tailstest.core.interruption import sigterm_interrupts
 from tailstest.core.text import printable
 from tailstest.core.verdict import Verdict, verdict_of
 from tailstest.hypervisor.leftovers import remove_leftovers
@@ -93,7 +92,7 @@ class SpreadRunner:
 
     def run(self) -> RunResult:
         """Run all planned scenarios; always ends with the event RunFinished."""
-        with _interruptible():
+        with sigterm_interrupts():
             try:
                 self._run_all()
             except KeyboardInterrupt:
@@ -304,17 +303,3 @@ def _error_of(future: distributed.Future) -> BaseException | None:
         return None
     error: BaseException = future.exception()
     return error
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Make SIGTERM end the run as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

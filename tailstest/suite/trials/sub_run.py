@@ -11,13 +11,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tailstest
 from tailstest.core.errors import InfrastructureError, TailstestError
+from tailstest.core.interruption import sigterm_interrupts
 from tailstest.core.text import printable, shortened
 from tailstest.results.run_builder import load_run
 from tailstest.results.run_folder import RunFolder
@@ -120,17 +120,3 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-
-
-@contextlib.contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """Meanwhile SIGTERM raises KeyboardInterrupt, as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
