@@ -307,6 +307,7 @@ def test_a_medium_with_faults_has_a_server_while_it_is_plugged_in(tmp_path):
         with pytest.raises(InfrastructureError, match="no more ports"):
             one.plug_in(bad)
         assert served.faults == {}
-        assert psutil.Process().children() == []
+        children = psutil.Process().children()  # other tests may have left a helper
+        assert not [each for each in children if each.name() == "nbdkit"]
     finally:
         served.close()
