@@ -62,7 +62,9 @@ def write(path: Path, frames: Iterator[bytes]) -> Path:
     with path.open("wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1))
         for number, frame in enumerate(frames):
-            file.write(struct.pack("<IIII", 1_769_860_800, number, len(frame), len(frame)) + frame)
+            later, microsecond = divmod(number, 1_000_000)
+            time_and_size = (1_769_860_800 + later, microsecond, len(frame), len(frame))
+            file.write(struct.pack("<IIII", *time_and_size) + frame)
     return path
 
 
