@@ -2,6 +2,7 @@ Feature: Only Tor gets out
   The system connects to the Tor network when its user says so. What does not go through it goes
   nowhere.
 
+  @nightly
   Scenario: All that its user sends goes through Tor
     Given the image under test
     And the machine is in the lab
