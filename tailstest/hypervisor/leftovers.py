@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +17,7 @@ from tailstest.core.errors import TailstestError
 from tailstest.hypervisor.discard import discard_domain
 from tailstest.hypervisor.library import load_libvirt
 from tailstest.hypervisor.marker import run_of_domain
+from tailstest.hypervisor.qemu_process import qemu_processes
 from tailstest.hypervisor.run_lease import SUFFIX, LeaseNotes, boot_id, leases_folder, read_notes
 
 #: Seconds to wait for a killed QEMU to be gone; it has to hand back its memory first.
@@ -107,18 +108,12 @@ def processes_of(notes: LeaseNotes) -> list[psutil.Process]:
     """
     folders = [f"{path}/" for path in notes.belongings]
     found = []
-    for process in psutil.process_iter():
-        try:
-            command = process.cmdline()
-            if (
-                command
-                and Path(command[0]).name.startswith("qemu")
-                and process.create_time() >= notes.started - CLOCK_TOLERANCE
-                and any(folder in word for folder in folders for word in command)
+    for process, command in qemu_processes():
+        with suppress(psutil.Error):  # ended meanwhile
+            if process.create_time() >= notes.started - CLOCK_TOLERANCE and any(
+                folder in word for folder in folders for word in command
             ):
                 found.append(process)
-        except psutil.Error:
-            continue  # ended meanwhile, or belongs to somebody else
     return found
 
 

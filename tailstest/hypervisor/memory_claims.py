@@ -22,6 +22,7 @@ import psutil
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError, UsageError
 from tailstest.core.paths import runtime_folder
+from tailstest.hypervisor.qemu_process import qemu_processes
 
 _MIB = 1024 * 1024
 #: MiB that are left to everything else on the host.
@@ -295,14 +296,12 @@ class Claim:
 def used_by_qemu(markers: Sequence[str]) -> dict[str, int]:
     """Return the MiB that QEMU processes with each of some words in their command line use."""
     found: dict[str, int] = {}
-    for process in psutil.process_iter() if markers else ():
-        with suppress(psutil.Error, IndexError):
-            command = process.cmdline()
-            if Path(command[0]).name.startswith("qemu"):
-                used = process.memory_info().rss // _MIB
-                for marker in markers:
-                    if any(marker in word for word in command):
-                        found[marker] = found.get(marker, 0) + used
+    for process, command in qemu_processes() if markers else ():
+        with suppress(psutil.Error):  # ended meanwhile
+            used = process.memory_info().rss // _MIB
+            for marker in markers:
+                if any(marker in word for word in command):
+                    found[marker] = found.get(marker, 0) + used
     return found
 
 

@@ -36,7 +36,7 @@ def qemu_process(domain: Any) -> psutil.Process:
     uuid, root = domain.UUIDString(), _root_of(domain.connect().getURI())
     found = [
         process
-        for process, command in _processes_of_qemu()
+        for process, command in qemu_processes()
         if ("-uuid", uuid) in itertools.pairwise(command)
         and (root is None or any(f"{root}/" in word for word in command))
     ]
@@ -53,7 +53,7 @@ def qemu_process(domain: Any) -> psutil.Process:
     return found[0]
 
 
-def _processes_of_qemu() -> Iterator[tuple[psutil.Process, list[str]]]:
+def qemu_processes() -> Iterator[tuple[psutil.Process, list[str]]]:
     """Yield each process of QEMU that we may look at, with its command line."""
     for process in psutil.process_iter():
         try:
