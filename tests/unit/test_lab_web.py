@@ -73,7 +73,7 @@ def test_a_hotspot_lets_nobody_through_who_has_not_logged_in(serve):
 
 
 def test_whoever_trusts_the_labs_authority_trusts_any_name_and_others_do_not(serve, tmp_path):
-    authority = Authority(tmp_path)
+    authority = Authority(tmp_path, tmp_path / "keys" / "authority")
     port = serve(context=context_for_all(authority))
     trusting = ssl.create_default_context(cafile=authority.path)
     for name in ("www.lab.test", "deb.debian.org", "www.lab.test"):

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tailstest.lab.network.plan import DOMAIN, TIME, WEB, WEB6, Network
+from tailstest.lab.network.plan import DOMAIN, NAMES, TIME, WEB, WEB6, Network
 from tailstest.lab.network.supervisor import Service
 
 #: Seconds until it has opened its sockets; it takes 30 ms.
 START_LIMIT = 30.0
 #: How long a machine may keep an address.
 LEASE_TIME = "1h"
-
-#: Names that every full lab has.
-NAMES = {f"www.{DOMAIN}": (WEB, WEB6), f"time.{DOMAIN}": (TIME,)}
 
 
 def addressing(network: Network, folder: Path, answers: Mapping[str, Sequence[str]]) -> Service:

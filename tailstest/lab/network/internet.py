@@ -1,13 +1,17 @@
-"""The lab's Internet: a web server for every name, and a clock."""
+"""The lab's Internet: a web server for every name, a clock; mail and a proxy if they are wanted."""
 
 from __future__ import annotations
 
 import json
 import sys
+from functools import cached_property
 from pathlib import Path
 
 from tailstest.core.errors import UsageError
+from tailstest.core.paths import cache_folder
+from tailstest.lab.network.apt_repository import AptRepository
 from tailstest.lab.network.lab import Lab
+from tailstest.lab.network.mail import MailServer
 
 #: Seconds, before scaling, for one of our own servers: Python and a certificate.
 START_LIMIT = 30.0
@@ -26,14 +30,23 @@ class Internet:
         self._lab = lab
         self._folder = lab.folder / "web"
         self._folder.mkdir(mode=0o700, exist_ok=True)
+        self._keys = cache_folder() / "lab"
+        self._authority = self._keys / "authority"
         self._sites: dict[str, str] = {}
         self._wants_login = False
         self._offset = 0.0
+        #: Its repositories of Debian packages, by host name.
+        self.repositories: dict[str, AptRepository] = {}
 
     @property
     def authority(self) -> Path:
         """Certificate of the authority that signs the lab's certificates (PEM)."""
         return self._folder / "authority.pem"
+
+    @cached_property
+    def mail(self) -> MailServer:
+        """The mail server; it runs as soon as there is a mailbox."""
+        return MailServer(self._lab, self._authority)
 
     def start(self) -> None:
         """Start the servers.
@@ -56,6 +69,18 @@ class Internet:
         self._lab.stop("web")
         self._start_web()
 
+    def repository(self, host: str) -> AptRepository:
+        """Return the APT repository of this name; made now if there is none.
+
+        Raises:
+            SetupError: a program is missing that makes one.
+        """
+        if host not in self.repositories:
+            folder = self._lab.folder / f"apt-{len(self.repositories) + 1}"
+            self.repositories[host] = AptRepository(folder, self._keys / "apt")
+            self.show(host, self.repositories[host].site)
+        return self.repositories[host]
+
     def ask_for_login(self) -> None:
         """Be a hotspot: every page leads to a login page until the machine has logged in."""
         self._wants_login = True
@@ -72,6 +97,7 @@ class Internet:
         file = self._lab.folder / "web.json"
         values = {
             "folder": str(self._folder),
+            "authority": str(self._authority),
             "sites": self._sites,
             "login": self._wants_login,
         }

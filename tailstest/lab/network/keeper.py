@@ -10,6 +10,7 @@ from pathlib import Path
 from tailstest.lab.network.internet import Internet
 from tailstest.lab.network.lab import Lab, why_no_lab
 from tailstest.lab.network.plan import Kind, Network
+from tailstest.lab.network.proxy import start_proxy
 from tailstest.lab.network.tor import TorNetwork
 
 
@@ -26,6 +27,7 @@ class LabKeeper:
         self._scale = deadline_scale
         self._lab: Lab | None = None
         self._internet: Internet | None = None
+        self._has_proxy = False
         #: The private Tor network, if one was started.
         self.tor: TorNetwork | None = None
 
@@ -88,6 +90,16 @@ class LabKeeper:
             self.tor = tor
         return self.tor
 
+    def start_proxy(self) -> None:
+        """Start a web proxy; one that runs stays.
+
+        Raises:
+            SetupError, InfrastructureError: it does not start; says what.
+        """
+        if not self._has_proxy:
+            start_proxy(self.lab)
+            self._has_proxy = True
+
     def check(self) -> None:
         """Raise if the lab is no longer what it should be.
 
@@ -101,6 +113,7 @@ class LabKeeper:
         """End the lab, if there is one; the next scenario begins with a new one."""
         lab, self._lab = self._lab, None
         self._internet = self.tor = None
+        self._has_proxy = False
         if lab is not None:
             lab.close()
             shutil.rmtree(lab.folder, ignore_errors=True)

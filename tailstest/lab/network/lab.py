@@ -26,6 +26,9 @@ REQUEST_LIMIT = 60.0
 #: Seconds for the processes of a lab to end when it is closed.
 END_LIMIT = 5.0
 
+#: Where programs are, system administration's included.
+PROGRAM_FOLDERS = "/usr/sbin:/usr/bin:/sbin:/bin"
+
 #: Programs of the host that a lab is made with, and the Debian packages that have them.
 PROGRAMS = {"unshare": "util-linux", "ip": "iproute2", "dnsmasq": "dnsmasq-base"}
 
@@ -62,14 +65,14 @@ class WireState:
 def why_no_lab() -> str:
     """Return why this user cannot have a lab on this host; "" if he can."""
     for program, package in PROGRAMS.items():
-        if shutil.which(program, path=_path()) is None:
+        if shutil.which(program, path=PROGRAM_FOLDERS) is None:
             return f"the program {program} is missing (Debian package {package})"
     done = subprocess.run(
         [*_UNSHARE, "ip", "link", "add", "probe", "type", "bridge"],
         capture_output=True,
         text=True,
         check=False,
-        env={"PATH": _path()},
+        env={"PATH": PROGRAM_FOLDERS},
     )
     if done.returncode:
         said = printable(done.stderr.strip().splitlines()[-1]) if done.stderr.strip() else ""
@@ -114,7 +117,7 @@ class Lab:
             stdout=subprocess.PIPE,
             stderr=self._log,
             cwd=_IMPORT_FOLDER,
-            env={"PATH": _path(), "PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C.UTF-8"},
+            env={"PATH": PROGRAM_FOLDERS, "PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C.UTF-8"},
             # Ctrl-C in a terminal must not end it before the machines.
             start_new_session=True,
         )
@@ -299,8 +302,3 @@ class Lab:
             else:
                 self._answers.put(message)
         self._answers.put({"error": "its first process ended"})
-
-
-def _path() -> str:
-    """Return where programs are, system administration's included."""
-    return "/usr/sbin:/usr/bin:/sbin:/bin"

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tailstest.lab.network.plan import INTERNET, INTERNET6, TIME, WEB, WEB6, Network
+from tailstest.lab.network.plan import INTERNET, INTERNET6, MAIL, PROXY, TIME, WEB, WEB6, Network
 
 #: Requests and commands of linux/sockios.h and linux/ethtool.h.
 _SIOCETHTOOL = 0x8946
@@ -42,12 +42,14 @@ def ready_namespace() -> None:
     """Bring up what every lab has: its own loopback, with the addresses of its Internet."""
     ip(
         "link set lo up",
-        *(f"addr add {address}/32 dev lo" for address in (WEB, TIME)),
+        *(f"addr add {address}/32 dev lo" for address in (WEB, TIME, MAIL, PROXY)),
         f"addr add {WEB6}/128 dev lo nodad",
         f"rule add pref {_LOCAL_RULE} lookup local",
         "rule del pref 0",
     )
     ip(f"rule add pref {_LOCAL_RULE} lookup local", "rule del pref 0", family="-6")
+    # Servers that do not want to be root inside may open the low ports, too.
+    Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").write_text("0")
 
 
 def add_bridge(network: Network) -> None:

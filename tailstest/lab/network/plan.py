@@ -17,11 +17,22 @@ MOST_WIRES = 50
 WEB = "203.0.113.80"
 WEB6 = "2001:db8:ffff::80"
 TIME = "203.0.113.123"
+MAIL = "203.0.113.25"
+PROXY = "203.0.113.128"
 INTERNET = ("203.0.113.0/24", "198.51.100.0/24")
 INTERNET6 = "2001:db8:ffff::/48"
 
 #: The domain of the lab's own names.
 DOMAIN = "lab.test"
+
+#: Names of servers that every full lab has, to their addresses. Who serves there is started when a
+#: scenario asks for it; until then a machine that tries is refused.
+NAMES = {
+    f"www.{DOMAIN}": (WEB, WEB6),
+    f"time.{DOMAIN}": (TIME,),
+    f"mail.{DOMAIN}": (MAIL,),
+    f"proxy.{DOMAIN}": (PROXY,),
+}
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """The web server of a lab, for every name: `python -m tailstest.lab.network.servers.web FILE`.
 
-FILE is JSON: `folder`, where certificates may be kept; `sites`, host name to folder that is shown;
-`login`, whether it is a hotspot that wants a login first. Port 80 and, with certificates of the
-lab's own authority for whatever name is asked for, port 443.
+FILE is JSON: `folder`, where certificates may be kept; `authority`, the file with the keys of the
+lab's authority; `sites`, host name to folder that is shown; `login`, whether it is a hotspot that
+wants a login first. Port 80 and, with certificates of that authority for whatever name is asked
+for, port 443.
 """
 
 from __future__ import annotations
@@ -178,7 +179,9 @@ def serve(description: dict[str, Any]) -> None:
     handler = functools.partial(Pages, Sites(description))
     plain = Server(("::", 80), handler)
     threading.Thread(target=plain.serve_forever, daemon=True).start()
-    context = context_for_all(Authority(Path(description["folder"])))
+    context = context_for_all(
+        Authority(Path(description["folder"]), Path(description["authority"]))
+    )
     secure = SecureServer(context, ("::", 443), handler)
     print("ready", flush=True)
     secure.serve_forever()

@@ -1,0 +1,47 @@
+"""The lab's web proxy: tinyproxy, behind `proxy.lab.test`."""
+
+from __future__ import annotations
+
+import shutil
+
+from tailstest.core.errors import SetupError
+from tailstest.lab.network.lab import PROGRAM_FOLDERS, Lab
+from tailstest.lab.network.plan import PROXY
+
+#: Port of web proxies (that of Squid; no number is registered).
+PORT = 3128
+#: Seconds, before scaling; 0.05 on an idle host.
+START_LIMIT = 30.0
+
+_CONFIGURATION = f"""\
+Listen {PROXY}
+Port {PORT}
+Timeout 60
+MaxClients 50
+LogLevel Notice
+"""
+
+#: glibc has no other way to be told which name server to ask than this file; the mount is seen by
+#: this one process alone.
+_WITH_RESOLVER = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
+_ASKING_THE_LAB = ("unshare", "--mount", "sh", "-c", _WITH_RESOLVER)
+
+
+def start_proxy(lab: Lab) -> None:
+    """Start the proxy; it asks the name server of the lab's first network.
+
+    Raises:
+        SetupError: tinyproxy is not installed.
+        InfrastructureError: it does not start; quotes what it said.
+    """
+    tinyproxy = shutil.which("tinyproxy", path=PROGRAM_FOLDERS)
+    if tinyproxy is None:
+        raise SetupError(
+            "the lab's proxy needs tinyproxy, which is not installed",
+            hint="install Debian's package tinyproxy-bin",
+        )
+    configuration, resolver = lab.folder / "tinyproxy.conf", lab.folder / "resolv.conf"
+    configuration.write_text(_CONFIGURATION)
+    resolver.write_text(f"nameserver {lab.networks[0].gateway}\n")
+    argv = [*_ASKING_THE_LAB, str(resolver), tinyproxy, "-d", "-c", str(configuration)]
+    lab.start("proxy", argv, "Reloading config file finished", START_LIMIT)
