@@ -81,6 +81,12 @@ def put_file(context, source, target):
     context.test.inside.put_file(context.test.suite / source, target)
 
 
+@given('this text is inside as "{target}"')
+def put_text(context, target):
+    """Write the text below the step into a file inside the machine."""
+    context.test.inside.put_text(f"{context.text}\n", target)
+
+
 @then('the file "{path}" inside has "{text}" in it')
 def file_has_text(context, path, text):
     """Check that a file inside the machine has this text in it."""

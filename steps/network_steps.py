@@ -49,7 +49,7 @@ def pull_out_cable(context):
 @when('I call this moment "{moment}"')
 def call_this_moment(context, moment):
     """Remember when this was, for "Then the machine sent nothing before ..."."""
-    context.test.network.remember(moment)
+    context.test.network.traffic.remember(moment)
 
 
 @given("packets take {milliseconds:g} ms to the network")
@@ -85,43 +85,107 @@ def block_port(context, protocol, port):
 @given('the lab says that "{name}" has the address "{address}"')
 def say_address(context, name, address):
     """Let the lab's name server tell this address, right or wrong."""
-    context.test.network.answer(name, [address])
+    context.test.network.services.answer(name, [address])
 
 
 @given('the lab says that "{name}" does not exist')
 def say_no_address(context, name):
     """Let the lab's name server say that there is no such name."""
-    context.test.network.answer(name, [])
+    context.test.network.services.answer(name, [])
 
 
 @given('the lab shows the folder "{folder}" as "{host}"')
 def show_folder(context, folder, host):
     """Let the lab's web server show the files of a folder of the suite under this host name."""
-    context.test.network.show_folder(host, str(context.test.suite / folder))
+    context.test.network.services.show_folder(host, str(context.test.suite / folder))
+
+
+@given('the certificate of the lab\'s authority is inside as "{target}"')
+def hand_over_authority(context, target):
+    """Write the certificate that vouches for all servers of the lab into a file inside (PEM).
+
+    What the system needs to trust it is another step, such as running update-ca-certificates.
+    """
+    context.test.inside.put_text(context.test.network.services.authority, target)
+
+
+@given("the lab has a web proxy")
+def has_proxy(context):
+    """Start a web proxy in the lab: proxy.lab.test, port 3128."""
+    context.test.network.services.start_proxy()
+
+
+@given('the lab has the mailbox "{address}" with the password "{password}"')
+def has_mailbox(context, address, password):
+    """Give somebody a mailbox on mail.lab.test: IMAP on 143 and 993, SMTP on 25, 465 and 587."""
+    context.test.network.services.add_mailbox(address, password)
+
+
+@given('the mail "{subject}" from "{sender}" is in the mailbox "{address}"')
+def mail_is_there(context, subject, sender, address):
+    """Put a mail into a mailbox of the lab; its text stands below the step."""
+    context.test.network.services.put_mail(address, sender, subject, context.text or "")
+
+
+@then('the mail "{subject}" has come to "{address}"')
+def mail_has_come(context, subject, address):
+    """Wait until a mail was sent to an address of the lab or any other.
+
+    A text below the step must stand in the mail.
+    """
+    context.test.network.services.wait_mail(address, subject, context.text or "")
+
+
+@given('the lab has the APT repository "{host}" with the packages')
+def has_packages(context, host):
+    """Make packages, each with a program of its own name, and show them; columns: name, version.
+
+    In sources.list it is `deb [signed-by=KEY] http://HOST ./`.
+    """
+    rows = [(row["name"], row["version"]) for row in context.table]
+    context.test.network.services.add_packages(host, rows)
+
+
+@given('the key of the APT repository "{host}" is inside as "{target}"')
+def hand_over_key(context, host, target):
+    """Write the key that the lab's APT repository is signed with into a file inside."""
+    context.test.inside.put_text(context.test.network.services.repository(host).public_key, target)
+
+
+@given('the package "{name}" of the APT repository "{host}" is damaged')
+def package_is_damaged(context, name, host):
+    """Change one byte of a package after the repository was signed."""
+    context.test.network.services.damage_package(host, name)
+
+
+@given('the APT repository "{host}" is signed by somebody else')
+def signed_by_somebody_else(context, host):
+    """Sign the lab's APT repository with a key that no machine has been given."""
+    context.test.network.services.sign_with_another_key(host)
 
 
 @given("the lab has a Tor network")
 def has_tor(context):
     """Start a private Tor network in the lab and wait until it carries something."""
-    context.test.network.start_tor()
+    context.test.network.services.start_tor()
 
 
 @given('the configuration of the lab\'s Tor network is inside as "{target}"')
 def hand_over_tor(context, target):
     """Write what a tor in the machine needs to use the lab's Tor network into a file inside."""
-    context.test.inside.put_text(context.test.network.tor.client_lines, target)
+    context.test.inside.put_text(context.test.network.services.tor.client_lines, target)
 
 
 @given("the lab is a hotspot with a login page")
 def hotspot(context):
     """Let every web page lead to a login page, until the machine has logged in there."""
-    context.test.network.ask_for_login()
+    context.test.network.services.ask_for_login()
 
 
 @given("the lab's clock is {seconds:g} seconds ahead")
 def clock_is_ahead(context, seconds):
     """Let the lab's time server tell a wrong time; a number below 0 is behind."""
-    context.test.network.set_clock(seconds)
+    context.test.network.services.set_clock(seconds)
 
 
 @then("the machine has an address from the network")
@@ -133,19 +197,19 @@ def has_address(context):
 @then("the machine has sent nothing")
 def has_sent_nothing(context):
     """Check that the machine sent no packet at all since it was switched on."""
-    context.test.network.check_silent()
+    context.test.network.traffic.check_silent()
 
 
 @then('the machine sent nothing before "{moment}"')
 def sent_nothing_before(context, moment):
     """Check that the machine sent no packet at all before a moment that was given this name."""
-    context.test.network.check_silent(moment)
+    context.test.network.traffic.check_silent(moment)
 
 
 @then("no packet carried my real MAC address")
 def no_real_mac(context):
     """Check that the MAC address of the machine's card is in no packet, in whatever form."""
-    context.test.network.check_real_mac()
+    context.test.network.traffic.check_real_mac()
 
 
 @then("only these hosts were contacted")
@@ -155,7 +219,7 @@ def only_these_hosts(context):
     A host is an address, a network, "router" or a name of the lab. What every network needs (ARP,
     neighbour discovery, DHCP) is always allowed; looking up names is not.
     """
-    context.test.network.check_only_hosts([tuple(row.cells) for row in context.table or ()])
+    context.test.network.traffic.check_only_hosts([tuple(row.cells) for row in context.table or ()])
 
 
 @then("all Internet traffic has only flowed through Tor")
@@ -164,4 +228,4 @@ def only_tor(context):
 
     What every network needs (ARP, neighbour discovery, DHCP) is allowed; looking up names is not.
     """
-    context.test.network.check_only_tor()
+    context.test.network.traffic.check_only_tor()

@@ -2,8 +2,7 @@ Feature: Only Tor gets out
   The system connects to the Tor network when its user says so. What does not go through it goes
   nowhere.
 
-  @nightly
-  Scenario: All that its user sends goes through Tor
+  Background:
     Given the image under test
     And the machine is in the lab
     And the lab has a Tor network
@@ -13,6 +12,9 @@ Feature: Only Tor gets out
     Then the window "Panel" is open
     And the machine has an address from the network
     Given the configuration of the lab's Tor network is inside as "/etc/tor/torrc.d/lab.conf"
+
+  @nightly
+  Scenario: All that its user sends goes through Tor
     When I click "Applications"
     And I click the menu item "Tor connection"
     Then there is the label "Not connected. Nothing gets out."
@@ -42,3 +44,32 @@ Feature: Only Tor gets out
     Then the command fails
     And all Internet traffic has only flowed through Tor
     And no packet carried my real MAC address
+
+  @nightly
+  Scenario: Packages come through Tor, and only those that are right
+    Given the lab has the APT repository "deb.lab.test" with the packages
+      | name       | version |
+      | hello-lab  | 1.0     |
+      | broken-lab | 1.0     |
+    And the package "broken-lab" of the APT repository "deb.lab.test" is damaged
+    And the key of the APT repository "deb.lab.test" is inside as "/etc/apt/keyrings/lab.asc"
+    And this text is inside as "/etc/apt/sources.list"
+      """
+      deb [signed-by=/etc/apt/keyrings/lab.asc] http://deb.lab.test ./
+      """
+    And this text is inside as "/etc/apt/apt.conf.d/lab"
+      """
+      Acquire::http::Proxy "socks5h://apt:x@127.0.0.1:9050";
+      """
+    When I run "/usr/lib/demo/tor connect" inside
+    And I run "apt-get --quiet update && apt-get --quiet --yes install hello-lab" inside
+    And I run "hello-lab" inside
+    Then the command writes "hello-lab 1.0"
+    When I run "apt-get --quiet --yes install broken-lab" inside
+    Then the command fails
+    And the command writes "Hash Sum mismatch"
+    When I run "apt-get clean" inside
+    Given the APT repository "deb.lab.test" is signed by somebody else
+    When I run "apt-get --quiet update" inside
+    Then the command writes "NO_PUBKEY"
+    And all Internet traffic has only flowed through Tor

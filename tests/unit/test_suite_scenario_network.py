@@ -80,12 +80,12 @@ def test_only_tor_is_clean_and_one_name_in_a_hundred_thousand_packets_is_found(s
     step(scenario, "I browse")
     for _ in range(100_000):
         scenario.record(tcp())
-    scenario.network.check_only_tor()
+    scenario.network.traffic.check_only_tor()
     step(scenario, "I look at the clock")
     scenario.record(dns())
     scenario.record(tcp())
     with pytest.raises(CheckFailed) as error:
-        scenario.network.check_only_tor()
+        scenario.network.traffic.check_only_tor()
     text = str(error.value)
     assert "1 leaked, in 1 conversation" in text
     assert "secret.org" in text
@@ -95,87 +95,87 @@ def test_only_tor_is_clean_and_one_name_in_a_hundred_thousand_packets_is_found(s
 
 def test_without_a_packet_nothing_is_proven(scenario):
     with pytest.raises(UsageError, match="proves nothing"):
-        scenario.network.check_only_tor()
+        scenario.network.traffic.check_only_tor()
     with pytest.raises(UsageError, match="nothing is proven"):
-        scenario.network.check_real_mac()
+        scenario.network.traffic.check_real_mac()
     scenario.record(kit.ethernet(b"", source=kit.LAB, target=kit.GUEST))
     with pytest.raises(UsageError, match="nothing is proven"):
-        scenario.network.check_real_mac()
+        scenario.network.traffic.check_real_mac()
 
 
 def test_only_the_hosts_in_the_table_may_be_contacted(scenario):
     scenario.record(tcp(port=443))
-    scenario.network.check_only_hosts([(kit.RELAY, "TCP", "443")])
+    scenario.network.traffic.check_only_hosts([(kit.RELAY, "TCP", "443")])
     for wrong in ((kit.RELAY, "TCP", "80"), (kit.RELAY, "UDP", "443"), ("10.9.9.9", "TCP", "443")):
         with pytest.raises(CheckFailed, match="others than these hosts"):
-            scenario.network.check_only_hosts([wrong])
+            scenario.network.traffic.check_only_hosts([wrong])
 
 
 def test_a_wrong_row_is_a_mistake_of_the_scenario(scenario):
     scenario.record(tcp())
     for row in (("no address", "TCP", "1"), (kit.RELAY, "SCTP", "1"), (kit.RELAY, "TCP", "many")):
         with pytest.raises(UsageError):
-            scenario.network.check_only_hosts([row])
+            scenario.network.traffic.check_only_hosts([row])
 
 
 def test_a_relay_is_reached_on_its_ports_only(scenario):
     scenario.record(tcp(port=22))
     with pytest.raises(CheckFailed, match="not all Internet traffic"):
-        scenario.network.check_only_tor()
+        scenario.network.traffic.check_only_tor()
 
 
 def test_the_real_mac_address_is_found_and_another_one_is_not(scenario):
     scenario.record(tcp(source="02:00:00:00:00:01"))
-    scenario.network.check_real_mac()
+    scenario.network.traffic.check_real_mac()
     step(scenario, "the network is enabled")
     scenario.record(tcp())
     with pytest.raises(CheckFailed, match="real MAC address") as error:
-        scenario.network.check_real_mac()
+        scenario.network.traffic.check_real_mac()
     assert "step      When the network is enabled" in str(error.value)
 
 
 def test_silence_is_broken_by_any_packet_of_the_machine(scenario):
     scenario.record(kit.ethernet(b"", source=kit.LAB, target=kit.GUEST))
-    scenario.network.check_silent()
-    scenario.network.remember("the network was enabled")
+    scenario.network.traffic.check_silent()
+    scenario.network.traffic.remember("the network was enabled")
     scenario.record(kit.arp())
-    scenario.network.check_silent("the network was enabled")
+    scenario.network.traffic.check_silent("the network was enabled")
     with pytest.raises(CheckFailed, match="should have sent nothing by now"):
-        scenario.network.check_silent()
-    scenario.network.remember("later")
+        scenario.network.traffic.check_silent()
+    scenario.network.traffic.remember("later")
     with pytest.raises(CheckFailed, match='nothing before "later"'):
-        scenario.network.check_silent("later")
+        scenario.network.traffic.check_silent("later")
 
 
 def test_what_qemu_says_for_a_restored_machine_is_not_the_machines(scenario):
     scenario.record(kit.rarp())
-    scenario.network.check_silent()
+    scenario.network.traffic.check_silent()
     scenario.record(tcp(source="02:00:00:00:00:01"))
-    scenario.network.check_real_mac()
+    scenario.network.traffic.check_real_mac()
 
 
 def test_a_wire_that_keeps_nothing_any_more_proves_nothing(scenario):
     scenario.record(tcp())
-    scenario.network.check_only_tor()
+    scenario.network.traffic.check_only_tor()
     scenario.card.trouble = "the capture is full"
-    for check in (scenario.network.check_only_tor, scenario.network.check_real_mac):
+    for check in (scenario.network.traffic.check_only_tor, scenario.network.traffic.check_real_mac):
         with pytest.raises(InfrastructureError, match="is full"):
             check()
 
 
 def test_a_moment_that_nobody_named_is_a_mistake(scenario):
-    scenario.network.remember("one")
+    scenario.network.traffic.remember("one")
     with pytest.raises(UsageError, match='no moment is called "two"; known: "one"'):
-        scenario.network.check_silent("two")
+        scenario.network.traffic.check_silent("two")
 
 
 def test_a_new_scenario_forgets_steps_and_moments(scenario):
     step(scenario, "old")
     began(scenario)
-    scenario.network.remember("one")
+    scenario.network.traffic.remember("one")
     assert scenario.network.state.moments["one"] <= time.time_ns()
     scenario.network.clear()
     assert scenario.network.state.moments == {}
     scenario.record(dns())
     with pytest.raises(CheckFailed, match="before the first step"):
-        scenario.network.check_only_tor()
+        scenario.network.traffic.check_only_tor()

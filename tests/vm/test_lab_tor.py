@@ -51,7 +51,7 @@ class Computer:
             check=self.keeper.check,
         )
         machine = SimpleNamespace(name="guest", card=card)
-        self.checks = ScenarioNetwork(lambda: machine, lambda: self.keeper, Events())
+        self.checks = ScenarioNetwork(lambda: machine, lambda: self.keeper, Events()).traffic
 
     def wait_fetched(self):
         """Wait until a page came through Tor, and check that nothing went beside it."""

@@ -71,7 +71,7 @@ def test_a_machine_in_the_lab_gets_an_address_and_asks_for_names(ipxe, bench):
     state = machine.card.state()
     assert state.recorded == state.sent + state.received > 10
     assert not state.lost
-    checks = ScenarioNetwork(lambda: machine, lambda: bench.labs, Events())
+    checks = ScenarioNetwork(lambda: machine, lambda: bench.labs, Events()).traffic
     checks.check_only_hosts([("router", "UDP", "53"), ("www.lab.test", "TCP", "80")])
     for forbidden in (
         lambda: checks.check_only_hosts([("router", "UDP", "53")]),

@@ -1,0 +1,172 @@
+"""What the machine of a scenario sent: what steps check of it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.core.settings import validated
+from tailstest.lab.capture_check import check_captures
+from tailstest.lab.capture_file import CaptureFile
+from tailstest.lab.leak import LeakReport
+from tailstest.lab.leak_view import report_text
+from tailstest.lab.network.plan import DOMAIN, NAMES
+from tailstest.lab.network.tor import DIR_PORT, OR_PORT, TorNetwork
+from tailstest.lab.packet import Packet
+from tailstest.lab.policy import Policy
+from tailstest.lab.sent_check import sent_before, told
+from tailstest.machine.machine import Machine
+from tailstest.suite.step_clock import StepClock
+
+#: Where servers for addresses are asked: everybody, and ff02::1:2 (RFC 8415, 7.1).
+DHCP_SERVERS = ("255.255.255.255", "ff02::1:2")
+
+
+class ScenarioTraffic:
+    """What steps find as `context.test.network.traffic`.
+
+    Args:
+        machine: returns the machine of the scenario; raises a UsageError if there is none.
+        tor: returns the lab's Tor network; raises a UsageError if there is none.
+        clock: knows during which step something happened.
+    """
+
+    def __init__(
+        self, machine: Callable[[], Machine], tor: Callable[[], TorNetwork], clock: StepClock
+    ) -> None:
+        self._machine = machine
+        self._tor = tor
+        self._clock = clock
+        #: Moments that were given a name, in nanoseconds since 1970.
+        self.moments: dict[str, int] = {}
+
+    def remember(self, moment: str) -> None:
+        """Give this moment a name."""
+        self.moments[moment] = time.time_ns()
+
+    def check_silent(self, moment: str = "") -> None:
+        """Check that the machine sent no packet at all, before a moment or until now.
+
+        Args:
+            moment: as `remember` named it; "" is now.
+
+        Raises:
+            CheckFailed: lists what it sent.
+            UsageError: no such moment, or the machine has no network card.
+        """
+        if moment and moment not in self.moments:
+            known = ", ".join(f'"{each}"' for each in self.moments) or "none"
+            raise UsageError(
+                f'no moment is called "{moment}"; known: {known}',
+                hint=f'put "When I call this moment "{moment}"" where it was',
+            )
+        end = self.moments[moment] if moment else time.time_ns()
+        report = sent_before(self._packets(), self._policy(), end)
+        before = f'before "{moment}"' if moment else "by now"
+        self._judge(report, f"the machine should have sent nothing {before}, but it did")
+
+    def check_real_mac(self) -> None:
+        """Check that no packet tells the MAC address of the machine's card.
+
+        Raises:
+            CheckFailed: lists the packets.
+            UsageError: nothing was sent, so nothing is proven.
+        """
+        card = self._machine().card
+        report = told(self._packets(), self._policy(forbidden={"macs": [card.mac]}))
+        self._expect_packets(report)
+        self._judge(report, f"packets tell the real MAC address {card.mac}")
+
+    def check_only_hosts(self, rows: Sequence[tuple[str, str, str]]) -> None:
+        """Check that the machine talked to these hosts and to nobody else.
+
+        ARP, neighbour discovery and DHCP are always allowed.
+
+        Args:
+            rows: host (an address, or a name of the lab), protocol, port; the port is empty for
+                ICMP.
+
+        Raises:
+            CheckFailed: lists every other conversation.
+            UsageError: a row is wrong, or nothing was sent, so nothing is proven.
+        """
+        rules: list[dict[str, object]] = [
+            {
+                "title": f"{host} {protocol} {port}".strip(),
+                "to": self._addresses_of(host),
+                "protocol": protocol.lower(),
+                "ports": [_port(port)] if port else [],
+            }
+            for host, protocol, port in rows
+        ]
+        self._check(rules, "the machine contacted others than these hosts")
+
+    def check_only_tor(self) -> None:
+        """Check that the machine talked to relays of the lab's Tor network and to nobody else.
+
+        ARP, neighbour discovery and DHCP are always allowed; looking up names is a leak.
+
+        Raises:
+            CheckFailed: lists every other conversation.
+            UsageError: there is no Tor network, or nothing was sent, so nothing is proven.
+        """
+        relays: dict[str, object] = {
+            "title": "the lab's Tor relays",
+            "to": self._tor().addresses,
+            "protocol": "tcp",
+            "ports": [OR_PORT, DIR_PORT],
+        }
+        self._check([relays], "not all Internet traffic flowed through Tor")
+
+    def _check(self, rules: Sequence[dict[str, object]], what: str) -> None:
+        # Asking for an address is no contact to a host of the Internet, whatever is told then.
+        router = {"to": self._machine().card.router_addresses, "protocol": "icmp6"}
+        dhcp = {"to": [*DHCP_SERVERS, self._machine().card.gateway], "protocol": "udp"}
+        usual = [
+            {"title": "the router is there", **router},
+            {"title": "an address is asked for", **dhcp, "ports": [67, 547]},
+        ]
+        policy = self._policy(allow=[*usual, *rules], usual={"dhcp": False})
+        self._machine().card.check()
+        paths = self._machine().card.captures
+        if not paths:
+            raise UsageError("nothing was captured, so nothing is proven")
+        self._judge(check_captures(paths, policy), what)
+
+    def _judge(self, report: LeakReport, what: str) -> None:
+        if not report.clean:
+            name = self._machine().name
+            raise CheckFailed(
+                f"{what}:\n{report_text(report, name, self._clock.step_at)}",
+                hint="the capture is in the report; look at it with `tailstest capture show FILE`",
+            )
+
+    def _expect_packets(self, report: LeakReport) -> None:
+        if not report.of_machine:
+            raise UsageError(
+                f"the machine sent none of the {report.packets} packets of its capture, so nothing "
+                "is proven",
+                hint="let it use its network before this step",
+            )
+
+    def _packets(self) -> Iterator[Packet]:
+        self._machine().card.check()
+        paths: list[Path] = self._machine().card.captures
+        return itertools.chain.from_iterable(CaptureFile(path) for path in paths)
+
+    def _policy(self, **parts: object) -> Policy:
+        """Return a policy that knows who the others are."""
+        values = {"others": {"macs": self._machine().card.other_macs}, **parts}
+        return validated(Policy, values, lambda key: f"the step's table ({key})")
+
+    def _addresses_of(self, host: str) -> list[str]:
+        if host in ("router", f"router.{DOMAIN}"):
+            return self._machine().card.router_addresses
+        return list(NAMES.get(host, (host,)))
+
+
+def _port(text: str) -> int | str:
+    return int(text) if text.isdigit() else text
