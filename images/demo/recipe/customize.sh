@@ -37,12 +37,29 @@ systemctl set-default graphical.target 2>/dev/null
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
   fstrim.timer man-db.timer e2scrub_reap.service systemd-networkd-wait-online.service \
   getty@tty1.service systemd-pstore.service systemd-binfmt.service keyboard-setup.service \
-  console-setup.service systemd-timesyncd.service nftables.service; do
+  console-setup.service systemd-timesyncd.service nftables.service \
+  dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
+  sys-kernel-config.mount sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.automount \
+  modprobe@configfs.service modprobe@drm.service modprobe@fuse.service \
+  systemd-network-generator.service systemd-sysusers.service systemd-update-utmp.service \
+  systemd-update-utmp-runlevel.service systemd-random-seed.service systemd-remount-fs.service \
+  systemd-journal-flush.service systemd-tmpfiles-clean.timer systemd-initctl.socket \
+  systemd-fsckd.socket systemd-journald-audit.socket systemd-ask-password-console.path \
+  systemd-ask-password-wall.path systemd-pcrphase.service systemd-pcrphase-sysinit.service; do
   systemctl mask "$unit" 2>/dev/null || true
+done
+# Programs that look at each start for things that this system has not.
+mkdir -p /etc/systemd/system-generators
+for generator in cryptsetup gpt-auto hibernate-resume integritysetup rc-local system-update sysv \
+  veritysetup; do
+  ln -s /dev/null "/etc/systemd/system-generators/systemd-$generator-generator"
 done
 
 # What differs from build to build, or can be made again.
 rm -rf /usr/share/i18n/locales /usr/share/i18n/charmaps
 rm -rf /var/log/*.log /var/log/apt /var/cache/ldconfig/aux-cache /var/cache/debconf/*-old \
   /var/lib/dpkg/*-old /var/lib/systemd/random-seed /var/cache/fontconfig
-fc-cache --system-only >/dev/null 2>&1 || true
+# A list of fonts is used only if it is as old as its folder, whose time the image will clamp. Where
+# there is none, each program of each user reads all fonts anew when it starts.
+find /usr/share/fonts /usr/local/share/fonts -exec touch --no-dereference --date="@$epoch" {} +
+env -u SOURCE_DATE_EPOCH fc-cache --system-only
