@@ -60,12 +60,18 @@ def poll(
     deadline: Deadline,
     *,
     interval: float = POLL_INTERVAL,
+    rest: float = 0.0,
     watches: Sequence[Watch] = (),
 ) -> T | None:
     """Call `look` until it returns something, the deadline passes or a watch raises.
 
     `look` is called at least once, and once more after the deadline was reached if the last
     call began before it, so that a slow host never loses its last chance.
+
+    Args:
+        interval: seconds between two looks.
+        rest: at least so many times the duration of a look is between it and the next, for looks
+            that keep busy what they wait for.
 
     Returns:
         What `look` returned, or None when the deadline passed.
@@ -75,11 +81,13 @@ def poll(
     """
     while True:
         is_last = deadline.expired
+        began = time.monotonic()
         result = look()
+        took = time.monotonic() - began
         if result is not None:
             return result
         for watch in watches:
             watch()
         if is_last:
             return None
-        pause(min(interval, deadline.remaining))
+        pause(min(max(interval, rest * took), deadline.remaining))

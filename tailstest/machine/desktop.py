@@ -82,7 +82,7 @@ class Desktop:
             self._tester.click_text(name, button=button, count=count)
             return
         deadline = Deadline.after(self._default, scale=self._scale)
-        found = poll(lambda: self._find(name), deadline, watches=self._screen.watches, interval=0.1)
+        found = poll(lambda: self._find(name), deadline, rest=1.0, watches=self._screen.watches)
         if found is None:
             raise CheckFailed(self._explain(name, deadline))
         way, point = found
@@ -199,7 +199,7 @@ class Desktop:
             return None
 
         deadline = Deadline.after(_ARRIVAL, scale=self._scale)
-        if poll(look, deadline, watches=self._screen.watches, interval=0.1) is None:
+        if poll(look, deadline, rest=1.0, watches=self._screen.watches) is None:
             shown = f"“{shortened(printable(seen[0]), 500)}”" if seen else "no such field"
             raise CheckFailed(f"expected “{text}” in {query}, seen: {shown}")
 
@@ -215,7 +215,13 @@ class Desktop:
         # The system may still be starting; afterwards there is a session to look into.
         tree = self._tree
         deadline = Deadline.after(self._start_limit, scale=self._scale)
-        poll(lambda: _has_session(tree), deadline, interval=0.3, watches=self._screen.watches)
+        poll(
+            lambda: _has_session(tree),
+            deadline,
+            interval=0.3,
+            rest=1.0,
+            watches=self._screen.watches,
+        )
         node = tree.wait_for(query, state, self._default if within is None else within)
         return node if node is not None else _NOTHING
 

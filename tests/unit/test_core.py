@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailstest.core.deadline import Deadline, poll
+from tailstest.core.deadline import Deadline, pause, poll
 from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.geometry import Region
@@ -23,6 +23,19 @@ def test_polling_looks_once_more_at_the_deadline():
     assert len(looks) == 1
     late = Deadline(0.05, time.monotonic())
     assert poll(lambda: "yes" if late.expired else None, late, interval=0.01) == "yes"
+
+
+def test_what_a_long_look_waits_for_gets_a_rest(monkeypatch):
+    pauses, looks = [], iter([None, "yes"])
+    monkeypatch.setattr("tailstest.core.deadline.pause", pauses.append)
+
+    def look():
+        pause(0.03)
+        return next(looks)
+
+    assert poll(look, Deadline.after(60), interval=0.001, rest=2.0) == "yes"
+    assert len(pauses) == 1
+    assert pauses[0] >= 0.06
 
 
 def test_a_watch_ends_polling_at_once():
