@@ -121,6 +121,8 @@ class RunOrder:
             "settings": self.settings.model_dump(exclude=set(_OF_THE_HOST)),
             "image": environment.get("image"),
             "has viewer": self.has_viewer,
+            # See `RunHost.fitted`: machines may have another number of processors.
+            "cores per worker": environment["cores_per_worker"],
         }
 
 

@@ -52,6 +52,25 @@ class RunHost:
         self._claims = MemoryClaims(settings.memory_limit)
         self._claim: Claim | None = None
 
+    def fitted(self, definition: MachineDefinition) -> MachineDefinition:
+        """Return a machine with no more processors than the host has cores for each worker.
+
+        An emulated processor is a thread that takes a whole core while the system starts; more of
+        them than cores hold one another up. Where the hardware runs guests itself they do not, and
+        a number that a profile gives stays.
+
+        Raises:
+            SetupError, InfrastructureError: the host cannot run machines.
+        """
+        if self._examined().accelerator == "kvm" or "cpus" in definition.model_fields_set:
+            return definition
+        return definition.model_copy(update={"cpus": min(definition.cpus, self._share)})
+
+    @property
+    def _share(self) -> int:
+        """Cores of the host for each worker."""
+        return max(1, self._examined().cores // self._workers)
+
     def claim_memory(self, definition: MachineDefinition) -> None:
         """Wait until the host has the memory for a machine, and keep it until `release_memory`.
 
@@ -157,6 +176,7 @@ class RunHost:
             "tailstest": __version__,
             "host": dict(host) if host is not None else self._examined().to_json(),
             "settings": self._settings.model_dump(exclude={"store"}),
+            "cores_per_worker": self._share,
         }
 
     def own(self, folder: Path) -> None:

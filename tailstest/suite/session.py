@@ -275,6 +275,7 @@ class Session:
         definition = (
             profile.definition(**self._changes) if profile else MachineDefinition(**self._changes)
         )
+        definition = self._host.fitted(definition)
         self._host.claim_memory(definition)
         name = f"machine-{self._machines_made + 1}"
         disks = self.sockets.disks_to_start(definition, path, stick, name)

@@ -11,6 +11,7 @@ from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.hypervisor.host_report import examine_host
 from tailstest.hypervisor.host_speed import MAX_LOAD_SCALE, HostSpeed, usable_cores
+from tailstest.machine.definition import MachineDefinition
 from tailstest.screen.library import ReferenceLibrary
 from tailstest.suite import run_host
 from tailstest.suite.run_host import RunHost
@@ -45,6 +46,27 @@ def test_each_machine_is_as_patient_as_the_present_load_asks(scale):
 def test_machines_beside_one_another_need_patience_from_the_beginning(scale):
     crowding = min(MAX_LOAD_SCALE, max(1.0, 4 * 2 / usable_cores()))
     assert scale(0.0, workers=4) == pytest.approx(crowding, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "accelerator", "given", "processors"),
+    [
+        (2, 1, "tcg", {}, 2),
+        (2, 2, "tcg", {}, 1),
+        (2, 4, "tcg", {}, 1),
+        (8, 2, "tcg", {}, 2),
+        (2, 2, "kvm", {}, 2),
+        (2, 2, "tcg", {"cpus": 2}, 2),
+    ],
+)
+def test_emulated_machines_have_no_more_processors_than_there_are_cores_for_them(
+    tmp_path, monkeypatch, cores, workers, accelerator, given, processors
+):
+    report = replace(examine_host(Settings()), cores=cores, accelerator=accelerator)
+    monkeypatch.setattr(run_host, "examine_host", lambda _settings: report)
+    host = RunHost(Settings(), Events(), EvidenceFolder(tmp_path), workers)
+    assert host.fitted(MachineDefinition(**given)).cpus == processors
+    assert host.describe()["cores_per_worker"] == max(1, cores // workers)
 
 
 def test_load_and_crowding_are_the_same_work_counted_twice():
