@@ -185,7 +185,7 @@ class AccessibilityTree:
             nonlocal last, trouble
             last, trouble = None, None
             try:
-                found = self._found(query, 1, skip=query.index)
+                found = self._found(query, 1, skip=query.index, waiting=True)
             except (GuestRefused, TreeUnavailable) as error:
                 trouble = error
                 return None
@@ -252,8 +252,9 @@ class AccessibilityTree:
 
     # How.
 
-    def _found(self, query: Query, limit: int, *, skip: int) -> list[Node]:
-        values = {"query": query.to_request(), "limit": limit, "skip": skip}
+    def _found(self, query: Query, limit: int, *, skip: int, waiting: bool = False) -> list[Node]:
+        asked = {"limit": limit, "skip": skip, "waiting": waiting}
+        values = {"query": query.to_request(), **asked}
         return [Node.read(node) for node in self._look("find", values).field("nodes").items(limit)]
 
     def _look(self, op: str, values: Mapping[str, object] = MappingProxyType({})) -> Told:

@@ -9,10 +9,13 @@ One JSON object a line, requests on standard input, answers on standard output. 
 
 It speaks AT-SPI's D-Bus interfaces itself. A bulk request (org.a11y.atspi.Cache.GetItems) returns
 a whole application as it is at this moment, in one round trip; asking for each property of each
-node, as libatspi does outside of its own main loop, takes ten times as long. Every request asks
-anew, so an answer is never about an older tree; kept is only how the last bulk answer was
-understood, for the case that the same bytes come again. What an application leaves out of its bulk
-answer (Qt: everything; GTK 3: the cells of tables) is asked for node by node.
+node, as libatspi does outside of its own main loop, takes ten times as long. What an application
+leaves out of its bulk answer (Qt: everything; GTK 3: the cells of tables) is asked for one by one.
+
+An answer is never about an older tree. Who looks for one node may find it in the last bulk answer
+of an application that has told of no change since; then this node alone is asked for anew, and if
+it is not what it was, everything is. That nothing fits is said after asking anew only; whoever
+waits, and will look again, is content with a bulk answer of less than a second ago.
 """
 
 from __future__ import annotations
@@ -36,6 +39,19 @@ MAX_NAME = 1000
 MAX_TEXT = 10_000
 MAX_VISITED = 20_000
 MAX_ACTIONS = 20
+
+#: Seconds for which a bulk answer is new enough for saying, to somebody who waits, that there is no
+#: such node. Not every program tells of every change.
+ENOUGH = 1.0
+
+#: What programs shall tell of, and how many of them we listen to.
+CHANGES = (
+    "object:children-changed",
+    "object:property-change:accessible-name",
+    "object:property-change:accessible-description",
+    "object:state-changed",
+)
+MAX_HEARD = 10_000
 
 #: Bulk answers above this many bytes, and of more programs than this, are not kept.
 MAX_KEPT_BYTES = 1 << 20
@@ -73,7 +89,7 @@ read only""".replace("\n", "").split(",")
 SHOWING = 1 << STATES.index("showing")
 APPLICATION = ROLES.index("application")
 LABEL_FOR, LABELLED_BY = 1, 2
-METHOD_RETURN, ERROR = 2, 3
+METHOD_RETURN, ERROR, SIGNAL = 2, 3, 4
 
 ATSPI = "org.a11y.atspi."
 ACCESSIBLE = f"{ATSPI}Accessible"
@@ -89,8 +105,9 @@ _ITEM = re.compile(
     re.DOTALL,
 )
 
-#: The field of a message's head that says which call it answers.
+#: The fields of a message's head that say which call it answers, and who sent it.
 _SERIAL = re.compile(rb"\x05\x01u\0(.{4})", re.DOTALL)
+_SENDER = re.compile(rb"\x07\x01s\0.{4}([^\0]*)\0", re.DOTALL)
 
 Ref = tuple[str, str]  # name on the bus, object path
 Items = list[Any]
@@ -125,6 +142,11 @@ class Node:
         self.name, self.role, self.description, self.states = name, role, description, states
         self.interfaces = interfaces
 
+    @property
+    def looks(self) -> tuple[str, int, str, int]:
+        """What can be said of it: name, role, description, states."""
+        return self.name, self.role, self.description, self.states
+
     def has(self, state: str) -> bool:
         """Whether it is in a state."""
         return bool(self.states >> STATES.index(state) & 1)
@@ -139,6 +161,8 @@ class Wire:
 
     def __init__(self, gio: Any, address: str) -> None:
         self.serial, self.buffer, self.closed = 0, bytearray(), False
+        #: Who has told of a change.
+        self.heard: set[str] = set()
         self.gio, self.plain = gio, gio.DBusCapabilityFlags.NONE
         stream = gio.dbus_address_get_stream_sync(address, None)[0]
         self.socket = socket.socket(fileno=os.dup(stream.get_socket().get_fd()))
@@ -204,9 +228,23 @@ class Wire:
             return None
         head, rest = bytes(self.buffer[:body]), bytes(self.buffer[body : body + length])
         del self.buffer[: body + length]
-        # A string of a head cannot look like the field of the serial: it has no such characters.
+        # A string of a head cannot look like these fields: it has no such characters.
         found = _SERIAL.search(head, 16) if head[1] in (METHOD_RETURN, ERROR) else None
+        if head[1] == SIGNAL:
+            self._hear(head)
         return struct.unpack(f"{order}I", found[1])[0] if found else 0, head, rest
+
+    def _hear(self, head: bytes) -> None:
+        sender = _SENDER.search(head, 16)
+        if sender and len(self.heard) < MAX_HEARD:
+            self.heard.add(sender[1].decode("ascii", "replace"))
+
+    def drain(self) -> None:
+        """Take in what has come; raises OSError when the bus is gone."""
+        while select.select([self.socket], [], [], 0)[0]:
+            self._receive()
+            while self._next():
+                pass
 
     def _wait(self, until: float) -> None:
         """Receive what comes until then, if anything does."""
@@ -240,6 +278,30 @@ class Bus:
         self.patience = 1.0
         self.silent: set[str] = set()
         self.greeted: set[str] = set()
+        #: Of each program in `kept`: when it was asked.
+        self.asked: dict[str, float] = {}
+        self._listen()
+
+    def _listen(self) -> None:
+        """Ask all programs to tell of changes; one that does not is asked as often as ever."""
+        self.give(25.0)
+        bus = ("org.freedesktop.DBus", "/org/freedesktop/DBus")
+        rule = f"type='signal',interface='{ATSPI}Event.Object'"
+        calls: Items = [(bus, "org.freedesktop.DBus", "AddMatch", "s", rule)]
+        registry = (f"{ATSPI}Registry", "/org/a11y/atspi/registry")
+        calls += [(registry, f"{ATSPI}Registry", "RegisterEvent", "s", kind) for kind in CHANGES]
+        self.listens = all(map(ok, self.gather(calls)))
+
+    def unchanged(self, application: Ref) -> tuple[Map, float] | None:
+        """Return the last bulk answer of an application if it has told of no change, and its age.
+
+        What it told before it answered a call is in by then; so make one first.
+        """
+        name = application[0]
+        heard = self.wire.heard
+        if not self.listens or len(heard) >= MAX_HEARD or name in heard or name not in self.kept:
+            return None
+        return self.kept[name][1], time.monotonic() - self.asked[name]
 
     def give(self, seconds: float) -> None:
         """Set the time for one request of the host; one silent program must not use up all."""
@@ -333,6 +395,8 @@ class Bus:
             self.silent.add(name)
             raise Trouble("silent", "")
         self.silent.discard(name)
+        # What it told of before this answer is in the answer.
+        self.wire.heard.discard(name)
         head, body = received
         kept = self.kept.pop(name, None)
         if head[1] == ERROR:
@@ -340,9 +404,10 @@ class Bus:
         if kept is None or kept[0] != body:
             kept = body, understood(self.wire.values(received))
         if len(body) <= MAX_KEPT_BYTES:
-            self.kept[name] = kept
+            self.kept[name], self.asked[name] = kept, time.monotonic()
             if len(self.kept) > MAX_KEPT:
-                del self.kept[next(iter(self.kept))]  # the one not asked for the longest time
+                oldest = next(iter(self.kept))  # the one not asked for the longest time
+                del self.kept[oldest], self.asked[oldest]
         return kept[1]
 
     def one_by_one(self, refs: Items) -> Items:
@@ -400,14 +465,21 @@ def unquoted(text: str) -> str:
 class Look:
     """One walk through the trees of some applications, as they are now.
 
+    Args:
+        kept: whether the last bulk answer of an application will do if it told of no change.
+
     Attributes:
         nodes: (depth, node) in the order of the tree.
+        age: seconds since the oldest of the bulk answers that were used again; None without one.
         cut: whether there was more than the limit.
         problems: which applications did not answer.
     """
 
-    def __init__(self, bus: Bus, application: str | None, *, hidden: bool) -> None:
-        self.bus, self.hidden = bus, hidden
+    def __init__(
+        self, bus: Bus, application: str | None, *, hidden: bool, kept: bool = False
+    ) -> None:
+        self.bus, self.hidden, self.kept = bus, hidden, kept
+        self.age: float | None = None
         self.nodes: Items = []
         self.cut = False
         self.problems: Items = []
@@ -422,7 +494,7 @@ class Look:
                     self.problems.append(node.name[:MAX_NAME])
 
     def _add(self, application: Node) -> None:
-        by_parent, children, seen = self.bus.bulk(application.ref), {}, {application.ref}
+        by_parent, children, seen = self._bulk(application.ref), {}, {application.ref}
         for (name, _), told in by_parent.items():
             if name != application.ref[0]:  # the parent of an application is the registry
                 counts = [node.count for node in told if node.ref == application.ref]
@@ -455,6 +527,14 @@ class Look:
                 children[node.ref] = [child for child in both if child is not None]
             level = self._next_level(level, children, seen)
         self._flatten(application, children)
+
+    def _bulk(self, application: Ref) -> Map:
+        unchanged = self.bus.unchanged(application) if self.kept else None
+        if unchanged is None:
+            return self.bus.bulk(application)
+        by_parent, age = unchanged
+        self.age = max(age, self.age or 0.0)
+        return by_parent
 
     def _next_level(self, level: Items, children: Map, seen: set[Ref]) -> Items:
         """Return the children to go into; drops what was seen already (a tree without end)."""
@@ -578,14 +658,29 @@ class Tree:
     def op_find(self, request: Map) -> Any:
         """Return the nodes that a query is about, with their details."""
         wanted = Wanted(request["query"])
-        look = Look(self.bus, wanted.application, hidden=not wanted.showing_only)
-        found = wanted.find(self.bus, [node for _, node in look.nodes])
-        nodes = found[request["skip"] : request["skip"] + request["limit"]]
+        # Who wants several, or a later one, must not miss one that nobody told of.
+        is_first = (request["skip"], request["limit"]) == (0, 1)
+        look, nodes = self._find(request, wanted, kept=is_first)
+        if look.age is not None:
+            still = self._still(nodes)
+            enough = bool(still) if nodes else request["waiting"] and look.age < ENOUGH
+            look, nodes = (look, still) if enough else self._find(request, wanted, kept=False)
         return {
             "nodes": self._details(nodes),
             "cut": look.cut,
             "problems": look.problems[:20],
         }
+
+    def _find(self, request: Map, wanted: Wanted, *, kept: bool) -> tuple[Look, Items]:
+        look = Look(self.bus, wanted.application, hidden=not wanted.showing_only, kept=kept)
+        found = wanted.find(self.bus, [node for _, node in look.nodes])
+        return look, found[request["skip"] : request["skip"] + request["limit"]]
+
+    def _still(self, nodes: Items) -> Items:
+        """Return nodes as they are now if all are what they were, else nothing."""
+        now = self.bus.one_by_one([node.ref for node in nodes])
+        same = [(node.ref, *node.looks) for node in nodes] == [(n.ref, *n.looks) for n in now]
+        return now if same else []
 
     def op_near(self, request: Map) -> Any:
         """Return what a query that found nothing could have meant."""
@@ -798,6 +893,20 @@ def answer(tree: Tree, request: Map) -> Map:
         return {"error": {"code": "internal", "message": f"{error!r}"[:1000]}}
 
 
+def requests(wire: Wire) -> Any:
+    """Yield what the host asks; take in what programs tell meanwhile, before it piles up."""
+    buffer = b""
+    while True:
+        if select.select([0], [], [], 2.0)[0]:
+            new = os.read(0, 1 << 16)
+            if not new:
+                return
+            *lines, buffer = (buffer + new).split(b"\n")
+            yield from lines
+        else:
+            wire.drain()
+
+
 def main() -> int:
     """Serve the host until it closes our input or the session ends."""
     # Libraries may print; only our answers may go to the host.
@@ -819,11 +928,14 @@ def main() -> int:
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
     say(output, {"hello": "tailstest-tree", "version": VERSION, "pid": os.getpid()})
-    for line in sys.stdin.buffer:
-        request = json.loads(line)
-        say(output, {"id": request["id"], **answer(tree, request)})
-        if tree.bus.wire.closed:
-            return 1
+    try:
+        for line in requests(tree.bus.wire):
+            request = json.loads(line)
+            say(output, {"id": request["id"], **answer(tree, request)})
+            if tree.bus.wire.closed:
+                return 1
+    except OSError:
+        return 1  # the bus is gone
     return 0
 
 
