@@ -12,7 +12,6 @@ from tailstest.core.events import Events, MachineUsed, Noted
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.core.verdict import Verdict
-from tailstest.guest.accessibility.tree import AccessibilityTree
 from tailstest.hypervisor.domain_template import DiskValues
 from tailstest.input.keyboard import Keyboard
 from tailstest.input.layout import Layout
@@ -23,7 +22,7 @@ from tailstest.machine.desktop import Desktop
 from tailstest.machine.inside import Inside
 from tailstest.machine.lifecycle import MachineState
 from tailstest.machine.machine import Machine
-from tailstest.machine.profile import DesktopFacts, Profile
+from tailstest.machine.profile import Profile
 from tailstest.machine.saved_machine import MEMORY, MachineAtRest, SavedMachine
 from tailstest.machine.system_state import SystemState
 from tailstest.machine.tester import Tester
@@ -38,6 +37,7 @@ from tailstest.suite.image_guard import ImageGuard
 from tailstest.suite.inside_evidence import InsideEvidence
 from tailstest.suite.late_patch import LatePatch
 from tailstest.suite.power_cuts import PowerCuts
+from tailstest.suite.reach import Reach
 from tailstest.suite.run_host import RunHost
 from tailstest.suite.scenario_network import ScenarioNetwork
 from tailstest.suite.secrets import Secrets
@@ -94,11 +94,10 @@ class Session:
         self._layout = settings.keyboard_layout
         self._changes: dict[str, Any] = {}
         self._machine: Machine | None = None
-        self._inside: Inside | None = None
-        self._tree: AccessibilityTree | None = None
         self._film: Film | None = None
         self._scenario = ""
         self._machines_made = 0
+        self._reach = Reach(lambda: self.machine, self.choice, events, self._late_patch)
         #: Networks, and what was sent through them.
         self.network = ScenarioNetwork(lambda: self._machine, lambda: self._host.labs, events)
         #: The media that steps make.
@@ -185,41 +184,17 @@ class Session:
     @property
     def inside(self) -> Inside:
         """The inside of the machine: commands and files."""
-        machine = self.machine
-        if self._inside is None:
-            self._inside = Inside(
-                lambda: machine.guest,
-                deadline_scale=machine.deadline_scale,
-                default_deadline=machine.default_deadline,
-                events=self._events,
-                boot_limit=self.choice.times.boot,
-                on_ready=self._late_patch.apply,
-            )
-        return self._inside
+        return self._reach.inside
 
     @property
     def system(self) -> SystemState:
         """The state of the system inside: units, journal, processes, memory."""
-        return SystemState(self.inside)
+        return self._reach.system
 
     @property
     def desktop(self) -> Desktop:
         """Windows, buttons and fields by their names."""
-        machine = self.machine
-        facts = self.profile.desktop if self.profile else DesktopFacts()
-        if facts.users and self._tree is None:
-            self._tree = AccessibilityTree(
-                self.inside.channel,
-                user=facts.users,
-                deadline_scale=machine.deadline_scale,
-                default_deadline=machine.default_deadline,
-                watches=machine.screen.watches,
-            )
-        elif facts.users:
-            self.inside.wait_ready()  # after a restart the tree alone would not wait for a start
-        ways = facts.find if facts.users else ("text",)
-        limit = self.choice.times.desktop
-        return Desktop(self._tree, ways, machine=machine, events=self._events, start_limit=limit)
+        return self._reach.desktop
 
     def use_image(self, wanted: str | None) -> None:
         """Choose the image to boot.
@@ -322,7 +297,7 @@ class Session:
             image_digest=self.choice.digests.of(image),
             changes=self._changes,
             layout=self._layout,
-            inside=self._inside.state if self._inside is not None else None,
+            inside=self._reach.state,
             shelf=self.shelf.state,
             network=self.network.state,
             secrets=self.secrets.state,
@@ -340,10 +315,7 @@ class Session:
             MachineLost: it was stopped, and cannot run on.
             InfrastructureError: it cannot be saved, and runs on.
         """
-        tree, self._tree = self._tree, None
-        if tree is not None:
-            tree.close()
-        self._inside = None
+        self._reach.withdraw()
         self.shelf.rest(folder)
         return self.machine.save(folder)
 
@@ -382,9 +354,7 @@ class Session:
         self.power_cuts.copies = {name: list(copies) for name, copies in state.cuts.items()}
         machine.allow_boot(self.choice.times.boot)
         machine.wake(rest.folder / MEMORY)
-        if state.inside is not None:
-            after = self.profile.checkpoints.after if self.profile else ""
-            self.inside.resume(state.inside, after)
+        self._reach.resume(state.inside)
         if self._film is None:
             self._begin_film(machine)
         else:
@@ -393,7 +363,7 @@ class Session:
     def drop(self) -> None:
         """Take away a machine that did not run on from a checkpoint."""
         machine, self._machine = self._machine, None
-        self._inside = self._tree = None
+        self._reach.forget()
         self.choice.forget()
         self._changes = {}
         self._clear_away()
@@ -445,7 +415,7 @@ class Session:
                 self._events.publish(Noted(text=overload, level="warning"))
             self._frames.keep(self._machine, reason)
             if verdict is not Verdict.PASSED and self._machine.state is MachineState.RUNNING:
-                self._inside_evidence.keep(self._inside, self._tree)
+                self._reach.keep_evidence(self._inside_evidence)
 
     def end_scenario(self, verdict: Verdict) -> None:
         """Switch the machine off and keep what belongs to it, whatever happened before.
@@ -454,7 +424,8 @@ class Session:
             ImageChanged: an image is not what it was when the machine got it.
         """
         machine = self._machine
-        self._machine = self._inside = self._tree = None
+        self._machine = None
+        self._reach.forget()
         self._late_patch.end_machine()
         try:
             self.end_film(verdict)
@@ -507,11 +478,7 @@ class Session:
         if self._machine is not None:
             self._machine.screen.library = self.library
             self._machine.allow_boot(self.choice.times.boot)
-        if self._inside is not None:
-            self._inside.boot_limit = self.choice.times.boot
-        tree, self._tree = self._tree, None  # looks into the sessions of the users it was given
-        if tree is not None:
-            tree.close()
+        self._reach.read_profile_again()
 
     def _wants_video(self, verdict: Verdict) -> bool:
         wish = self.settings.video

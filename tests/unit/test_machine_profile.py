@@ -191,7 +191,7 @@ def test_profiles_are_read_again_for_a_machine_that_runs(tmp_path, monkeypatch):
         default_deadline=1.0,
     )
     assert session.inside.boot_limit == 60
-    session._tree = SimpleNamespace(close=lambda: closed.append(True))
+    session._reach._tree = SimpleNamespace(close=lambda: closed.append(True))
     file.write_text('title = "x"\n[desktop]\nusers = ["new"]\n[times]\nboot = 90\n')
     session.reload_references()
     assert session.profile.desktop.users == ("new",)
@@ -199,7 +199,7 @@ def test_profiles_are_read_again_for_a_machine_that_runs(tmp_path, monkeypatch):
     assert limits == [90]
     # The old tree looks into the sessions of the old users.
     assert closed == [True]
-    assert session._tree is None
+    assert session._reach._tree is None
     file.write_text("title = \n")
     with pytest.raises(UsageError, match="not valid TOML"):
         session.reload_references()
