@@ -16,6 +16,7 @@ from pathlib import Path
 from tailstest.core.errors import SetupError, UsageError
 from tailstest.lab.network.lab import PROGRAM_FOLDERS, Lab
 from tailstest.lab.network.plan import MAIL
+from tailstest.lab.network.private_mount import with_mount
 
 #: Seconds, before scaling: Python, a certificate, six processes of Dovecot; 1 on an idle host.
 START_LIMIT = 30.0
@@ -27,9 +28,13 @@ _ADDRESS = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+")
 #: in the lab. See its documentation, "Rootless installation".
 _AS_NOBODY = ("unshare", "--user", "--map-user=65534", "--map-group=65534")
 
+#: Where Dovecot has its sockets: a folder of our own is put over it, for it alone. The path of a
+#: socket has 107 bytes at most, and ours may be longer. Every Debian has this folder (FHS 3.12).
+_SOCKETS = "/mnt"
+
 _DOVECOT = """\
-base_dir = {folder}/run
-state_dir = {folder}/run
+base_dir = {sockets}
+state_dir = {sockets}
 log_path = /dev/stderr
 protocols = imap
 listen = {address}
@@ -113,10 +118,15 @@ class MailServer:
         ]
         (self._folder / "users").write_text("".join(users), encoding="utf-8")
         configuration.write_text(
-            _DOVECOT.format(folder=self._folder, address=MAIL, certificate=certificate)
+            _DOVECOT.format(
+                folder=self._folder, sockets=_SOCKETS, address=MAIL, certificate=certificate
+            )
         )
         self._lab.start("smtp", [sys.executable, "-m", _SMTP, str(file)], "ready", START_LIMIT)
+        sockets = self._folder / "run"
+        sockets.mkdir(mode=0o700, exist_ok=True)
         argv = [*_AS_NOBODY, dovecot, "-F", "-c", str(configuration)]
+        argv = with_mount(sockets, _SOCKETS, argv)
         self._lab.start("imap", argv, "starting up for imap", START_LIMIT)
 
     def add_mailbox(self, address: str, password: str) -> None:

@@ -7,6 +7,7 @@ import shutil
 from tailstest.core.errors import SetupError
 from tailstest.lab.network.lab import PROGRAM_FOLDERS, Lab
 from tailstest.lab.network.plan import PROXY
+from tailstest.lab.network.private_mount import with_mount
 
 #: Port of web proxies (that of Squid; no number is registered).
 PORT = 3128
@@ -20,11 +21,6 @@ Timeout 60
 MaxClients 50
 LogLevel Notice
 """
-
-#: glibc has no other way to be told which name server to ask than this file; the mount is seen by
-#: this one process alone.
-_WITH_RESOLVER = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
-_ASKING_THE_LAB = ("unshare", "--mount", "sh", "-c", _WITH_RESOLVER)
 
 
 def start_proxy(lab: Lab) -> None:
@@ -43,5 +39,6 @@ def start_proxy(lab: Lab) -> None:
     configuration, resolver = lab.folder / "tinyproxy.conf", lab.folder / "resolv.conf"
     configuration.write_text(_CONFIGURATION)
     resolver.write_text(f"nameserver {lab.networks[0].gateway}\n")
-    argv = [*_ASKING_THE_LAB, str(resolver), tinyproxy, "-d", "-c", str(configuration)]
+    # glibc has no other way to be told which name server to ask.
+    argv = with_mount(resolver, "/etc/resolv.conf", [tinyproxy, "-d", "-c", str(configuration)])
     lab.start("proxy", argv, "Reloading config file finished", START_LIMIT)
