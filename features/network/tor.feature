@@ -13,7 +13,6 @@ Feature: Only Tor gets out
     And the machine has an address from the network
     Given the configuration of the lab's Tor network is inside as "/etc/tor/torrc.d/lab.conf"
 
-  @nightly
   Scenario: All that its user sends goes through Tor
     When I click "Applications"
     And I click the menu item "Tor connection"
@@ -45,7 +44,6 @@ Feature: Only Tor gets out
     And all Internet traffic has only flowed through Tor
     And no packet carried my real MAC address
 
-  @nightly
   Scenario: Packages come through Tor, and only those that are right
     Given the lab has the APT repository "deb.lab.test" with the packages
       | name       | version |

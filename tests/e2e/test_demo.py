@@ -8,7 +8,7 @@ from tailstest.hypervisor.host_speed import usable_cores
 pytestmark = [pytest.mark.vm, pytest.mark.e2e, pytest.mark.whole_host]
 
 #: Fewer would not be the suite that the README promises.
-LEAST_SCENARIOS = 90
+LEAST_SCENARIOS = 95
 #: A machine has two processors and wants one to one and a half cores.
 WORKERS = max(2, min(4, usable_cores() // 2))
 
