@@ -71,3 +71,35 @@ Feature: Only Tor gets out
     When I run "apt-get --quiet update" inside
     Then the command writes "NO_PUBKEY"
     And all Internet traffic has only flowed through Tor
+
+  Scenario: Mail comes and goes through Tor
+    Given the lab has the mailbox "anna@lab.test" with the password "secret"
+    And the mail "Lunch" from "bob@example.org" is in the mailbox "anna@lab.test"
+      """
+      At noon.
+      """
+    And the certificate of the lab's authority is inside as "/tmp/lab.crt"
+    And this text is inside as "/tmp/curl"
+      """
+      silent
+      show-error
+      cacert = "/tmp/lab.crt"
+      user = "anna@lab.test:secret"
+      socks5-hostname = "mail:x@127.0.0.1:9050"
+      """
+    And this text is inside as "/tmp/answer"
+      """
+      Subject: Re: Lunch
+
+      I come.
+      """
+    When I run "/usr/lib/demo/tor connect" inside
+    And I run "curl --config /tmp/curl 'imaps://mail.lab.test/INBOX;MAILINDEX=1'" inside as "live"
+    Then the command writes "At noon."
+    When I run "curl --config /tmp/curl --ssl-reqd --mail-from anna@lab.test --mail-rcpt bob@example.org --upload-file /tmp/answer smtp://mail.lab.test:587" inside as "live"
+    Then the command succeeds
+    And the mail "Re: Lunch" has come to "bob@example.org"
+      """
+      I come.
+      """
+    And all Internet traffic has only flowed through Tor
