@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -39,6 +40,8 @@ class ImageSource(Strict):
 
     Attributes:
         file: absolute, or relative to the profile's folder.
+        files: patterns of file names, such as "tails-amd64-*.iso": a file of such a name, wherever
+            it is, is an image of this family.
         debian_installer: make an ISO of the Debian installer of this flavour; "shell" is a Linux
             of its parts that shows a root shell and nothing else.
         recipe: folder, relative to the profile's, after which a live image is built.
@@ -46,6 +49,7 @@ class ImageSource(Strict):
     """
 
     file: str = ""
+    files: tuple[str, ...] = ()
     debian_installer: Literal["", "gtk", "text", "shell"] = ""
     recipe: str = ""
     package: str = ""
@@ -246,7 +250,8 @@ def find_image(
         folder: what relative files are relative to.
 
     Raises:
-        UsageError: neither a profile nor a usable file; names similar profiles.
+        UsageError: neither a profile nor a usable file; names similar profiles. Or two profiles
+            claim the file.
     """
     name, _, variant = wanted.partition(":")
     if name in profiles:
@@ -260,12 +265,21 @@ def find_image(
             hint="`tailstest image list` shows all names; a file needs its path",
         )
     image = check_image(path)
-    owner = next(
-        (
-            profile
-            for profile in profiles.values()
-            if profile.image.file and (profile.folder / profile.image.file) == image
-        ),
-        None,
-    )
-    return image, owner
+    return image, _family(image, list(profiles.values()))
+
+
+def _family(image: Path, profiles: Sequence[Profile]) -> Profile | None:
+    for profile in profiles:
+        if profile.image.file and (profile.folder / profile.image.file) == image:
+            return profile
+    fitting = [
+        profile
+        for profile in profiles
+        if any(fnmatchcase(image.name, pattern) for pattern in profile.image.files)
+    ]
+    if len(fitting) > 1:
+        raise UsageError(
+            f"{image.name} could be an image of {' or '.join(each.name for each in fitting)}",
+            hint="make the patterns of [image] files in their profiles stricter",
+        )
+    return fitting[0] if fitting else None

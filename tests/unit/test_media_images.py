@@ -195,6 +195,33 @@ def test_a_dvd_is_read_only_and_a_stick_writes_to_an_overlay(tmp_path):
     assert digest_of(RESCUE) == before
 
 
+def test_a_file_belongs_to_the_family_whose_names_it_has(tmp_path):
+    for name, patterns in (("one", '["one-*.iso", "*-beta.iso"]'), ("two", '["two-?.iso"]')):
+        folder = tmp_path / "images" / name
+        folder.mkdir(parents=True)
+        (folder / "profile.toml").write_text(f'title = "x"\n[image]\nfiles = {patterns}\n')
+    for name in ("one-7.0.iso", "two-beta.iso", "ONE-7.0.iso", "one-beta.iso", "two-1.iso"):
+        shutil.copy(RESCUE, tmp_path / name)
+    profiles = load_profiles([tmp_path / "images"])
+
+    def family(name):
+        path, profile = find_image(name, profiles, tmp_path)
+        assert path == tmp_path / name
+        return profile and profile.name
+
+    assert family("one-7.0.iso") == "one"
+    assert family(str(tmp_path / "two-1.iso")) == "two"
+    assert family("ONE-7.0.iso") is None
+    # The patterns of two profiles may fit, but not the same file.
+    assert family("one-beta.iso") == family("two-beta.iso") == "one"
+    (tmp_path / "images" / "two" / "profile.toml").write_text(
+        'title = "x"\n[image]\nfiles = ["*-beta.iso"]\n'
+    )
+    profiles = load_profiles([tmp_path / "images"])
+    with pytest.raises(UsageError, match=r"one-beta\.iso could be an image of one or two"):
+        family("one-beta.iso")
+
+
 def test_profiles_are_found_by_name_and_name_similar_ones(tmp_path):
     folder = tmp_path / "images" / "my-live"
     folder.mkdir(parents=True)
