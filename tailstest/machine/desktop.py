@@ -19,7 +19,7 @@ from tailstest.core.text import printable, shortened
 from tailstest.guest.accessibility.errors import NodeGone, NodeMissing, TreeUnavailable
 from tailstest.guest.accessibility.node import Node
 from tailstest.guest.accessibility.query import Query
-from tailstest.guest.accessibility.tree import AccessibilityTree
+from tailstest.guest.accessibility.tree import REST, AccessibilityTree
 from tailstest.guest.errors import GuestRefused
 from tailstest.machine.inside import BOOT_LIMIT
 from tailstest.machine.machine import Machine
@@ -82,7 +82,7 @@ class Desktop:
             self._tester.click_text(name, button=button, count=count)
             return
         deadline = Deadline.after(self._default, scale=self._scale)
-        found = poll(lambda: self._find(name), deadline, rest=1.0, watches=self._screen.watches)
+        found = poll(lambda: self._find(name), deadline, rest=REST, watches=self._screen.watches)
         if found is None:
             raise CheckFailed(self._explain(name, deadline))
         way, point = found
@@ -199,7 +199,7 @@ class Desktop:
             return None
 
         deadline = Deadline.after(_ARRIVAL, scale=self._scale)
-        if poll(look, deadline, rest=1.0, watches=self._screen.watches) is None:
+        if poll(look, deadline, rest=REST, watches=self._screen.watches) is None:
             shown = f"“{shortened(printable(seen[0]), 500)}”" if seen else "no such field"
             raise CheckFailed(f"expected “{text}” in {query}, seen: {shown}")
 
@@ -219,7 +219,7 @@ class Desktop:
             lambda: _has_session(tree),
             deadline,
             interval=0.3,
-            rest=1.0,
+            rest=REST,
             watches=self._screen.watches,
         )
         node = tree.wait_for(query, state, self._default if within is None else within)

@@ -24,7 +24,8 @@ from tailstest.screen.library import ReferenceLibrary
 
 #: A load that outgrew the one that deadlines were stretched for by less is the noise of a minute.
 _OUTGROWN = 1.5
-#: Processors of a machine, unless somebody says otherwise.
+#: Processors of a machine, unless somebody says otherwise. One that has fewer, because it shares
+#: the host (see `fitted`), is slower for it: deadlines count what it would have had.
 _CPUS: int = MachineDefinition.model_fields["cpus"].default
 
 

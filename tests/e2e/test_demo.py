@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.vm, pytest.mark.e2e, pytest.mark.whole_host]
 
 #: Fewer would not be the suite that the README promises.
 LEAST_SCENARIOS = 95
-#: A machine has two processors and wants one to one and a half cores.
+#: A machine that starts keeps a core busy, and more if it has two processors.
 WORKERS = max(2, min(4, usable_cores() // 2))
 
 

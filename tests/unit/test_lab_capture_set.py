@@ -3,6 +3,7 @@
 What conversations they hold is confirmed by tshark, which shares no code with us.
 """
 
+import dataclasses
 import functools
 import ipaddress
 import shutil
@@ -111,7 +112,7 @@ def told_by_tshark(path):
 
 
 @pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed")
-@pytest.mark.parametrize("write", FORMATS.values(), ids=FORMATS)
+@in_each_format
 def test_tshark_agrees_on_who_talked_to_whom(tmp_path, write):
     frames = [*CLEAN, *(frame for frame, _ in LEAKS.values())]
     path = write(tmp_path / "all", frames)
@@ -144,8 +145,15 @@ def test_tshark_agrees_on_who_talked_to_whom(tmp_path, write):
     assert compared >= 40
 
 
-def test_what_a_packet_is_does_not_depend_on_the_file():
+@in_each_format
+def test_who_talked_to_whom_does_not_depend_on_the_file(tmp_path, write):
     frames = [*CLEAN, *(frame for frame, _ in LEAKS.values())]
-    talk = Conversations()
-    talk.add(Packet(n, n, ETHERNET, frame, len(frame)) for n, frame in enumerate(frames, 1))
-    assert talk.packets == len(frames)
+    from_file, from_memory = Conversations(), Conversations()
+    from_file.add(CaptureFile(write(tmp_path / "all", frames)))
+    from_memory.add(Packet(n, 0, ETHERNET, frame, len(frame)) for n, frame in enumerate(frames, 1))
+
+    def parts(talk):
+        return [dataclasses.replace(each, first=0) for each in talk.found]
+
+    assert from_file.packets == from_memory.packets == len(frames)
+    assert parts(from_file) == parts(from_memory)

@@ -34,7 +34,7 @@ MAX_FOUND = 1000
 
 #: Seconds between two looks of a wait; and a look keeps the guest's processor busy, so that what
 #: it waits for comes later the more often it is looked for.
-_INTERVAL, _REST = 0.1, 1.0
+_INTERVAL, REST = 0.1, 1.0
 
 _NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
 
@@ -192,7 +192,7 @@ class AccessibilityTree:
             last = found[0] if found else None
             return (last,) if wanted.holds(last) else None
 
-        result = poll(look, deadline, interval=_INTERVAL, rest=_REST, watches=self._watches)
+        result = poll(look, deadline, interval=_INTERVAL, rest=REST, watches=self._watches)
         if result is not None:
             return result[0]
         if trouble is not None:

@@ -271,15 +271,14 @@ class Bus:
     def __init__(self, gio: Any, glib: Any) -> None:
         self.gio, self.glib = gio, glib
         self.wire = Wire(gio, self._address())
-        #: Of each program, by its name on the bus: its last bulk answer, and what it means.
-        self.kept: dict[str, tuple[bytes, Map]] = {}
+        #: Of each program, by its name on the bus: its last bulk answer, what it means, and when it
+        #: came.
+        self.kept: dict[str, tuple[bytes, Map, float]] = {}
         self.until = time.monotonic()
         #: Seconds that one call may take; less for an application that was silent before.
         self.patience = 1.0
         self.silent: set[str] = set()
         self.greeted: set[str] = set()
-        #: Of each program in `kept`: when it was asked.
-        self.asked: dict[str, float] = {}
         self._listen()
 
     def _listen(self) -> None:
@@ -301,7 +300,8 @@ class Bus:
         heard = self.wire.heard
         if not self.listens or len(heard) >= MAX_HEARD or name in heard or name not in self.kept:
             return None
-        return self.kept[name][1], time.monotonic() - self.asked[name]
+        _body, by_parent, came = self.kept[name]
+        return by_parent, time.monotonic() - came
 
     def give(self, seconds: float) -> None:
         """Set the time for one request of the host; one silent program must not use up all."""
@@ -401,14 +401,13 @@ class Bus:
         kept = self.kept.pop(name, None)
         if head[1] == ERROR:
             return {}  # it does not know the bulk request
-        if kept is None or kept[0] != body:
-            kept = body, understood(self.wire.values(received))
+        is_same = kept is not None and kept[0] == body
+        by_parent = kept[1] if kept and is_same else understood(self.wire.values(received))
         if len(body) <= MAX_KEPT_BYTES:
-            self.kept[name], self.asked[name] = kept, time.monotonic()
+            self.kept[name] = body, by_parent, time.monotonic()
             if len(self.kept) > MAX_KEPT:
-                oldest = next(iter(self.kept))  # the one not asked for the longest time
-                del self.kept[oldest], self.asked[oldest]
-        return kept[1]
+                del self.kept[next(iter(self.kept))]  # the one not asked for the longest time
+        return by_parent
 
     def one_by_one(self, refs: Items) -> Items:
         """Return nodes by asking for each property; what is gone meanwhile is left out."""

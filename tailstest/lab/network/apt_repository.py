@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from tailstest.core.errors import SetupError, UsageError
 from tailstest.core.text import printable
 from tailstest.lab.network.kept_keys import kept
+from tailstest.lab.network.programs import program
 
 #: Programs that a repository is made with, and the Debian packages that have them. sqop signs
 #: without a daemon that would have to be ended, as gpg has one.
@@ -43,18 +43,13 @@ class AptRepository:
     """
 
     def __init__(self, folder: Path, key: Path) -> None:
-        for program, package in PROGRAMS.items():
-            if shutil.which(program) is None:
-                raise SetupError(
-                    f"an APT repository of the lab needs {program}, which is not installed",
-                    hint=f"install Debian's package {package}",
-                )
+        for name, package in PROGRAMS.items():
+            program(name, package, "an APT repository of the lab")
         folder.mkdir(mode=0o700)
         #: Folder that a web server shows.
         self.site = folder / "site"
         self.site.mkdir()
         self._key = key
-        self._other_key = folder / "key"
         kept(key, _new_key)
 
     @property
@@ -64,9 +59,9 @@ class AptRepository:
 
     def change_key(self) -> None:
         """Sign with another key from the next `publish` on: whoever trusts the old one must not."""
-        self._other_key.touch(mode=0o600)
-        self._other_key.write_bytes(_new_key())
-        self._key = self._other_key
+        self._key = self.site.parent / "key"
+        self._key.touch(mode=0o600)
+        self._key.write_bytes(_new_key())
 
     def add(self, name: str, version: str) -> None:
         """Add a package; `publish` comes after it.

@@ -17,6 +17,7 @@ from typing import Any
 from tailstest.core.errors import InfrastructureError, SetupError
 from tailstest.core.text import printable
 from tailstest.lab.network.plan import MOST_NETWORKS, Kind, Network
+from tailstest.lab.network.programs import PROGRAM_FOLDERS
 from tailstest.lab.network.quality import Quality
 
 #: Seconds, before scaling, for the namespaces and the first process in them: 0.5 on an idle host.
@@ -25,9 +26,6 @@ START_LIMIT = 30.0
 REQUEST_LIMIT = 60.0
 #: Seconds for the processes of a lab to end when it is closed.
 END_LIMIT = 5.0
-
-#: Where programs are, system administration's included.
-PROGRAM_FOLDERS = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 #: Programs of the host that a lab is made with, and the Debian packages that have them.
 PROGRAMS = {"unshare": "util-linux", "ip": "iproute2", "dnsmasq": "dnsmasq-base"}
@@ -133,6 +131,12 @@ class Lab:
     def pid(self) -> int:
         """Number of the process that all others of the lab descend from."""
         return self._process.pid
+
+    def resolver(self) -> Path:
+        """Return a `resolv.conf` for servers that shall ask the lab for names; it has a network."""
+        file = self.folder / "resolv.conf"
+        file.write_text(f"nameserver {self.networks[0].gateway}\n")
+        return file
 
     def add_network(self, kind: Kind) -> Network:
         """Make a network.

@@ -6,17 +6,17 @@ import base64
 import json
 import mailbox
 import re
-import shutil
 import sys
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default as modern
 from pathlib import Path
 
-from tailstest.core.errors import SetupError, UsageError
-from tailstest.lab.network.lab import PROGRAM_FOLDERS, Lab
+from tailstest.core.errors import UsageError
+from tailstest.lab.network.lab import Lab
 from tailstest.lab.network.plan import MAIL
 from tailstest.lab.network.private_mount import with_mount
+from tailstest.lab.network.programs import program
 
 #: Seconds, before scaling: Python, a certificate, six processes of Dovecot; 1 on an idle host.
 START_LIMIT = 30.0
@@ -90,12 +90,7 @@ class MailServer:
             SetupError: Dovecot is not installed.
             InfrastructureError: one of them does not start; quotes what it said.
         """
-        dovecot = shutil.which("dovecot", path=PROGRAM_FOLDERS)
-        if dovecot is None:
-            raise SetupError(
-                "the lab's mail server needs Dovecot, which is not installed",
-                hint="install Debian's package dovecot-imapd",
-            )
+        dovecot = program("dovecot", "dovecot-imapd", "the lab's mail server")
         for name in ("imap", "smtp"):
             self._lab.stop(name)
         certificate = self._folder / "certificate.pem"

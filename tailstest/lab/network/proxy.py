@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-
-from tailstest.core.errors import SetupError
-from tailstest.lab.network.lab import PROGRAM_FOLDERS, Lab
+from tailstest.lab.network.lab import Lab
 from tailstest.lab.network.plan import PROXY
 from tailstest.lab.network.private_mount import with_mount
+from tailstest.lab.network.programs import program
 
 #: Port of web proxies (that of Squid; no number is registered).
 PORT = 3128
@@ -30,15 +28,14 @@ def start_proxy(lab: Lab) -> None:
         SetupError: tinyproxy is not installed.
         InfrastructureError: it does not start; quotes what it said.
     """
-    tinyproxy = shutil.which("tinyproxy", path=PROGRAM_FOLDERS)
-    if tinyproxy is None:
-        raise SetupError(
-            "the lab's proxy needs tinyproxy, which is not installed",
-            hint="install Debian's package tinyproxy-bin",
-        )
-    configuration, resolver = lab.folder / "tinyproxy.conf", lab.folder / "resolv.conf"
+    configuration = lab.folder / "tinyproxy.conf"
+    argv = [
+        program("tinyproxy", "tinyproxy-bin", "the lab's proxy"),
+        "-d",
+        "-c",
+        str(configuration),
+    ]
     configuration.write_text(_CONFIGURATION)
-    resolver.write_text(f"nameserver {lab.networks[0].gateway}\n")
     # glibc has no other way to be told which name server to ask.
-    argv = with_mount(resolver, "/etc/resolv.conf", [tinyproxy, "-d", "-c", str(configuration)])
+    argv = with_mount(lab.resolver(), "/etc/resolv.conf", argv)
     lab.start("proxy", argv, "Reloading config file finished", START_LIMIT)

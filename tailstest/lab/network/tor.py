@@ -159,8 +159,7 @@ class TorNetwork:
         for node, each in zip(voters, keys, strict=True):
             shutil.copytree(each.folder / "keys", node.folder / "keys")
         self._lab.ask("add_addresses", addresses=self.addresses)
-        resolver = self._folder / "resolv.conf"
-        resolver.write_text(f"nameserver {self._lab.networks[0].gateway}\n")
+        resolver = self._lab.resolver()
         for node in self.nodes:
             node.folder.mkdir(mode=0o700, exist_ok=True)
             node.folder.chmod(0o700)
