@@ -12,7 +12,7 @@ from typing import Any
 from tailstest.core.errors import CheckFailed, InfrastructureError, MachineStopped, UsageError
 from tailstest.core.events import Events, MachineChanged
 from tailstest.core.text import printable
-from tailstest.machine.restarts import ECHOES, Restarts
+from tailstest.machine.restarts import Restarts
 
 
 class MachineState(StrEnum):
@@ -37,7 +37,7 @@ class Lifecycle:
         domain: the `virDomain` to follow.
         events: told about every change.
         name: of the machine, for the events.
-        echo_limit, echoes: see `Restarts`.
+        echo_limit: see `Restarts`.
         is_bad: tells whether the medium in a file shall have errors.
         on_restart: called when the guest restarts the machine, in libvirt's event thread.
     """
@@ -51,7 +51,6 @@ class Lifecycle:
         name: str,
         *,
         echo_limit: float = 0.0,
-        echoes: int = ECHOES,
         on_restart: Callable[[], None] = lambda: None,
         is_bad: Callable[[str], bool] = lambda _file: False,
     ) -> None:
@@ -69,7 +68,7 @@ class Lifecycle:
         self._stopped.set()
         self._stop_expected = False
         self._restart_expected = False
-        self._restarts = Restarts(echo_limit, echoes)
+        self._restarts = Restarts(echo_limit)
         self._watchdog_fired = False
         self._is_saving = False
         self._is_cut = False

@@ -29,7 +29,7 @@ from tailstest.machine.media_bay import MediaBay
 from tailstest.machine.monitor_input import MonitorInput
 from tailstest.machine.network_card import NetworkCard, keep_captures
 from tailstest.machine.power import Power
-from tailstest.machine.restarts import ECHO_LIMIT, ECHOES, ECHOES_AFTER_WAKING
+from tailstest.machine.restarts import ECHO_LIMIT
 from tailstest.machine.saved_machine import (
     CAPTURE,
     MEMORY,
@@ -93,7 +93,7 @@ class Machine:
             undo.callback(self._served.close)
             self._domain = self._define(disks, rest)
             undo.pop_all()
-        self.lifecycle = self._followed(ECHOES if rest is None else ECHOES_AFTER_WAKING)
+        self.lifecycle = self._followed()
         self._power = Power(
             name,
             libvirt=self._libvirt,
@@ -537,7 +537,7 @@ class Machine:
                 hint="`tailstest host` shows what this host offers",
             ) from error
 
-    def _followed(self, echoes: int) -> Lifecycle:
+    def _followed(self) -> Lifecycle:
         # Only a BIOS starts itself once more after a reset.
         echo = ECHO_LIMIT * self.deadline_scale if self.definition.firmware == "bios" else 0.0
         return Lifecycle(
@@ -547,7 +547,6 @@ class Machine:
             self._bench.events,
             self.name,
             echo_limit=echo,
-            echoes=echoes,
             on_restart=self._restarted,
             is_bad=self._served.is_bad,
         )
