@@ -53,6 +53,22 @@ def write_suite(folder: Path, scenarios: int) -> Path:
     return folder
 
 
+#: Where `./run test` writes how many seconds all tests took, and at which commit.
+TEST_TIME = Path(sys.prefix) / ".test-time"
+
+
+def time_of_all_tests() -> tuple[float | None, str]:
+    """Return the minutes that `./run test` took here when it passed last, and words for them.
+
+    They are not measured anew: that would take as long as all other benchmarks together.
+    """
+    try:
+        took, commit = TEST_TIME.read_text(encoding="ascii").split()
+    except FileNotFoundError:
+        return None, "not known, it has not passed in this clone yet"
+    return int(took) / 60, f"{int(took) / 60:.1f} min, at commit {commit}"
+
+
 def main() -> int:
     """Print the table and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -82,7 +98,9 @@ def main() -> int:
         started = time.perf_counter()
         subprocess.run(command, check=True, capture_output=True)
         dry = time.perf_counter() - started
+    minutes, all_tests = time_of_all_tests()
     figures = {
+        "all_tests_minutes": minutes,
         "milliseconds_per_step": round(ours, 3),
         "plain_behave_milliseconds_per_step": round(plain, 3),
         "events": len(heard),
@@ -90,6 +108,7 @@ def main() -> int:
     }
     print(f"a step without a machine: {ours:.2f} ms (plain behave, start included: {plain:.2f} ms)")
     print(f"`tailstest run --dry-run` on 1,000 scenarios of {STEPS} steps: {dry:.2f} s")
+    print(f"all tests, `./run test`: {all_tests}")
     options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return 0
 
