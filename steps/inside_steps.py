@@ -57,6 +57,18 @@ def command_does_not_write(context, text):
     context.test.inside.check_output(text, absent=True)
 
 
+@then("the clock inside is right")
+def clock_is_right(context):
+    """Wait until the clock inside tells the time of the host, give or take a minute."""
+    context.test.inside.check_clock()
+
+
+@then("the clock inside is {error:ClockError}")
+def clock_is_wrong(context, error):
+    """Wait until the clock inside is wrong by this, "365 days behind", give or take a minute."""
+    context.test.inside.check_clock(error)
+
+
 @when('I remember what the command wrote as "{name}"')
 def remember_output(context, name):
     """Keep what the last command inside wrote, to compare with it later."""

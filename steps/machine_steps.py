@@ -39,6 +39,12 @@ def define_cpus(context, count):
     context.test.define(cpus=count)
 
 
+@given("the machine's clock is {error:ClockError}")
+def define_clock(context, error):
+    """Set the hardware clock wrong: "365 days behind" or "2 hours ahead" of the right time."""
+    context.test.define(clock_ahead=error)
+
+
 @given("a {chipset:Chipset} board")
 def define_chipset(context, chipset):
     """Choose the board: "a PC board" (i440FX, about 1996) or "a Q35 board" (PCI Express)."""

@@ -212,12 +212,19 @@ def no_real_mac(context):
     context.test.network.traffic.check_real_mac()
 
 
+@then("packets carried my real MAC address")
+def real_mac(context):
+    """Check that the MAC address of the machine's card is in some packet: nothing hid it."""
+    context.test.network.traffic.check_real_mac_is_told()
+
+
 @then("only these hosts were contacted")
 def only_these_hosts(context):
     """Check that the machine talked to nobody else; the columns: host, protocol, port.
 
-    A host is an address, a network, "router" or a name of the lab. What every network needs (ARP,
-    neighbour discovery, DHCP) is always allowed; looking up names is not.
+    A host is an address, a network, "router", a name of the lab, or "Tor relays" for all of them.
+    What every network needs (ARP, neighbour discovery, DHCP) is always allowed; looking up names is
+    not.
     """
     context.test.network.traffic.check_only_hosts([tuple(row.cells) for row in context.table or ()])
 

@@ -82,6 +82,7 @@ class DomainValues:
         loader, nvram: UEFI code (read-only) and this machine's own copy of the variables (raw).
         memory_mib: size of the memory.
         cpus: number of virtual processors.
+        clock_ahead: seconds by which the hardware clock is ahead of the right time.
         tb_size_mib: memory for code that TCG translated; ignored with KVM.
         width, height: resolution that the display announces (EDID) and the firmware starts with.
         disks: drives in order.
@@ -114,6 +115,7 @@ class DomainValues:
     nvram: Path | None = None
     memory_mib: int = 1024
     cpus: int = 2
+    clock_ahead: int = 0
     tb_size_mib: int = 512
     width: int = 1024
     height: int = 768

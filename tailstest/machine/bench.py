@@ -103,6 +103,7 @@ class Bench:
             nvram=nvram,
             memory_mib=definition.memory_mib,
             cpus=definition.cpus,
+            clock_ahead=definition.clock_ahead,
             width=definition.width,
             height=definition.height,
             disks=disks,

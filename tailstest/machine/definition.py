@@ -10,6 +10,10 @@ from tailstest.core.settings import Strict
 from tailstest.hypervisor.domain_template import DomainValues
 from tailstest.hypervisor.memory_claims import memory_for
 
+#: Seconds that a hardware clock may be wrong at most: thirty years, which is past both ends of what
+#: systems of today take for a date.
+_DECADES = 30 * 366 * 86_400
+
 
 class MachineDefinition(Strict):
     """The parts of one machine; profiles give defaults, steps change single fields.
@@ -34,6 +38,8 @@ class MachineDefinition(Strict):
             "lab" one in a network of the lab that leads to the lab's Internet.
         cable: whether the network cable is plugged in when it is switched on.
         mac: MAC address of the card: the one that a system may want to hide.
+        clock_ahead: seconds by which its hardware clock is ahead of the right time when it is
+            switched on; below 0 it is behind.
     """
 
     firmware: Literal["bios", "uefi"] = "bios"
@@ -49,6 +55,7 @@ class MachineDefinition(Strict):
     mac: Annotated[str, Field(pattern=r"^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$")] = (
         "52:54:00:12:34:56"
     )
+    clock_ahead: Annotated[int, Field(ge=-_DECADES, le=_DECADES)] = 0
     channel: Literal["none", "agent", "debug-shell", "serial-login", "qemu-agent"] = "none"
     login_user: Annotated[str, Field(min_length=1, max_length=256)] = "root"
     login_password: Annotated[str, Field(max_length=1024, repr=False)] = ""

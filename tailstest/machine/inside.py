@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 from tailstest.core.deadline import Deadline, poll
@@ -22,6 +24,9 @@ BOOT_LIMIT = 180.0
 #: Seconds, before scaling, between two commands of a wait: each one costs the guest a fork.
 _INTERVAL = 0.3
 
+#: Seconds that a clock may be off and is right: time servers, a slow host and the way in cost some.
+_CLOCK_TOLERANCE = 60
+
 #: Most bytes of a file that are read for a check, and characters of it that are quoted.
 _LARGEST, _QUOTED = 1 << 20, 1000
 
@@ -36,6 +41,7 @@ class Inside:
         events: told what commands wrote.
         boot_limit: seconds until somebody answers after a start, before scaling.
         on_ready: called with the channel and who answers, before anybody uses it.
+        keeps_clock: whether a wrong clock inside is wanted and stays as it is over a checkpoint.
     """
 
     def __init__(
@@ -47,10 +53,12 @@ class Inside:
         events: Events,
         boot_limit: float = BOOT_LIMIT,
         on_ready: Callable[[GuestChannel, AgentInfo], None] = lambda _channel, _info: None,
+        keeps_clock: bool = False,
     ) -> None:
         self._channel = channel
         self.boot_limit = boot_limit
         self._on_ready = on_ready
+        self._keeps_clock = keeps_clock
         self._scale = deadline_scale
         self._default = default_deadline
         self._events = events
@@ -72,9 +80,41 @@ class Inside:
 
     @property
     def state(self) -> InsideState:
-        """What later steps may ask for."""
+        """What later steps may ask for.
+
+        Raises:
+            InfrastructureError: its clock matters, and it does not tell it.
+        """
         last = CommandState.of(self._last) if self._last is not None else None
-        return InsideState(remembered=dict(self._remembered), last=last)
+        ahead = self._clock_ahead() if self._keeps_clock else 0.0
+        return InsideState(remembered=dict(self._remembered), last=last, clock_ahead=ahead)
+
+    def check_clock(self, ahead: int = 0) -> None:
+        """Wait until the clock inside is right, or wrong by so much.
+
+        Args:
+            ahead: seconds by which it is ahead of the right time; below 0 it is behind.
+
+        Raises:
+            CheckFailed: it is more than a minute away from that.
+            InfrastructureError: it cannot be read.
+        """
+        seen: list[float] = []
+
+        def looks_right() -> bool:
+            seen.append(self._clock_ahead() - ahead)
+            return abs(seen[-1]) <= _CLOCK_TOLERANCE
+
+        if not self._wait(looks_right):
+            side = "ahead of" if seen[-1] > 0 else "behind"
+            wrong = timedelta(seconds=round(abs(seen[-1])))
+            raise CheckFailed(f"the clock inside is {wrong} {side} what it should be")
+
+    def _clock_ahead(self) -> float:
+        done = self.channel.run("date +%s", within=self._default)
+        if not re.fullmatch(rb"-?\d{1,12}\n", done.stdout):
+            raise InfrastructureError(f"the clock inside cannot be read. {done.explain()}")
+        return int(done.stdout) - time.time()
 
     def resume(self, state: InsideState, after: str = "") -> None:
         """Take up what was known before the machine was saved; set its clock.
@@ -88,7 +128,7 @@ class Inside:
         self._remembered = dict(state.remembered)
         self._last = state.last.completed() if state.last is not None else None
         channel = self.channel
-        channel.set_clock(time.time())
+        channel.set_clock(time.time() + state.clock_ahead)
         if after:
             done = channel.run(after, within=self._default)
             if not done.ok:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from tailstest.core.settings import Strict
@@ -52,7 +54,10 @@ class InsideState(Strict):
     Attributes:
         remembered: texts by name, for later steps.
         last: the last command; None if there was none.
+        clock_ahead: seconds by which the clock inside was ahead of the host's; 0.0 where it was
+            not set wrong on purpose, however late a slow host makes it.
     """
 
     remembered: dict[str, str] = Field(default_factory=dict)
     last: CommandState | None = None
+    clock_ahead: Annotated[float, Field(allow_inf_nan=False)] = 0.0

@@ -115,6 +115,16 @@ def protocol(text: str) -> str:
     return text.lower()
 
 
+_TIMES = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
+
+
+@parse.with_pattern(r"\d+ (?:second|minute|hour|day)s? (?:ahead|behind)")
+def clock_error(text: str) -> int:
+    """Return how many seconds a clock is ahead of the right time; below 0 it is behind."""
+    number, unit, side = text.split()
+    return int(number) * _TIMES[unit.removesuffix("s")] * (1 if side == "ahead" else -1)
+
+
 #: The types that every step file may use in its patterns, for example {medium:Medium}.
 PARAMETER_TYPES: dict[str, Callable[[str], Any]] = {
     "Firmware": firmware,
@@ -127,6 +137,7 @@ PARAMETER_TYPES: dict[str, Callable[[str], Any]] = {
     "NamedMedium": named_medium,
     "Fault": fault,
     "Beyond": beyond,
+    "ClockError": clock_error,
     "UsbVersion": usb_version,
     "Direction": direction,
     "Keys": keys,

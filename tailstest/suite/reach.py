@@ -53,6 +53,7 @@ class Reach:
                 events=self._events,
                 boot_limit=self._choice.times.boot,
                 on_ready=self._late_patch.apply,
+                keeps_clock=machine.definition.clock_ahead != 0,
             )
         return self._inside
 

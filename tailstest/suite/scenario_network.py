@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import CheckFailed, UsageError
 from tailstest.core.events import Events
+from tailstest.lab.network.addressing import given_out
 from tailstest.lab.network.keeper import LabKeeper
 from tailstest.lab.network.quality import Quality
 from tailstest.machine.machine import Machine
@@ -88,12 +89,12 @@ class ScenarioNetwork:
         """
         machine = self.machine
         network = machine.card.network
-        leases = self._labs().lab.folder / f"leases-{network.number}"
+        folder = self._labs().lab.folder
         deadline = Deadline.after(
             ADDRESS_LIMIT if within is None else within, scale=machine.deadline_scale
         )
         given = poll(
-            lambda: (leases.exists() and bool(leases.read_text().strip())) or None,
+            lambda: given_out(network, folder) or None,
             deadline,
             watches=[machine.check],
         )

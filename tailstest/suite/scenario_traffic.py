@@ -24,6 +24,9 @@ from tailstest.suite.step_clock import StepClock
 #: Where servers for addresses are asked: everybody, and ff02::1:2 (RFC 8415, 7.1).
 DHCP_SERVERS = ("255.255.255.255", "ff02::1:2")
 
+#: What a table of hosts calls all relays of the lab's Tor network.
+TOR_RELAYS = "Tor relays"
+
 
 class ScenarioTraffic:
     """What steps find as `context.test.network.traffic`.
@@ -80,14 +83,31 @@ class ScenarioTraffic:
         self._expect_packets(report)
         self._judge(report, f"packets tell the real MAC address {card.mac}")
 
+    def check_real_mac_is_told(self) -> None:
+        """Check that packets tell the MAC address of the machine's card, as is wanted here.
+
+        Raises:
+            CheckFailed: none does.
+            UsageError: nothing was sent, so nothing is proven.
+        """
+        card = self._machine().card
+        report = told(self._packets(), self._policy(forbidden={"macs": [card.mac]}))
+        self._expect_packets(report)
+        if report.clean:
+            raise CheckFailed(
+                f"none of the {report.of_machine} packets of the machine tells its real MAC "
+                f"address {card.mac}",
+                hint="the capture is in the report; look at it with `tailstest capture show FILE`",
+            )
+
     def check_only_hosts(self, rows: Sequence[tuple[str, str, str]]) -> None:
         """Check that the machine talked to these hosts and to nobody else.
 
         ARP, neighbour discovery and DHCP are always allowed.
 
         Args:
-            rows: host (an address, or a name of the lab), protocol, port; the port is empty for
-                ICMP.
+            rows: host (an address, a name of the lab, or "Tor relays"), protocol, port; the port
+                is empty for ICMP.
 
         Raises:
             CheckFailed: lists every other conversation.
@@ -165,6 +185,8 @@ class ScenarioTraffic:
     def _addresses_of(self, host: str) -> list[str]:
         if host in ("router", f"router.{DOMAIN}"):
             return self._machine().card.router_addresses
+        if host == TOR_RELAYS:
+            return self._tor().addresses
         return list(NAMES.get(host, (host,)))
 
 

@@ -50,6 +50,19 @@ def test_anything_else_is_no_mark(text: str) -> None:
     assert run_of_metadata(text) is None
 
 
+@pytest.mark.parametrize(
+    ("ahead", "clock"),
+    [
+        (0, {"offset": "utc"}),
+        (-86_400, {"offset": "variable", "adjustment": "-86400", "basis": "utc"}),
+    ],
+)
+def test_a_clock_may_be_wrong(ahead: int, clock: dict[str, str]) -> None:
+    element = rendered(clock_ahead=ahead).find("clock")
+    assert element is not None
+    assert dict(element.attrib) == clock
+
+
 def test_strings_cannot_become_markup() -> None:
     nasty = """a"b'<c>&{{ 7 * 7 }}"""
     domain = rendered(title=nasty, cmdline=nasty, kernel=Path(f"/{nasty}"))

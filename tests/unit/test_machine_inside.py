@@ -1,5 +1,7 @@
 """Checks inside a machine, against a channel that answers from a script."""
 
+import time
+
 import pytest
 
 from tailstest.core.errors import CheckFailed, InfrastructureError, SetupError, UsageError
@@ -34,7 +36,7 @@ class Channel:
         raise AssertionError(f"not expected: {command}")
 
     def set_clock(self, seconds):
-        pass
+        self.clock = seconds
 
     def read(self, path, limit=0, **_options):
         return self.files[path]
@@ -45,9 +47,10 @@ class Channel:
         return path
 
 
-def inside(*answers, files=None):
+def inside(*answers, files=None, **options):
     channel = Channel(answers, files)
-    return Inside(lambda: channel, deadline_scale=1.0, default_deadline=0.3, events=Events())
+    basic = {"deadline_scale": 1.0, "default_deadline": 0.3, "events": Events()}
+    return Inside(lambda: channel, **basic, **options)
 
 
 def system(*answers):
@@ -81,6 +84,41 @@ def test_what_an_image_needs_after_a_checkpoint_is_done_once_and_must_succeed():
     with pytest.raises(InfrastructureError, match="after a checkpoint failed") as caught:
         inside(("renew-all", 7, "no such clock")).resume(state, "renew-all")
     assert "checkpoints.after" in caught.value.hint
+
+
+YEAR = 365 * 86_400
+
+
+def test_a_clock_that_is_wrong_on_purpose_is_so_after_a_rest():
+    behind = inside(("date +%s", 0, f"{int(time.time()) - YEAR}\n"), keeps_clock=True)
+    kept = InsideState.model_validate_json(behind.state.model_dump_json())
+    assert kept.clock_ahead == pytest.approx(-YEAR, abs=10)
+    other = inside(keeps_clock=True)
+    other.resume(kept)
+    assert other.last_channel.clock == pytest.approx(time.time() - YEAR, abs=10)
+
+
+def test_any_other_clock_is_right_after_a_rest():
+    usual = inside()
+    assert usual.state.clock_ahead == 0
+    assert usual.last_channel.asked == []
+    usual.resume(usual.state)
+    assert usual.last_channel.clock == pytest.approx(time.time(), abs=10)
+
+
+@pytest.mark.parametrize("told", ["", "nan\n", "1e9\n", "9" * 400 + "\n", "1\n2\n"])
+def test_a_clock_that_cannot_be_read_is_no_number(told):
+    with pytest.raises(InfrastructureError, match="clock inside cannot be read"):
+        _ = inside(("date", 0, told), keeps_clock=True).state
+
+
+def test_a_clock_is_right_or_wrong_give_or_take_a_minute():
+    behind = inside(("date +%s", 0, f"{int(time.time()) - YEAR + 20}\n"))
+    behind.check_clock(-YEAR)
+    with pytest.raises(CheckFailed, match=r"364 days, 23:59:\d\d behind what it should be"):
+        behind.check_clock()
+    with pytest.raises(CheckFailed, match=r"729 days, .* behind what"):
+        behind.check_clock(YEAR)
 
 
 def test_a_command_s_end_and_words_are_checked():

@@ -8,7 +8,9 @@ import pytest
 
 from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
 from tailstest.core.events import Events, ScenarioStarted, StepStarted
+from tailstest.lab.network.addressing import given_out, leases_file
 from tailstest.lab.network.recording import Recording
+from tailstest.lab.network.tor import OR_PORT
 from tailstest.suite.scenario_network import ScenarioNetwork
 
 REAL_MAC = kit.GUEST
@@ -124,6 +126,14 @@ def test_a_relay_is_reached_on_its_ports_only(scenario):
         scenario.network.traffic.check_only_tor()
 
 
+def test_the_real_mac_address_is_told_where_it_shall_be(scenario):
+    scenario.record(tcp(source="02:00:00:00:00:01"))
+    with pytest.raises(CheckFailed, match="none of the 1 packets"):
+        scenario.network.traffic.check_real_mac_is_told()
+    scenario.record(tcp())
+    scenario.network.traffic.check_real_mac_is_told()
+
+
 def test_the_real_mac_address_is_found_and_another_one_is_not(scenario):
     scenario.record(tcp(source="02:00:00:00:00:01"))
     scenario.network.traffic.check_real_mac()
@@ -132,6 +142,30 @@ def test_the_real_mac_address_is_found_and_another_one_is_not(scenario):
     with pytest.raises(CheckFailed, match="real MAC address") as error:
         scenario.network.traffic.check_real_mac()
     assert "step      When the network is enabled" in str(error.value)
+
+
+def test_a_table_may_name_the_relays_of_tor(scenario):
+    scenario.record(tcp(port=OR_PORT))
+    with pytest.raises(CheckFailed, match="contacted others"):
+        scenario.network.traffic.check_only_hosts([("router", "TCP", str(OR_PORT))])
+    scenario.network.traffic.check_only_hosts([("Tor relays", "TCP", str(OR_PORT))])
+
+
+LEASES = """\
+1795800000 52:54:00:12:34:56 10.76.1.23 demo ff:12:34:56
+duid 00:01:00:01:32:4e:5f:8b:52:54:00:76:00:01
+1795800000 1193046 2001:db8:76:1::e7 * 00:01:00:01
+"""
+
+
+def test_only_lines_about_ipv4_addresses_are_leases(tmp_path):
+    network = SimpleNamespace(number=1)
+    assert given_out(network, tmp_path) == []
+    file = leases_file(network, tmp_path)
+    file.write_text(LEASES.partition("\n")[2])
+    assert given_out(network, tmp_path) == []
+    file.write_text(LEASES)
+    assert given_out(network, tmp_path) == ["10.76.1.23"]
 
 
 def test_silence_is_broken_by_any_packet_of_the_machine(scenario):

@@ -240,6 +240,8 @@ def test_an_sd_card_has_a_size_that_there_is_and_starts_no_uefi_machine(place):
         ("DiskKind", "an SD card", "sd"),
         ("DiskKind", "a SATA disk", "sata"),
         ("Fault", "write errors", "unwritable"),
+        ("ClockError", "365 days behind", -31_536_000),
+        ("ClockError", "1 hour ahead", 3600),
         ("Beyond", "loses the rest", "lost"),
         ("Beyond", "writes the rest over it", "wraps"),
     ],

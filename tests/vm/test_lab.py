@@ -12,12 +12,16 @@ from pathlib import Path
 
 import psutil
 import pytest
-from lab_guest import Guest
+from lab_guest import BROADCAST, Guest
+from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
 
 import tailstest
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError, SetupError
 from tailstest.lab.capture_file import CaptureFile
+from tailstest.lab.network.addressing import given_out, leases_file
 from tailstest.lab.network.keeper import LabKeeper
 from tailstest.lab.network.lab import Lab
 from tailstest.lab.network.plan import TIME
@@ -76,6 +80,40 @@ def test_a_machine_is_answered_and_every_packet_is_kept(keeper, plugged, tmp_pat
     assert before < arp[0].time < arp[1].time < time.time_ns()
     state = keeper.lab.wires()["one"]
     assert (state.sent, state.connected, state.trouble) == (1, True, "")
+
+
+def dhcp(guest, kind, *options):
+    """Send a question of DHCP; return the first answer to it."""
+    question = (
+        Ether(src=guest.mac, dst=BROADCAST)
+        / IP(src="0.0.0.0", dst="255.255.255.255")
+        / UDP(sport=68, dport=67)
+        / BOOTP(chaddr=guest.mac, xid=7, flags=0x8000)
+        / DHCP(options=[("message-type", kind), *options, "end"])
+    )
+    guest.send(bytes(question))
+    return next(
+        answer
+        for frame in guest.frames(10)
+        if DHCP in (answer := Ether(frame)) and answer[BOOTP].xid == 7
+    )
+
+
+@pytest.mark.parametrize("kind", ["full", "isolated"])
+def test_an_address_is_given_out_when_a_machine_has_asked_and_not_before(keeper, plugged, kind):
+    network = keeper.network(kind)
+    folder = keeper.lab.folder
+    guest = plugged(keeper.lab, network)
+    # What dnsmasq writes down at its start is about nobody.
+    assert poll(lambda: leases_file(network, folder).exists() or None, Deadline.after(10, scale=3))
+    assert given_out(network, folder) == []
+    offered = dhcp(guest, "discover")[BOOTP].yiaddr
+    assert given_out(network, folder) == []
+    router = ("server_id", network.gateway)
+    assert dhcp(guest, "request", ("requested_addr", offered), router)[BOOTP].yiaddr == offered
+    assert poll(lambda: given_out(network, folder) or None, Deadline.after(10, scale=3)) == [
+        offered
+    ]
 
 
 def test_a_machine_that_connects_again_goes_on_in_the_same_capture(keeper, plugged, tmp_path):

@@ -31,8 +31,9 @@ rm -f /etc/machine-id /var/lib/dbus/machine-id /etc/resolv.conf
 printf 'nameserver 127.0.0.1\n' >/etc/resolv.conf # where tor answers
 
 systemctl enable demo-welcome.service demo-settings.path demo-firewall.service \
-  demo-medium-watch.service systemd-networkd.service 2>/dev/null
-systemctl disable tor.service 2>/dev/null # its user starts it
+  demo-medium-watch.service 2>/dev/null
+# Whoever uses the system starts them, on the welcome screen and on the desktop.
+systemctl disable tor.service systemd-networkd.service systemd-networkd.socket 2>/dev/null
 systemctl set-default graphical.target 2>/dev/null
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
   fstrim.timer man-db.timer e2scrub_reap.service systemd-networkd-wait-online.service \

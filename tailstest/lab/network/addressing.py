@@ -12,6 +12,29 @@ from tailstest.lab.network.supervisor import Service
 START_LIMIT = 30.0
 #: How long a machine may keep an address.
 LEASE_TIME = "1h"
+#: Fields of a line about one lease.
+_LEASE_FIELDS = 5
+
+
+def leases_file(network: Network, folder: Path) -> Path:
+    """Return where dnsmasq writes down which addresses of a network it has given out."""
+    return folder / f"leases-{network.number}"
+
+
+def given_out(network: Network, folder: Path) -> list[str]:
+    """Return the IPv4 addresses of a network that are given out now.
+
+    A line for each: when it ends, MAC address, address, name, client id. The others are about IPv6,
+    and the first of these is there before anybody has asked (lease_update_file in dnsmasq's
+    lease.c).
+
+    Args:
+        folder: of the lab.
+    """
+    file = leases_file(network, folder)
+    lines = file.read_text(encoding="ascii", errors="replace").splitlines() if file.exists() else []
+    fields = [line.split() for line in lines]
+    return [each[2] for each in fields if len(each) == _LEASE_FIELDS and each[2].count(".") == 3]
 
 
 def addressing(network: Network, folder: Path, answers: Mapping[str, Sequence[str]]) -> Service:
@@ -41,7 +64,7 @@ def addressing(network: Network, folder: Path, answers: Mapping[str, Sequence[st
         "--no-ping",
         "--local-ttl=1",
         "--dhcp-authoritative",
-        f"--dhcp-leasefile={folder / f'leases-{network.number}'}",
+        f"--dhcp-leasefile={leases_file(network, folder)}",
         f"--dhcp-range={','.join(network.addresses)},255.255.255.0,{LEASE_TIME}",
         f"--dhcp-option=option:router,{network.gateway}",
         f"--dhcp-option=option:dns-server,{network.gateway}",
