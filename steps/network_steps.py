@@ -176,6 +176,24 @@ def hand_over_tor(context, target):
     context.test.inside.put_text(context.test.network.services.tor.client_lines, target)
 
 
+@given("the lab's Tor network has an obfs4 bridge")
+def has_bridge(context):
+    """Start a bridge, which no directory lists, and wait until it takes clients.
+
+    It needs Debian's package obfs4proxy on this host.
+    """
+    context.test.network.services.start_tor_bridge()
+
+
+@given('the configuration of the lab\'s Tor network by its bridge is inside as "{target}"')
+def hand_over_bridge(context, target):
+    """Write what a tor in the machine needs to use the bridge alone into a file inside.
+
+    The machine must have obfs4proxy as Debian's package has it.
+    """
+    context.test.inside.put_text(context.test.network.services.tor.client_lines_by_bridge, target)
+
+
 @given("the lab is a hotspot with a login page")
 def hotspot(context):
     """Let every web page lead to a login page, until the machine has logged in there."""
@@ -222,16 +240,16 @@ def real_mac(context):
 def only_these_hosts(context):
     """Check that the machine talked to nobody else; the columns: host, protocol, port.
 
-    A host is an address, a network, "router", a name of the lab, or "Tor relays" for all of them.
-    What every network needs (ARP, neighbour discovery, DHCP) is always allowed; looking up names is
-    not.
+    A host is an address, a network, a name of the lab, "router", "Tor relays" for all of them, or
+    "bridge" (of the lab's Tor network; TCP, port 4443). What every network needs (ARP, neighbour
+    discovery, DHCP) is always allowed; looking up names is not.
     """
     context.test.network.traffic.check_only_hosts([tuple(row.cells) for row in context.table or ()])
 
 
 @then("all Internet traffic has only flowed through Tor")
 def only_tor(context):
-    """Check that the machine talked to the lab's Tor relays and to nobody else.
+    """Check that the machine talked to the lab's Tor relays, or its bridge, and to nobody else.
 
     What every network needs (ARP, neighbour discovery, DHCP) is allowed; looking up names is not.
     """

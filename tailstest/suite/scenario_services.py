@@ -27,6 +27,7 @@ CHANGES = frozenset(
         "ask_for_login",
         "set_clock",
         "start_tor",
+        "start_tor_bridge",
         "start_proxy",
         "add_mailbox",
         "put_mail",
@@ -110,6 +111,15 @@ class ScenarioServices:
                 hint='put "Given the lab has a Tor network" before the machine starts',
             )
         return tor
+
+    def start_tor_bridge(self) -> None:
+        """Start a bridge of the private Tor network; one that runs stays.
+
+        Raises:
+            UsageError: the lab has no Tor network; or (`SetupError`) obfs4proxy is missing.
+        """
+        self._note("start_tor_bridge")
+        self.tor.start_bridge()
 
     def start_proxy(self) -> None:
         """Start a web proxy in the lab; one that runs stays."""

@@ -15,6 +15,7 @@ from tailstest.lab.leak import LeakReport
 from tailstest.lab.leak_view import report_text
 from tailstest.lab.network.plan import DOMAIN, NAMES
 from tailstest.lab.network.tor import DIR_PORT, OR_PORT, TorNetwork
+from tailstest.lab.network.tor_bridge import HOST as BRIDGE
 from tailstest.lab.packet import Packet
 from tailstest.lab.policy import Policy
 from tailstest.lab.sent_check import sent_before, told
@@ -106,12 +107,13 @@ class ScenarioTraffic:
         ARP, neighbour discovery and DHCP are always allowed.
 
         Args:
-            rows: host (an address, a name of the lab, or "Tor relays"), protocol, port; the port
-                is empty for ICMP.
+            rows: host (an address, a name of the lab, "router", "Tor relays" or "bridge"),
+                protocol, port; the port is empty for ICMP.
 
         Raises:
             CheckFailed: lists every other conversation.
-            UsageError: a row is wrong, or nothing was sent, so nothing is proven.
+            UsageError: a row is wrong or names a bridge that is not there, or nothing was sent, so
+                nothing is proven.
         """
         rules: list[dict[str, object]] = [
             {
@@ -127,19 +129,24 @@ class ScenarioTraffic:
     def check_only_tor(self) -> None:
         """Check that the machine talked to relays of the lab's Tor network and to nobody else.
 
+        A bridge that was started is one of them, on the port of its transport.
         ARP, neighbour discovery and DHCP are always allowed; looking up names is a leak.
 
         Raises:
             CheckFailed: lists every other conversation.
             UsageError: there is no Tor network, or nothing was sent, so nothing is proven.
         """
-        relays: dict[str, object] = {
-            "title": "the lab's Tor relays",
-            "to": self._tor().addresses,
-            "protocol": "tcp",
-            "ports": [OR_PORT, DIR_PORT],
-        }
-        self._check([relays], "not all Internet traffic flowed through Tor")
+        tor = self._tor()
+        ways = [("the lab's Tor relays", tor.addresses, [OR_PORT, DIR_PORT])]
+        if tor.has_bridge:
+            ways.append(("the bridge to them", [tor.bridge.address], [tor.bridge.port]))
+        self._check(
+            [
+                {"title": title, "to": addresses, "protocol": "tcp", "ports": ports}
+                for title, addresses, ports in ways
+            ],
+            "not all Internet traffic flowed through Tor",
+        )
 
     def _check(self, rules: Sequence[dict[str, object]], what: str) -> None:
         # Asking for an address is no contact to a host of the Internet, whatever is told then.
@@ -187,6 +194,8 @@ class ScenarioTraffic:
             return self._machine().card.router_addresses
         if host == TOR_RELAYS:
             return self._tor().addresses
+        if host == BRIDGE:
+            return [self._tor().bridge.address]
         return list(NAMES.get(host, (host,)))
 
 

@@ -42,11 +42,12 @@ def scenario(tmp_path):
     """Return a network of a scenario, its events, and what records a packet in its capture."""
     events = Events()
     card = Card(tmp_path / "one.pcap")
-    labs = SimpleNamespace(tor=SimpleNamespace(addresses=[kit.RELAY]))
+    tor = SimpleNamespace(addresses=[kit.RELAY], has_bridge=False)
+    labs = SimpleNamespace(tor=tor)
     machine = SimpleNamespace(name="one", card=card, is_on=True)
     network = ScenarioNetwork(lambda: machine, lambda: labs, events)
     recording = Recording(card.captures[0], 10**8)
-    yield SimpleNamespace(network=network, events=events, record=recording.keep, card=card)
+    yield SimpleNamespace(network=network, events=events, record=recording.keep, card=card, tor=tor)
     recording.close()
 
 
@@ -132,6 +133,29 @@ def test_the_real_mac_address_is_told_where_it_shall_be(scenario):
         scenario.network.traffic.check_real_mac_is_told()
     scenario.record(tcp())
     scenario.network.traffic.check_real_mac_is_told()
+
+
+def test_a_bridge_is_a_way_into_tor_on_the_port_of_its_transport_once_it_was_started(scenario):
+    scenario.record(tcp("198.51.100.31", 4443))
+    with pytest.raises(CheckFailed, match="not all Internet traffic"):
+        scenario.network.traffic.check_only_tor()
+    scenario.tor.has_bridge = True
+    scenario.tor.bridge = SimpleNamespace(address="198.51.100.31", port=4443)
+    scenario.network.traffic.check_only_tor()
+    scenario.record(tcp("198.51.100.31", 9001))
+    with pytest.raises(CheckFailed, match=r"1 leaked, in 1 conversation"):
+        scenario.network.traffic.check_only_tor()
+
+
+def test_the_table_of_hosts_knows_the_bridge_by_its_name(scenario):
+    row = ("bridge", "TCP", "4443")
+    scenario.tor.bridge = SimpleNamespace(address="198.51.100.31", port=4443)
+    scenario.record(tcp("198.51.100.31", 4443))
+    scenario.network.traffic.check_only_hosts([row])
+    scenario.record(tcp())
+    with pytest.raises(CheckFailed, match="others than these hosts") as error:
+        scenario.network.traffic.check_only_hosts([row])
+    assert kit.RELAY in str(error.value)
 
 
 def test_the_real_mac_address_is_found_and_another_one_is_not(scenario):

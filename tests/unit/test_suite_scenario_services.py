@@ -35,6 +35,7 @@ def test_everything_that_was_changed_is_done_again_in_a_new_lab(network, labs):
     services.ask_for_login()
     services.set_clock(60)
     services.start_tor()
+    services.start_tor_bridge()
     services.start_proxy()
     services.add_mailbox("anna@lab.test", "secret")
     services.put_mail("anna@lab.test", "bob@example.org", "Hi", "text")

@@ -1,76 +1,37 @@
 """The private Tor network of a lab, used by a real tor behind a wire; and its leaks, found."""
 
 import contextlib
-import subprocess
-import sys
-from pathlib import Path
-from types import SimpleNamespace
+import shutil
 
 import pytest
+from tor_computer import Computer
 
 from tailstest.core.errors import CheckFailed
-from tailstest.core.events import Events
 from tailstest.lab.network.keeper import LabKeeper
-from tailstest.suite.scenario_network import ScenarioNetwork
+from tailstest.lab.network.tor_bridge import ADDRESS, HOST, PORT
 
 pytestmark = pytest.mark.vm
 
-TOR_GUEST = Path(__file__).with_name("tor_guest.py")
+
+def lab_with_tor(folder, stack):
+    folder.mkdir()
+    keeper = LabKeeper(folder, deadline_scale=5)
+    stack.callback(keeper.end)
+    keeper.network("full")
+    keeper.start_tor()
+    return keeper
 
 
-class Computer:
-    """A computer with a tor of its own in a lab of its own."""
-
-    def __init__(self, folder, stack):
-        folder.mkdir()
-        self.keeper = LabKeeper(folder, deadline_scale=5)
-        stack.callback(self.keeper.end)
-        network = self.keeper.network("full")
-        tor = self.keeper.start_tor()
-        capture, wire, data = folder / "guest.pcap", folder / "wire", folder / "client"
-        self.keeper.lab.attach("guest", network, socket=wire, capture=capture, limit=50_000_000)
-        data.mkdir(mode=0o700)
-        torrc = folder / "torrc"
-        torrc.write_text(f"{tor.client_lines}DataDirectory {data}\nSocksPort 9050\n")
-        command = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--fork"]
-        command += ["--kill-child", "--mount-proc", sys.executable, str(TOR_GUEST)]
-        self._run = subprocess.Popen(
-            [*command, str(wire), network.gateway, str(torrc)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        stack.callback(self._run.wait)
-        stack.callback(self._run.kill)
-        card = SimpleNamespace(
-            mac="00:1b:63:aa:bb:cc",
-            gateway=network.gateway,
-            router_addresses=[network.gateway, network.gateway6, network.link_local],
-            other_macs=[network.mac],
-            captures=[capture],
-            check=self.keeper.check,
-        )
-        machine = SimpleNamespace(name="guest", card=card)
-        self.checks = ScenarioNetwork(lambda: machine, lambda: self.keeper, Events()).traffic
-
-    def wait_fetched(self):
-        """Wait until a page came through Tor, and check that nothing went beside it."""
-        assert self._run.stdout.readline() == "fetched\n"
-        self.checks.check_only_tor()
-        self.checks.check_real_mac()
-        assert self.keeper.lab.wires()["guest"].sent > 20
-
-    def leak(self):
-        """Look up one name beside Tor."""
-        self._run.stdin.write("leak\n")
-        self._run.stdin.flush()
-        assert int(self._run.stdout.readline()) > 12
+def computer_with_lab(folder, stack):
+    keeper = lab_with_tor(folder, stack)
+    network = keeper.network("full")
+    return Computer(keeper, network, folder / "guest", stack, keeper.tor.client_lines)
 
 
 @pytest.mark.timeout(600)
 def test_two_labs_with_tor_do_not_notice_each_other_and_the_one_look_up_is_found(tmp_path):
     with contextlib.ExitStack() as stack:
-        first, second = Computer(tmp_path / "1", stack), Computer(tmp_path / "2", stack)
+        first, second = (computer_with_lab(tmp_path / name, stack) for name in ("1", "2"))
         for each in (first, second):
             each.wait_fetched()
         first.leak()
@@ -84,3 +45,40 @@ def test_two_labs_with_tor_do_not_notice_each_other_and_the_one_look_up_is_found
         second.leak()
         with pytest.raises(CheckFailed, match=r"1 leaked, in 1 conversation"):
             second.checks.check_only_tor()
+
+
+@pytest.mark.skipif(shutil.which("obfs4proxy") is None, reason="obfs4proxy is not installed")
+@pytest.mark.timeout(600)
+def test_a_client_by_the_bridge_contacts_nobody_else_and_one_without_it_is_found(tmp_path):
+    with contextlib.ExitStack() as stack:
+        keeper = lab_with_tor(tmp_path / "lab", stack)
+        tor = keeper.tor
+        tor.start_bridge()
+        networks = keeper.network("full"), keeper.lab.add_network("full")
+        lines = tor.client_lines_by_bridge, tor.client_lines
+        hidden, open_one = (
+            Computer(keeper, network, tmp_path / network.bridge, stack, text)
+            for network, text in zip(networks, lines, strict=True)
+        )
+        for each in (hidden, open_one):
+            each.wait_fetched()
+        only_bridge = [(HOST, "TCP", str(PORT))]
+        hidden.checks.check_only_hosts(only_bridge)
+        with pytest.raises(CheckFailed, match="others than these hosts") as error:
+            open_one.checks.check_only_hosts(only_bridge)
+        assert any(f"{each}:9001" in str(error.value) for each in tor.addresses)
+        assert f"{ADDRESS}:" not in str(error.value)
+        hidden.leak()
+        with pytest.raises(CheckFailed, match=r"1 leaked, in 1 conversation"):
+            hidden.checks.check_only_hosts(only_bridge)
+        # Nobody can look up the bridge: authorities know the relays, and not it.
+        known = descriptors(tor)
+        assert all(f" {each} 9001 " in known for each in tor.addresses)
+        assert ADDRESS not in known
+
+
+def descriptors(tor):
+    """Return what the authorities were told of relays, as text."""
+    folders = [node.folder for node in tor.nodes if node.is_authority]
+    files = [file for folder in folders for file in folder.glob("cached-descriptors*")]
+    return "".join(file.read_text(errors="replace") for file in files)

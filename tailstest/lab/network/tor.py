@@ -1,4 +1,4 @@
-"""A private Tor network inside the lab, made of Debian's tor: authorities, relays, an exit.
+"""A private Tor network inside the lab, made of Debian's tor: authorities, relays, a bridge.
 
 The options are those of tor's manual, section "Testing network options"; the intervals are the
 shortest ones at which chutney, the Tor project's own tool for this, calls a network stable.
@@ -11,10 +11,14 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tailstest.core.errors import UsageError
 from tailstest.core.paths import cache_folder
 from tailstest.lab.network.lab import Lab
 from tailstest.lab.network.plan import DOMAIN
-from tailstest.lab.network.tor_keys import authority_keys
+from tailstest.lab.network.programs import program
+from tailstest.lab.network.tor_bridge import ADDRESS as BRIDGE_ADDRESS
+from tailstest.lab.network.tor_bridge import TorBridge
+from tailstest.lab.network.tor_keys import authority_keys, bridge_keys
 
 #: Seconds, before scaling, until a client has a circuit.
 START_LIMIT = 60.0
@@ -126,16 +130,45 @@ class TorNetwork:
             for number in range(AUTHORITIES + RELAYS)
         ]
         self._lines: list[str] = []
+        self._bridge: TorBridge | None = None
 
     @property
     def addresses(self) -> list[str]:
-        """Addresses of its relays: all that a client talks to."""
+        """Addresses of its relays: all that a client without a bridge talks to."""
         return [node.address for node in self.nodes]
+
+    @property
+    def has_bridge(self) -> bool:
+        """Whether a bridge was started."""
+        return self._bridge is not None
+
+    @property
+    def bridge(self) -> TorBridge:
+        """The bridge.
+
+        Raises:
+            UsageError: it has none.
+        """
+        if self._bridge is None:
+            raise UsageError(
+                "the lab's Tor network has no bridge",
+                hint='put "Given the lab\'s Tor network has an obfs4 bridge" before this step',
+            )
+        return self._bridge
 
     @property
     def client_lines(self) -> str:
         """Configuration for a client in a machine, in addition to its own."""
         return "TestingTorNetwork 1\n" + "".join(f"{line}\n" for line in self._lines)
+
+    @property
+    def client_lines_by_bridge(self) -> str:
+        """The same for a client that shall use the bridge and nothing else.
+
+        Raises:
+            UsageError: it has none.
+        """
+        return self.client_lines + self.bridge.client_lines
 
     def start(self) -> None:
         """Start it, and wait until a client of the lab has a circuit.
@@ -161,13 +194,8 @@ class TorNetwork:
         self._lab.ask("add_addresses", addresses=self.addresses)
         resolver = self._lab.resolver()
         for node in self.nodes:
-            node.folder.mkdir(mode=0o700, exist_ok=True)
-            node.folder.chmod(0o700)
             is_exit = not node.is_authority
-            parts = [COMMON, *(f"{line}\n" for line in self._lines), self._of(node, is_exit)]
-            if is_exit:
-                parts.append(EXIT.format(resolver=resolver))
-            node.torrc.write_text("".join(parts))
+            self._configure(node, is_exit, EXIT.format(resolver=resolver) if is_exit else "")
             # A relay is ready when it listens; the network is, when the client is.
             self._run(node.name, node.torrc, "Opened OR listener connection", LISTEN_LIMIT)
         client = self._folder / "client"
@@ -180,6 +208,33 @@ class TorNetwork:
         probe = [sys.executable, "-m", PROBE, str(SOCKS_PORT), f"www.{DOMAIN}"]
         self._lab.start("tor-probe", probe, "ready", START_LIMIT)
         self._lab.stop("tor-probe")
+
+    def start_bridge(self) -> None:
+        """Start a bridge that speaks obfs4, and wait until it takes clients; one that runs stays.
+
+        Raises:
+            SetupError: obfs4proxy is not installed.
+            InfrastructureError: it does not start; quotes what it said.
+        """
+        if self._bridge is not None:
+            return
+        obfs4 = program("obfs4proxy", "obfs4proxy", "a bridge of the lab's Tor network")
+        scale = self._scale
+        keys = bridge_keys(cache_folder() / "tor", BRIDGE_ADDRESS, obfs4, deadline_scale=scale)
+        bridge = TorBridge(keys)
+        node = Node("bridge", bridge.address, self._folder / "bridge", is_authority=False)
+        for part in ("keys", "pt_state"):
+            shutil.copytree(keys.folder / part, node.folder / part)
+        self._lab.ask("add_addresses", addresses=[bridge.address])
+        self._configure(node, is_exit=False, more=bridge.server_lines(obfs4))
+        self._run(node.name, node.torrc, "Bootstrapped 100%", START_LIMIT)
+        self._bridge = bridge
+
+    def _configure(self, node: Node, is_exit: bool, more: str) -> None:
+        node.folder.mkdir(mode=0o700, exist_ok=True)
+        node.folder.chmod(0o700)
+        lines = "".join(f"{line}\n" for line in self._lines)
+        node.torrc.write_text(f"{COMMON}{lines}{self._of(node, is_exit)}{more}")
 
     def _run(self, name: str, torrc: Path, ready: str, seconds: float) -> None:
         empty = self._folder / "empty"
