@@ -6,17 +6,21 @@ import argparse
 import json
 import shutil
 import socket
+import statistics
 import struct
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from tailstest.core.paths import cache_folder
 from tailstest.lab.network.frames import FrameReader, framed
 from tailstest.lab.network.keeper import LabKeeper
 
 #: What the project promises, in seconds on an idle host.
-PROMISED_LAB, PROMISED_TOR = 2.0, 60.0
+PROMISED_LAB, PROMISED_TOR, PROMISED_TOR_KNOWN = 2.0, 60.0, 2.0
+TOR_NEW = "Tor network that carries a page, s"
+TOR_KNOWN = "the same in the next labs, s"
 FRAMES = 20_000
 
 
@@ -43,6 +47,15 @@ def exchanged(keeper: LabKeeper, folder: Path) -> float:
         return answers / (time.monotonic() - began)
 
 
+def tor_started(keeper: LabKeeper) -> float:
+    """Return the seconds until a Tor network in a new lab has carried a page."""
+    keeper.end()
+    keeper.network("full")
+    began = time.monotonic()
+    keeper.start_tor()
+    return time.monotonic() - began
+
+
 def main() -> int:
     """Print the table and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -63,16 +76,21 @@ def main() -> int:
             rows["lab with all its servers, s"] = time.monotonic() - began
             rows["questions and answers over a wire, per s"] = exchanged(keeper, Path(folder))
             if shutil.which("tor"):
-                began = time.monotonic()
-                keeper.start_tor()
-                rows["Tor network that carries a page, s"] = time.monotonic() - began
+                for left in (cache_folder() / "tor").glob("network-*"):
+                    shutil.rmtree(left)
+                rows[TOR_NEW] = tor_started(keeper)
+                rows[TOR_KNOWN] = statistics.median(tor_started(keeper) for _ in range(3))
         finally:
             keeper.end()
     for name, value in rows.items():
         print(f"{name:<45}{value:>10.2f}")
     kept = rows["lab with all its servers, s"] <= PROMISED_LAB
-    kept = kept and rows.get("Tor network that carries a page, s", 0) <= PROMISED_TOR
-    promised = f"promised: lab {PROMISED_LAB:.0f} s, Tor {PROMISED_TOR:.0f} s"
+    kept = kept and rows.get(TOR_NEW, 0) <= PROMISED_TOR
+    kept = kept and rows.get(TOR_KNOWN, 0) <= PROMISED_TOR_KNOWN
+    promised = (
+        f"promised: lab {PROMISED_LAB:.0f} s, Tor {PROMISED_TOR:.0f} s, known before "
+        f"{PROMISED_TOR_KNOWN:.0f} s"
+    )
     print(f"{promised}; {'kept' if kept else 'NOT kept'}")
     rounded = {name: round(value, 3) for name, value in rows.items()}
     options.json.write_text(json.dumps(rounded, indent=2) + "\n", encoding="utf-8")

@@ -44,6 +44,17 @@ Feature: Only Tor gets out
     And all Internet traffic has only flowed through Tor
     And no packet carried my real MAC address
 
+  Scenario: Through a bridge nobody sees that it is Tor
+    Given the lab's Tor network has an obfs4 bridge
+    And the configuration of the lab's Tor network by its bridge is inside as "/etc/tor/torrc.d/lab.conf"
+    When I run "/usr/lib/demo/tor connect" inside
+    Then the command succeeds
+    When I run "curl --silent --show-error --socks5-hostname 127.0.0.1:9050 http://www.lab.test/" inside as "live"
+    Then the command writes "www.lab.test"
+    And only these hosts were contacted
+      | host   | protocol | port |
+      | bridge | TCP      | 4443 |
+
   Scenario: Packages come through Tor, and only those that are right
     Given the lab has the APT repository "deb.lab.test" with the packages
       | name       | version |

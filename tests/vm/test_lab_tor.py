@@ -7,6 +7,7 @@ import pytest
 from tor_computer import Computer
 
 from tailstest.core.errors import CheckFailed
+from tailstest.core.paths import cache_folder
 from tailstest.lab.network.keeper import LabKeeper
 from tailstest.lab.network.tor_bridge import ADDRESS, HOST, PORT
 
@@ -82,3 +83,30 @@ def descriptors(tor):
     folders = [node.folder for node in tor.nodes if node.is_authority]
     files = [file for folder in folders for file in folder.glob("cached-descriptors*")]
     return "".join(file.read_text(errors="replace") for file in files)
+
+
+@pytest.mark.timeout(600)
+def test_relays_know_in_the_next_lab_what_they_knew_unless_that_is_damaged(tmp_path, monkeypatch):
+    authorities = cache_folder() / "tor"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for keys in authorities.glob("198.51.100.*-*"):  # which take a minute to be made
+        shutil.copytree(keys, cache_folder() / "tor" / keys.name)
+
+    def fingerprint_in_a_new_lab(name):
+        folder = tmp_path / name
+        folder.mkdir()
+        keeper = LabKeeper(folder, deadline_scale=5)
+        try:
+            keeper.network("full")
+            relay = keeper.start_tor().nodes[-1]
+            return (relay.folder / "fingerprint").read_text()
+        finally:
+            keeper.end()
+
+    first = fingerprint_in_a_new_lab("1")
+    assert fingerprint_in_a_new_lab("2") == first
+    (kept,) = (cache_folder() / "tor").glob("network-*")
+    (kept / "auth0" / "keys" / "authority_signing_key").write_text("nothing of the kind")
+    third = fingerprint_in_a_new_lab("3")
+    assert third != first
+    assert fingerprint_in_a_new_lab("4") == third

@@ -19,6 +19,7 @@ from tailstest.lab.network.programs import program
 from tailstest.lab.network.tor_bridge import ADDRESS as BRIDGE_ADDRESS
 from tailstest.lab.network.tor_bridge import TorBridge
 from tailstest.lab.network.tor_keys import authority_keys, bridge_keys
+from tailstest.lab.network.tor_memory import TorMemory
 
 #: Seconds, before scaling, until a client has a circuit.
 START_LIMIT = 60.0
@@ -173,6 +174,8 @@ class TorNetwork:
     def start(self) -> None:
         """Start it, and wait until a client of the lab has a circuit.
 
+        Its relays begin with what they knew in an earlier lab, if that is known.
+
         Raises:
             SetupError: tor is not installed.
             InfrastructureError: a part of it does not start; names it and quotes what it said.
@@ -189,9 +192,18 @@ class TorNetwork:
             f"{node.address}:{DIR_PORT} {each.fingerprint}"
             for node, each in zip(voters, keys, strict=True)
         ]
+        self._lab.ask("add_addresses", addresses=self.addresses)
+        memory = TorMemory(cache_folder() / "tor", self._lines)
+        folders = {node.name: node.folder for node in self.nodes}
+        if memory.recall(folders):
+            self._start_nodes()
+            return
         for node, each in zip(voters, keys, strict=True):
             shutil.copytree(each.folder / "keys", node.folder / "keys")
-        self._lab.ask("add_addresses", addresses=self.addresses)
+        self._start_nodes()
+        memory.keep(folders)  # only here: what was recalled may be old already
+
+    def _start_nodes(self) -> None:
         resolver = self._lab.resolver()
         for node in self.nodes:
             is_exit = not node.is_authority
