@@ -17,13 +17,17 @@ COLUMNS = 79
 
 
 def report_text(
-    report: LeakReport, name: str, step_at: Callable[[int | None], str] | None = None
+    report: LeakReport,
+    name: str,
+    step_at: Callable[[int | None], str] | None = None,
+    process_of: Callable[[Leak], str] | None = None,
 ) -> str:
     """Return the report for a person, at most 80 columns wide unless an address is longer.
 
     Args:
         name: of the capture, safe to print.
         step_at: says during which step of a scenario something happened, if it was one.
+        process_of: says which program sent it, safe to print; "" if nobody knows.
     """
     looked = f"{count_text(report.packets, 'packet')}, {report.of_machine} of the machine"
     if report.clean:
@@ -41,6 +45,8 @@ def report_text(
         lines += ["", *_leak_lines(number, leak, start)]
         if step_at is not None:
             lines.append(f"   step      {step_at(leak.time)}")
+        if process_of is not None and (process := process_of(leak)):
+            lines.append(f"   sent by   {process}")
     left_out = len(report.leaks) - MOST_SHOWN
     if left_out > 0:
         lines += ["", f"{left_out} more are not shown; --json has all of them."]

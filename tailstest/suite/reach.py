@@ -11,6 +11,7 @@ from tailstest.machine.inside import Inside
 from tailstest.machine.inside_state import InsideState
 from tailstest.machine.machine import Machine
 from tailstest.machine.profile import DesktopFacts
+from tailstest.machine.socket_owners import socket_owners
 from tailstest.machine.system_state import SystemState
 from tailstest.suite.image_choice import ImageChoice
 from tailstest.suite.inside_evidence import InsideEvidence
@@ -81,6 +82,10 @@ class Reach:
         ways = facts.find if facts.users else ("text",)
         limit = self._choice.times.desktop
         return Desktop(self._tree, ways, machine=machine, events=self._events, start_limit=limit)
+
+    def socket_owners(self) -> dict[tuple[str, int], str]:
+        """Return whose each open socket is, if steps have been inside."""
+        return socket_owners(self._inside.last_channel) if self._inside is not None else {}
 
     def keep_evidence(self, keeper: InsideEvidence) -> None:
         """Let somebody keep what the system says of itself, as far as steps have used it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import CheckFailed, UsageError
@@ -28,10 +28,15 @@ class ScenarioNetwork:
         machine: returns the machine of the scenario; None before it was started.
         labs: returns who gives out the lab.
         events: listened to, to know during which step something happened.
+        owners: says which program inside has which socket open.
     """
 
     def __init__(
-        self, machine: Callable[[], Machine | None], labs: Callable[[], LabKeeper], events: Events
+        self,
+        machine: Callable[[], Machine | None],
+        labs: Callable[[], LabKeeper],
+        events: Events,
+        owners: Callable[[], Mapping[tuple[str, int], str]] = dict,
     ) -> None:
         self._machine = machine
         self._labs = labs
@@ -41,7 +46,7 @@ class ScenarioNetwork:
         self.services = ScenarioServices(lambda: self.machine, labs, self._note)
         #: What the machine sent.
         self.traffic = ScenarioTraffic(
-            lambda: self.machine, lambda: self.services.tor, StepClock(events)
+            lambda: self.machine, lambda: self.services.tor, StepClock(events), owners
         )
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tailstest.core.errors import CheckFailed, UsageError
@@ -36,14 +36,20 @@ class ScenarioTraffic:
         machine: returns the machine of the scenario; raises a UsageError if there is none.
         tor: returns the lab's Tor network; raises a UsageError if there is none.
         clock: knows during which step something happened.
+        owners: says which program inside has which socket open: protocol and own port, to its name.
     """
 
     def __init__(
-        self, machine: Callable[[], Machine], tor: Callable[[], TorNetwork], clock: StepClock
+        self,
+        machine: Callable[[], Machine],
+        tor: Callable[[], TorNetwork],
+        clock: StepClock,
+        owners: Callable[[], Mapping[tuple[str, int], str]] = dict,
     ) -> None:
         self._machine = machine
         self._tor = tor
         self._clock = clock
+        self._owners = owners
         #: Moments that were given a name, in nanoseconds since 1970.
         self.moments: dict[str, int] = {}
 
@@ -166,8 +172,15 @@ class ScenarioTraffic:
     def _judge(self, report: LeakReport, what: str) -> None:
         if not report.clean:
             name = self._machine().name
+            owners = self._owners()
+            shown = report_text(
+                report,
+                name,
+                self._clock.step_at,
+                lambda leak: owners.get((leak.protocol[:3].lower(), leak.source_port), ""),
+            )
             raise CheckFailed(
-                f"{what}:\n{report_text(report, name, self._clock.step_at)}",
+                f"{what}:\n{shown}",
                 hint="the capture is in the report; look at it with `tailstest capture show FILE`",
             )
 

@@ -99,7 +99,9 @@ class Session:
         self._machines_made = 0
         self._reach = Reach(lambda: self.machine, self.choice, events, self._late_patch)
         #: Networks, and what was sent through them.
-        self.network = ScenarioNetwork(lambda: self._machine, lambda: self._host.labs, events)
+        self.network = ScenarioNetwork(
+            lambda: self._machine, lambda: self._host.labs, events, self._reach.socket_owners
+        )
         #: The media that steps make.
         self._guard = ImageGuard(self.choice.digests)
         self.shelf = Shelf(evidence, lambda: self._machine, self.choice.digests, self._guard)

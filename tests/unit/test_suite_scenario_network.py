@@ -45,9 +45,12 @@ def scenario(tmp_path):
     tor = SimpleNamespace(addresses=[kit.RELAY], has_bridge=False)
     labs = SimpleNamespace(tor=tor)
     machine = SimpleNamespace(name="one", card=card, is_on=True)
-    network = ScenarioNetwork(lambda: machine, lambda: labs, events)
+    owners = {}
+    network = ScenarioNetwork(lambda: machine, lambda: labs, events, lambda: owners)
     recording = Recording(card.captures[0], 10**8)
-    yield SimpleNamespace(network=network, events=events, record=recording.keep, card=card, tor=tor)
+    yield SimpleNamespace(
+        network=network, events=events, record=recording.keep, card=card, tor=tor, owners=owners
+    )
     recording.close()
 
 
@@ -125,6 +128,16 @@ def test_a_relay_is_reached_on_its_ports_only(scenario):
     scenario.record(tcp(port=22))
     with pytest.raises(CheckFailed, match="not all Internet traffic"):
         scenario.network.traffic.check_only_tor()
+
+
+def test_a_leak_says_which_program_has_its_socket_open(scenario):
+    scenario.record(tcp(port=80))
+    for port, said in ((40001, False), (40000, True)):
+        scenario.owners["tcp", port] = f"chatty{port} (process 7)"
+        with pytest.raises(CheckFailed) as error:
+            scenario.network.traffic.check_only_tor()
+        assert ("   sent by   chatty40000 (process 7)" in str(error.value)) is said
+        assert "chatty40001" not in str(error.value)
 
 
 def test_the_real_mac_address_is_told_where_it_shall_be(scenario):
