@@ -11,6 +11,7 @@ from tailstest.core.events import Events
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.paths import bundled
 from tailstest.core.settings import Settings
+from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.profile import Times, load_profile, load_profiles
 from tailstest.suite.fitting import leave_out_what_does_not_fit
 from tailstest.suite.plan import make_plan
@@ -185,6 +186,7 @@ def test_profiles_are_read_again_for_a_machine_that_runs(tmp_path, monkeypatch):
     session = session_with_mine(tmp_path, monkeypatch)
     limits, closed = [], []
     session._machine = SimpleNamespace(
+        definition=MachineDefinition(),
         screen=SimpleNamespace(library=None),
         allow_boot=limits.append,
         deadline_scale=1.0,
@@ -217,6 +219,7 @@ def test_a_look_at_the_desktop_after_a_restart_waits_as_long_as_a_start_may_take
     )
     names = ("keyboard", "pointer", "tester")
     session._machine = SimpleNamespace(
+        definition=MachineDefinition(),
         guest=guest,
         screen=SimpleNamespace(watches=[]),
         deadline_scale=2.0,

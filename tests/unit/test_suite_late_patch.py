@@ -14,6 +14,7 @@ from tailstest.core.settings import Settings
 from tailstest.guest.answers import AgentInfo, FileStatus
 from tailstest.guest.errors import GuestPathMissing, GuestRefused
 from tailstest.guest.results import Completed
+from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.inside import Inside
 from tailstest.suite.late_patch import LatePatch
 from tailstest.suite.patch_sources import Patch, read_patches
@@ -258,7 +259,12 @@ def test_a_step_that_only_looks_at_the_desktop_brings_it_too_after_a_restart(tmp
     parts = dict.fromkeys(
         ("keyboard", "pointer", "tester", "deadline_scale", "default_deadline"), 1
     )
-    session._machine = SimpleNamespace(guest=guest, screen=SimpleNamespace(watches=[]), **parts)
+    session._machine = SimpleNamespace(
+        guest=guest,
+        screen=SimpleNamespace(watches=[]),
+        definition=MachineDefinition(),
+        **parts,
+    )
     for guest.boot_id in ("first", "second"):
         guest.files.clear()
         _ = session.desktop
