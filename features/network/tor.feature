@@ -83,6 +83,36 @@ Feature: Only Tor gets out
     Then the command writes "NO_PUBKEY"
     And all Internet traffic has only flowed through Tor
 
+  Scenario: An upgrade is offered, and refused when it is not right
+    Given the lab offers the upgrade "1.1" of "tailstest-demo" for version "1.0"
+    And the key of the lab's upgrades is inside as "/etc/demo/upgrade-key.asc"
+    And the certificate of the lab's authority is inside as "/etc/demo/upgrade-authority.crt"
+    When I run "/usr/lib/demo/tor connect" inside
+    And I run "/usr/lib/demo/upgrade check upgrade.lab.test" inside
+    Then the command writes only "Version 1.1 is available."
+    When I run "/usr/lib/demo/upgrade fetch upgrade.lab.test" inside
+    Then the command writes only "The upgrade to 1.1 is ready."
+    And there is a file "/var/lib/demo-upgrade/1.1" inside
+    Given the upgrade of "tailstest-demo" is damaged
+    When I run "/usr/lib/demo/upgrade fetch upgrade.lab.test" inside
+    Then the command fails
+    And the command writes only "The upgrade to 1.1 is damaged. It was thrown away."
+    When I run "ls -A /var/lib/demo-upgrade | wc -l" inside
+    Then the command writes only "0"
+    Given the upgrade of "tailstest-demo" is signed by somebody else
+    When I run "/usr/lib/demo/upgrade check upgrade.lab.test" inside
+    Then the command fails
+    And the command writes "not signed by those whom this system trusts"
+    # An upgrade that is none: whoever shows an old one again wants the old holes back.
+    Given the lab offers the upgrade "0.9" of "tailstest-demo" for version "1.0"
+    When I run "/usr/lib/demo/upgrade fetch upgrade.lab.test" inside
+    Then the command fails
+    And the command writes only "Version 0.9 is not newer than 1.0."
+    Given the lab offers no upgrade of "tailstest-demo" for version "1.0"
+    When I run "/usr/lib/demo/upgrade check upgrade.lab.test" inside
+    Then the command writes only "This is the newest version."
+    And all Internet traffic has only flowed through Tor
+
   Scenario: Mail comes and goes through Tor
     Given the lab has the mailbox "anna@lab.test" with the password "secret"
     And the mail "Lunch" from "bob@example.org" is in the mailbox "anna@lab.test"

@@ -12,6 +12,7 @@ from tailstest.core.text import printable, shortened
 from tailstest.lab.network.apt_repository import AptRepository
 from tailstest.lab.network.keeper import LabKeeper
 from tailstest.lab.network.tor import TorNetwork
+from tailstest.lab.network.upgrade_server import USUAL_SIZE
 from tailstest.machine.machine import Machine
 
 #: Seconds, before scaling, for a mail to come; who sends it may have to find its server first.
@@ -34,6 +35,11 @@ CHANGES = frozenset(
         "add_packages",
         "damage_package",
         "sign_with_another_key",
+        "offer_upgrade",
+        "offer_file_as_upgrade",
+        "offer_no_upgrade",
+        "damage_upgrade",
+        "sign_upgrade_with_another_key",
     }
 )
 
@@ -210,6 +216,40 @@ class ScenarioServices:
                 hint='put "Given the lab has the APT repository ..." before it',
             )
         return known[host]
+
+    # Upgrades
+
+    @property
+    def upgrade_key(self) -> str:
+        """What a machine must have to trust what the lab says about upgrades, as text."""
+        return self._labs().internet.upgrades.public_key
+
+    def offer_upgrade(
+        self, product: str, installed: str, version: str, size: int = USUAL_SIZE
+    ) -> None:
+        """Offer an upgrade of some bytes to those who have a version of a product."""
+        self._note("offer_upgrade", product, installed, version, size)
+        self._labs().internet.upgrades.offer(product, installed, version, size)
+
+    def offer_file_as_upgrade(self, product: str, installed: str, version: str, file: str) -> None:
+        """Offer a file as an upgrade to those who have a version of a product."""
+        self._note("offer_file_as_upgrade", product, installed, version, file)
+        self._labs().internet.upgrades.offer_file(product, installed, version, Path(file))
+
+    def offer_no_upgrade(self, product: str, installed: str) -> None:
+        """Say that a version of a product is the newest one."""
+        self._note("offer_no_upgrade", product, installed)
+        self._labs().internet.upgrades.offer_nothing(product, installed)
+
+    def damage_upgrade(self, product: str) -> None:
+        """Damage the upgrades of a product, as a bad mirror would."""
+        self._note("damage_upgrade", product)
+        self._labs().internet.upgrades.damage(product)
+
+    def sign_upgrade_with_another_key(self, product: str) -> None:
+        """Let what is said about a product be signed by somebody whom no machine trusts."""
+        self._note("sign_upgrade_with_another_key", product)
+        self._labs().internet.upgrades.sign_with_another_key(product)
 
 
 def _text_of(message: Any) -> str:

@@ -43,6 +43,11 @@ def test_everything_that_was_changed_is_done_again_in_a_new_lab(network, labs):
     services.add_packages("deb.lab.test", [("hello-lab", "1.0")])
     services.damage_package("deb.lab.test", "hello-lab")
     services.sign_with_another_key("deb.lab.test")
+    services.offer_upgrade("demo", "1.0", "1.1")
+    services.offer_file_as_upgrade("demo", "1.0", "1.2", "/srv/new.img")
+    services.damage_upgrade("demo")
+    services.sign_upgrade_with_another_key("demo")
+    services.offer_no_upgrade("demo", "1.0")
     network.block_port("tcp", 80)
     network.shape(delay=0.2)
     assert CHANGES | {"block_port", "shape"} == {name for name, _ in network.state.changes}

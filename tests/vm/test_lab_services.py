@@ -1,5 +1,7 @@
-"""Mail and a proxy in a real lab, used by ordinary clients inside it."""
+"""Mail, a proxy and upgrades in a real lab, used by ordinary clients inside it."""
 
+import base64
+import hashlib
 import json
 import sys
 
@@ -182,3 +184,51 @@ def test_the_authority_stays_the_same_from_lab_to_lab(keeper):
     keeper.end()
     keeper.network("full")
     assert keeper.internet.authority.read_bytes() == before
+
+
+def fetched(*paths):
+    """Return a client that writes what curl gets from the upgrade server, as JSON."""
+    return f"""
+import base64, subprocess
+def curl(path):
+    argv = ["curl", "--disable", "--silent", "--fail", "--cacert", settings["authority"]]
+    argv += ["--resolve", "upgrade.lab.test:443:203.0.113.80", "https://upgrade.lab.test/" + path]
+    done = subprocess.run(argv, capture_output=True, env={{"PATH": "/usr/bin:/bin"}})
+    return done.returncode, base64.b64encode(done.stdout).decode()
+print(json.dumps([curl(path) for path in {paths!r}]))
+"""
+
+
+def test_an_upgrade_is_fetched_as_it_is_described_until_it_is_damaged(keeper, client):
+    upgrades = keeper.internet.upgrades
+    upgrades.offer("demo", "1.0", "1.1")
+    place = "upgrades/demo/1.0"
+    names = ["description.json", "description.json.asc", "demo-1.1"]
+    paths = [f"{place}/{name}" for name in names]
+
+    def get():
+        answers = json.loads(client(fetched(*paths)))
+        assert [status for status, _ in answers] == [0, 0, 0]
+        return [base64.b64decode(content) for _, content in answers]
+
+    description, signature, content = get()
+    said = json.loads(description)
+    assert said["url"] == f"https://upgrade.lab.test/{paths[2]}"
+    assert (said["size"], said["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    upgrades.damage("demo")
+    same, same_signature, damaged = get()
+    assert (same, same_signature, len(damaged)) == (description, signature, len(content))
+    assert hashlib.sha256(damaged).hexdigest() != said["sha256"]
+    upgrades.sign_with_another_key("demo")
+    assert get()[:1] == [description]
+    assert get()[1] != signature
+
+
+def test_the_newest_version_is_told_so_and_others_are_told_nothing(keeper, client):
+    keeper.internet.upgrades.offer("demo", "1.0", "1.1")
+    keeper.internet.upgrades.offer_nothing("demo", "1.1")
+    places = [f"upgrades/demo/{version}/description.json" for version in ("1.1", "0.9")]
+    (status, content), (missing, _) = json.loads(client(fetched(*places)))
+    assert status == 0
+    assert json.loads(base64.b64decode(content))["version"] is None
+    assert missing == 22  # curl: the server answered with an error

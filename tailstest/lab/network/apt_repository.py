@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tempfile
 from pathlib import Path
 
-from tailstest.core.errors import SetupError, UsageError
-from tailstest.core.text import printable
-from tailstest.lab.network.kept_keys import kept
-from tailstest.lab.network.programs import program
+from tailstest.core.errors import UsageError
+from tailstest.lab.network.programs import output_of, program
+from tailstest.lab.network.signing_key import SigningKey
 
-#: Programs that a repository is made with, and the Debian packages that have them. sqop signs
-#: without a daemon that would have to be ended, as gpg has one.
-PROGRAMS = {"dpkg-deb": "dpkg", "apt-ftparchive": "apt-utils", "sqop": "sqop"}
+#: Programs that a repository is made with, and the Debian packages that have them.
+PROGRAMS = {"dpkg-deb": "dpkg", "apt-ftparchive": "apt-utils"}
 
 #: What names and versions of packages are made of (Debian Policy, 5.6.1 and 5.6.12).
 _NAME, _VERSION = re.compile(r"[a-z0-9][a-z0-9+.-]+"), re.compile(r"[0-9][A-Za-z0-9.+~-]*")
@@ -49,19 +46,16 @@ class AptRepository:
         #: Folder that a web server shows.
         self.site = folder / "site"
         self.site.mkdir()
-        self._key = key
-        kept(key, _new_key)
+        self._key = SigningKey(key)
 
     @property
     def public_key(self) -> str:
         """What a machine must have to trust this repository, as text."""
-        return _run(["sqop", "extract-cert"], self._key.read_bytes()).decode("ascii")
+        return self._key.certificate
 
     def change_key(self) -> None:
         """Sign with another key from the next `publish` on: whoever trusts the old one must not."""
-        self._key = self.site.parent / "key"
-        self._key.touch(mode=0o600)
-        self._key.write_bytes(_new_key())
+        self._key = SigningKey(self.site.parent / "key")
 
     def add(self, name: str, version: str) -> None:
         """Add a package; `publish` comes after it.
@@ -92,8 +86,7 @@ class AptRepository:
         for old in ("Release", "InRelease"):
             (self.site / old).unlink(missing_ok=True)
         release = _run(["apt-ftparchive", "release", "."], folder=self.site)
-        signed = _run(["sqop", "inline-sign", "--as", "clearsigned", str(self._key)], release)
-        (self.site / "InRelease").write_bytes(signed)
+        (self.site / "InRelease").write_bytes(self._key.signed(release))
 
     def damage(self, name: str) -> None:
         """Change one byte in every version of a package, as a bad mirror would; the index stays.
@@ -113,16 +106,5 @@ class AptRepository:
             file.write_bytes(content)
 
 
-def _new_key() -> bytes:
-    return _run(["sqop", "generate-key", "lab <lab@lab.test>"])
-
-
-def _run(argv: list[str], given: bytes = b"", *, folder: Path | None = None) -> bytes:
-    done = subprocess.run(argv, input=given, capture_output=True, cwd=folder, check=False)
-    if done.returncode:
-        said = printable(done.stderr.decode("utf-8", "replace").strip())
-        raise SetupError(
-            f"{argv[0]} could not make the lab's APT repository: {said}",
-            hint="is the disk full?",
-        )
-    return done.stdout
+def _run(argv: list[str], *, folder: Path | None = None) -> bytes:
+    return output_of(argv, "make the lab's APT repository", folder=folder)

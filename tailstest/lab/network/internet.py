@@ -1,4 +1,4 @@
-"""The lab's Internet: a web server for every name, a clock; mail and a proxy if they are wanted."""
+"""The lab's Internet: a web server for every name, a clock; mail and upgrades on demand."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from tailstest.core.paths import cache_folder
 from tailstest.lab.network.apt_repository import AptRepository
 from tailstest.lab.network.lab import Lab
 from tailstest.lab.network.mail import MailServer
+from tailstest.lab.network.upgrade_server import HOST as UPGRADE_HOST
+from tailstest.lab.network.upgrade_server import UpgradeServer
 
 #: Seconds, before scaling, for one of our own servers: Python and a certificate.
 START_LIMIT = 30.0
@@ -47,6 +49,17 @@ class Internet:
     def mail(self) -> MailServer:
         """The mail server; it runs as soon as there is a mailbox."""
         return MailServer(self._lab, self._authority)
+
+    @cached_property
+    def upgrades(self) -> UpgradeServer:
+        """The server of upgrades; it is shown as soon as somebody asks for it.
+
+        Raises:
+            SetupError: a program is missing that signs.
+        """
+        server = UpgradeServer(self._lab.folder / "upgrade", self._keys / "upgrade")
+        self.show(UPGRADE_HOST, server.site)
+        return server
 
     def start(self) -> None:
         """Start the servers.
