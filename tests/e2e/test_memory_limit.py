@@ -7,7 +7,8 @@ import subprocess
 import pytest
 from test_command_line import TAILSTEST, events, tailstest
 
-pytestmark = pytest.mark.vm
+# By itself: the machines of other tests would take the memory that these wait for.
+pytestmark = [pytest.mark.vm, pytest.mark.e2e, pytest.mark.whole_host]
 
 #: A machine of 64 MiB needs 736 MiB of a host that emulates it, 224 MiB of one with KVM.
 ROOM_FOR_ONE = "1000"
