@@ -21,6 +21,7 @@ from tailstest.core.verdict import Verdict
 from tailstest.results.environment_view import find_fact
 from tailstest.results.junit_text import (
     MAX_NAME,
+    SUSPECT_PROPERTY,
     bounded,
     clean,
     message_of,
@@ -32,6 +33,9 @@ from tailstest.results.junit_text import (
 )
 from tailstest.results.run_folder import EVENTS_FILE, RunFolder
 from tailstest.results.run_record import AttemptRecord, Run, ScenarioRecord
+from tailstest.results.suspect import Suspicion
+from tailstest.results.suspect_rules import suspicion_about
+from tailstest.results.suspect_told import suspect_fields, suspect_line
 from tailstest.results.text_tail import tail_of
 
 #: GitLab refuses JUnit files above 30 MB
@@ -49,7 +53,6 @@ _KINDS = {
 }
 #: What failed and passed has not passed; no consumer shows Surefire's <flakyFailure> as a failure.
 _FLAKY = ("failure", "flaky")
-_WRONG = (Verdict.FAILED, Verdict.ERRORED)
 PROBLEMS_SUITE = "plan"
 
 
@@ -158,24 +161,31 @@ class _Writer:
         )
         verdict = scenario.verdict
         attempt = scenario.last
-        reason = attempt.reason if attempt else "the run ended before this scenario began"
+        decisive = scenario.decisive
+        reason = decisive.reason if decisive else "the run ended before this scenario began"
         if scenario.is_flaky:
-            wrong = [one for one in scenario.attempts if one.verdict in _WRONG]
-            reason = f"failed and passed: {wrong[-1].reason}"
+            reason = f"failed and passed: {reason}"
+        suspicion = suspicion_about(scenario)
+        if suspicion is not None:
+            case.append(_properties(suspicion))
         if verdict in _KINDS or scenario.is_flaky:
             tag, kind = _FLAKY if scenario.is_flaky else _KINDS[verdict]
             child = ET.SubElement(case, tag, {"message": message_of(reason or str(verdict))})
             if kind:
                 child.set("type", kind)
-                child.text = self._explanation(scenario, reason)
+                child.text = self._explanation(scenario, reason, suspicion)
         if attempt is not None:
             output = ET.SubElement(case, "system-out")
             output.text = self._output(scenario, attempt)
         return case
 
-    def _explanation(self, scenario: ScenarioRecord, reason: str) -> str:
-        lines = [f"at {scenario.location}"]
-        attempt = scenario.last
+    def _explanation(
+        self, scenario: ScenarioRecord, reason: str, suspicion: Suspicion | None
+    ) -> str:
+        """Say first whose trouble it seems to be: most consumers show no more than some lines."""
+        lines = [suspect_line(suspicion)] if suspicion else []
+        lines.append(f"at {scenario.location}")
+        attempt = scenario.decisive
         step = attempt.bad_step if attempt else None
         if step is not None:
             lines.append(f"step: {step.title} ({step.location})")
@@ -244,6 +254,15 @@ class _Writer:
             error.text = bounded(problem, self._limit, self._path(EVENTS_FILE))
         _total(suite)
         return suite
+
+
+def _properties(suspicion: Suspicion) -> ET.Element:
+    """Return the suspicion as properties of a test case, in the form of pytest and GoogleTest."""
+    properties = ET.Element("properties")
+    for field, text in suspect_fields(suspicion).items():
+        named = {"name": f"{SUSPECT_PROPERTY}{field}", "value": one_line(text)}
+        ET.SubElement(properties, "property", named)
+    return properties
 
 
 def _total(suite: ET.Element) -> None:

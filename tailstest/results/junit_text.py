@@ -14,6 +14,8 @@ from tailstest.results.run_record import ScenarioRecord
 #: Characters of one message or name; consumers show them on one line.
 MAX_MESSAGE = 2_000
 MAX_NAME = 400
+#: How the names of properties begin that say what is suspected; fields of `suspect_told` follow.
+SUSPECT_PROPERTY = "tailstest.suspect."
 
 
 def unique_names(scenarios: Iterable[ScenarioRecord]) -> dict[str, str]:

@@ -32,7 +32,7 @@ from tailstest.results.run_record import (
     ScenarioRecord,
     StepRecord,
 )
-from tailstest.results.suspect import suspicion_of
+from tailstest.results.suspect_rules import suspicion_of
 from tailstest.results.text_tail import tail_of
 from tailstest.results.wording import VERDICTS
 

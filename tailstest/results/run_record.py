@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from tailstest.core.verdict import Verdict, exit_status, is_flaky
+from tailstest.results.suspect import Suspicion
 
 
 @dataclass
@@ -97,6 +98,8 @@ class AttemptRecord:
     Attributes:
         machines: kinds of machines it worked with, each firmware and medium: "uefi usb".
         kind: class of the error that ended it, "" when nobody said.
+        suspicion: what the file that it was imported from suspects; None for our own attempts,
+            whose evidence is there (`suspect_rules.suspicion_of`).
     """
 
     started: float
@@ -111,6 +114,7 @@ class AttemptRecord:
     frames: list[FrameRecord] = field(default_factory=list)
     notes: list[NoteRecord] = field(default_factory=list)
     artifacts: list[ArtifactRecord] = field(default_factory=list)
+    suspicion: Suspicion | None = None
 
     @property
     def bad_step(self) -> StepRecord | None:
@@ -157,6 +161,14 @@ class ScenarioRecord:
     def last(self) -> AttemptRecord | None:
         """The last attempt, None when it never began."""
         return self.attempts[-1] if self.attempts else None
+
+    @property
+    def decisive(self) -> AttemptRecord | None:
+        """The attempt that says why it did not pass: the last, of a flaky one the last failure."""
+        wrong = (Verdict.FAILED, Verdict.ERRORED)
+        if self.is_flaky:
+            return [attempt for attempt in self.attempts if attempt.verdict in wrong][-1]
+        return self.last
 
     @property
     def verdict(self) -> Verdict:

@@ -31,7 +31,7 @@ from tailstest.results.progress import OneAtATime, SeveralAtOnce
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import Run
 from tailstest.results.shown import one_line, shown
-from tailstest.results.suspect import suspicion_of
+from tailstest.results.suspect_rules import suspicion_of
 from tailstest.results.wording import VERDICTS, duration, exit_meaning, plural
 
 STYLES = {

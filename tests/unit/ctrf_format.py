@@ -47,9 +47,10 @@ STEPS = array(record("name status", name=TEXT, status=STATUS))
 RETRIES = array(
     record(
         "attempt status",
-        " ".join(TOLD),
+        f"{' '.join(TOLD)} extra",
         attempt={"type": "integer", "minimum": 1},
         status=STATUS,
+        extra=ANYTHING,
         **TOLD,
     )
 )

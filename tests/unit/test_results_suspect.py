@@ -31,7 +31,8 @@ from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import LookRecord
 from tailstest.results.store.adding import add_run
 from tailstest.results.store.tables import SUSPECT_CODES
-from tailstest.results.suspect import RULES, Evidence, Suspect, suspicion, suspicion_of
+from tailstest.results.suspect import Suspect
+from tailstest.results.suspect_rules import RULES, Evidence, suspicion, suspicion_of
 from tailstest.results.terminal import Terminal
 
 DAY = datetime.date(2026, 12, 1)

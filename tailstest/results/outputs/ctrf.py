@@ -3,6 +3,8 @@
 Only fields that all published versions of its schema have are used. Its word for a test that
 failed and then passed is "flaky", which we never count as passed: such a test is "other".
 Infrastructure trouble and what did not run is "other", too; what a person is to do is "pending".
+There is no field for whose trouble a failure seems to be; that stands in `extra`, which is for
+anything, and as the first line of the trace, which dashboards show.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from tailstest.results.outputs.limits import MAX_ERROR, line_of
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import AttemptRecord, Run, ScenarioRecord
 from tailstest.results.shown import one_line, shown
+from tailstest.results.suspect_rules import suspicion_about, suspicion_of
+from tailstest.results.suspect_told import suspect_fields, suspect_line
 
 #: The version of the specification, https://github.com/ctrf-io/ctrf.
 SPEC_VERSION = "0.0.0"
@@ -66,12 +70,19 @@ def ctrf_report(run: Run, folder: RunFolder) -> Json:
                     "exitStatus": run.exit_status,
                     "finished": run.is_finished,
                     "problems": [shown(problem, MAX_ERROR) for problem in run.problems],
+                    "suspects": _suspects(run),
                 },
             },
             "tests": tests,
             "environment": _environment(run),
         },
     }
+
+
+def _suspects(run: Run) -> dict[str, int]:
+    """Return how many scenarios have each suspect."""
+    found = (suspicion_about(scenario) for scenario in run.scenarios)
+    return dict(sorted(Counter(each.suspect.value for each in found if each).items()))
 
 
 def _environment(run: Run) -> Json:
@@ -111,6 +122,9 @@ def _test(scenario: ScenarioRecord, folder: RunFolder) -> Json:
     }
     if last is None:
         return test
+    suspicion = suspicion_about(scenario)
+    if suspicion is not None:
+        test["extra"]["suspect"] = suspect_fields(suspicion)
     test |= _told(last, folder)
     test["duration"] = max(0, round(scenario.seconds * 1000))
     test["start"] = _milliseconds(scenario.attempts[0].started)
@@ -121,10 +135,17 @@ def _test(scenario: ScenarioRecord, folder: RunFolder) -> Json:
     earlier = scenario.attempts[:-1]
     if earlier:
         test["retryAttempts"] = [
-            {"attempt": number, "status": _STATUS[each.verdict], **_told(each, folder)}
-            for number, each in enumerate(earlier, 1)
+            _retried(number, each, folder) for number, each in enumerate(earlier, 1)
         ]
     return test
+
+
+def _retried(number: int, attempt: AttemptRecord, folder: RunFolder) -> Json:
+    told: Json = {"attempt": number, "status": _STATUS[attempt.verdict], **_told(attempt, folder)}
+    suspicion = suspicion_of(attempt)
+    if suspicion is not None:
+        told["extra"] = {"suspect": suspect_fields(suspicion)}
+    return told
 
 
 def _told(attempt: AttemptRecord, folder: RunFolder) -> Json:
@@ -138,9 +159,11 @@ def _told(attempt: AttemptRecord, folder: RunFolder) -> Json:
     }
     if attempt.reason:
         told["message"] = shown(attempt.reason, MAX_ERROR)
-    step = attempt.bad_step
+    suspicion, step = suspicion_of(attempt), attempt.bad_step
+    lines = [suspect_line(suspicion)] if suspicion else []
     if step is not None:
-        lines = [f"{step.title} ({step.location})", step.error, step.hint, step.details]
+        lines += [f"{step.title} ({step.location})", step.error, step.hint, step.details]
+    if lines:
         told["trace"] = shown("\n".join(line for line in lines if line), MAX_ERROR)
     return told
 

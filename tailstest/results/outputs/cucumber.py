@@ -4,7 +4,7 @@ The form is that of https://github.com/cucumber/cucumber-json-schema. It knows n
 attempt at a scenario is an element of its own, and a scenario that failed and passed shows both. It
 has no word for infrastructure trouble or for what a person is to do: such a scenario is "pending",
 which nobody counts as a failure of the product, nor as passed. The key `tailstest` of an element
-says it exactly, and who a scenario is, so that our own import loses nothing.
+says it exactly, who a scenario is, and what is suspected, so that our own import loses nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from tailstest.results.pictures import Pictures
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import AttemptRecord, Run, ScenarioRecord, StepRecord
 from tailstest.results.shown import one_line, shown
+from tailstest.results.suspect import Suspicion
+from tailstest.results.suspect_rules import suspicion_of
+from tailstest.results.suspect_told import suspect_fields, suspect_line
 
 #: Bytes of all pictures together (as base64).
 PICTURE_BUDGET = 20_000_000
@@ -86,12 +89,15 @@ def _element(
             "machines": [one_line(machine) for machine in attempt.machines] if attempt else [],
         },
     }
+    suspicion = suspicion_of(attempt) if attempt else None
+    if suspicion is not None:
+        element[OWN_KEY]["suspect"] = suspect_fields(suspicion)
     if attempt is None:
         element["after"] = [_hook("skipped", "the run ended before this scenario began")]
         return element
     element["steps"] = [_step(each, pictures, attempt) for each in attempt.steps]
     if attempt.bad_step is None and verdict is not Verdict.PASSED:
-        element["after"] = [_hook(_STATUS[verdict], attempt.reason)]
+        element["after"] = [_hook(_STATUS[verdict], _with_suspect(attempt.reason, suspicion))]
     return element
 
 
@@ -101,7 +107,9 @@ def _step(step: StepRecord, pictures: Pictures, attempt: AttemptRecord) -> Json:
         "duration": max(0, round(step.seconds * NANOSECONDS)),
     }
     if step.error:
-        words = [step.error, f"What to do: {step.hint}" if step.hint else "", step.details]
+        suspicion = suspicion_of(attempt) if step is attempt.bad_step else None
+        error = _with_suspect(step.error, suspicion)
+        words = [error, f"What to do: {step.hint}" if step.hint else "", step.details]
         result["error_message"] = shown("\n".join(word for word in words if word), MAX_ERROR)
     told: Json = {
         "keyword": f"{one_line(step.keyword) or 'Step'} ",
@@ -125,6 +133,14 @@ def _embeddings(step: StepRecord, attempt: AttemptRecord, pictures: Pictures) ->
     if not data:
         return []
     return [{"mime_type": kind.removeprefix("data:"), "data": data, "name": "screen"}]
+
+
+def _with_suspect(error: str, suspicion: Suspicion | None) -> str:
+    """Return an error with its suspect behind the first line, by which failures are compared."""
+    if suspicion is None or not error:
+        return error
+    first, _, rest = error.partition("\n")
+    return "\n".join(line for line in (first, suspect_line(suspicion), rest) if line)
 
 
 def _hook(status: str, error: str) -> Json:

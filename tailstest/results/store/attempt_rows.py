@@ -21,7 +21,8 @@ from tailstest.results.store.tables import (
     attempts,
     steps,
 )
-from tailstest.results.suspect import Suspect, suspicion_of
+from tailstest.results.suspect import Suspect
+from tailstest.results.suspect_rules import suspicion_of
 
 #: Characters of the path of an artifact, and artifacts of one attempt.
 MAX_PATH = 1_000

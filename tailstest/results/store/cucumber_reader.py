@@ -16,6 +16,7 @@ from tailstest.results.outputs.limits import NANOSECONDS, OWN_KEY
 from tailstest.results.run_record import AttemptRecord, Run, ScenarioRecord, StepRecord
 from tailstest.results.store.foreign_file import MAX_CASES, read_foreign
 from tailstest.results.store.kept_texts import digest_of, storable
+from tailstest.results.suspect_told import suspect_in
 
 _VERDICTS = {
     "passed": Verdict.PASSED,
@@ -136,11 +137,13 @@ def _own(element: Json) -> Json:
 
 
 def _exact(attempt: AttemptRecord, own: Json) -> AttemptRecord:
-    """Return an attempt with the verdict, the duration and the error that the format cannot say."""
+    """Return an attempt with what the format cannot say: verdict, duration, error, suspect."""
     attempt.verdict = verdict_in(own)
     attempt.seconds = max(0.0, number_of(own, "seconds"))
     attempt.error = text_of(own, "error")
     attempt.machines = [str(machine) for machine in list_of(own, "machines")[:20]]
+    suspect = own.get("suspect")
+    attempt.suspicion = suspect_in(suspect) if isinstance(suspect, dict) else None
     return attempt
 
 

@@ -11,9 +11,12 @@ from pathlib import Path
 
 from tailstest.core.errors import UsageError
 from tailstest.core.verdict import Verdict
+from tailstest.results.junit_text import SUSPECT_PROPERTY
 from tailstest.results.run_record import AttemptRecord, Run, ScenarioRecord
 from tailstest.results.shown import one_line
 from tailstest.results.store.foreign_file import MAX_CASES, read_foreign
+from tailstest.results.suspect import Suspicion
+from tailstest.results.suspect_told import suspect_in
 
 _VERDICTS = {
     "failure": Verdict.FAILED,
@@ -109,8 +112,19 @@ def _attempt(case: ET.Element, started: float) -> AttemptRecord:
             elif tag == "skipped" and told.get("type") == "manual":
                 attempt.verdict = Verdict.MANUAL
             attempt.error = told.get("message") or (told.text or "").strip()
+            attempt.suspicion = _suspicion(case)
             break
     return attempt
+
+
+def _suspicion(case: ET.Element) -> Suspicion | None:
+    """Return what our own files suspect."""
+    told = {
+        each.get("name", "").removeprefix(SUSPECT_PROPERTY): each.get("value", "")
+        for each in case.iterfind("properties/property")
+        if each.get("name", "").startswith(SUSPECT_PROPERTY)
+    }
+    return suspect_in(told)
 
 
 def _time_of(suite: ET.Element) -> float:

@@ -13,7 +13,7 @@ from tailstest.results.answers.last_good import FailedRun, Failure, RunImage
 from tailstest.results.environment_view import image_digest
 from tailstest.results.run_record import Run
 from tailstest.results.store.run_rows import PATCHED
-from tailstest.results.suspect import suspicion_of
+from tailstest.results.suspect_rules import suspicion_of
 from tailstest.results.wording import plural
 from tailstest.suite.triage.checkouts import CHANGES, CannotCheckOut, Checkouts
 from tailstest.suite.triage.deciding import Cell, Decision, Ways, cell_of, decide

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tailstest.core.errors import UsageError
 from tailstest.results.run_record import AttemptRecord, Run
-from tailstest.results.suspect import Suspect, suspicion_of
+from tailstest.results.suspect import Suspect
+from tailstest.results.suspect_rules import suspicion_of
 from tailstest.suite.feature_reader import PlannedScenario, feature_files, read_features
 from tailstest.suite.plan import make_plan
 from tailstest.suite.trials.outcome import Outcome, Trial, outcome_of
