@@ -74,12 +74,14 @@ class Judged:
     Attributes:
         bug: the one that excuses a failure.
         is_outdated: what was to excuse it has ended, or it passes although it is said to fail.
+        suspect: whose trouble the attempt seems to be that gives the reason; None when nobody said.
     """
 
     standing: Standing
     reason: str = ""
     bug: str = ""
     is_outdated: bool = False
+    suspect: Suspect | None = None
 
 
 def judge(
@@ -118,11 +120,11 @@ def _judge_alike(
     verdicts = {each.verdict for each in attempts}
     wrong = [each for each in attempts if each.verdict in _WRONG]
     if wrong and Verdict.PASSED in verdicts:
-        return Judged(Standing.FLAKY, wrong[-1].cause)
+        return Judged(Standing.FLAKY, wrong[-1].cause, suspect=wrong[-1].suspect)
     if Verdict.ERRORED in verdicts:
-        return Judged(Standing.ERRORED, wrong[-1].cause)
+        return Judged(Standing.ERRORED, wrong[-1].cause, suspect=wrong[-1].suspect)
     if wrong:
-        return _failed(wrong[-1].cause, bugs, today)
+        return _failed(wrong[-1], bugs, today)
     if Verdict.PASSED in verdicts:
         if not bugs:
             return Judged(Standing.PASSED)
@@ -130,19 +132,23 @@ def _judge_alike(
         reason = f"it passes, although it is known to fail ({names}): end the excuse"
         return Judged(Standing.FAILED, reason, is_outdated=True)
     reason = next((each.cause for each in reversed(attempts) if each.cause), "")
+    suspect = next((each.suspect for each in reversed(attempts) if each.suspect), None)
     for verdict in (Verdict.INCOMPLETE, Verdict.NOT_RUN, Verdict.MANUAL):
         if verdict in verdicts:
-            return Judged(Standing(verdict.value), reason)
+            return Judged(Standing(verdict.value), reason, suspect=suspect)
     return Judged(Standing.SKIPPED, reason)
 
 
-def _failed(cause: str, bugs: Sequence[KnownBug], today: datetime.date) -> Judged:
+def _failed(attempt: AttemptInfo, bugs: Sequence[KnownBug], today: datetime.date) -> Judged:
+    cause, suspect = attempt.cause, attempt.suspect
     objections = []
     for bug in bugs:
         objection = bug.objection(today)
         if not objection:
-            return Judged(Standing.KNOWN, f"{bug.bug} until {bug.until}: {cause}", bug.bug)
+            reason = f"{bug.bug} until {bug.until}: {cause}"
+            return Judged(Standing.KNOWN, reason, bug.bug, suspect=suspect)
         objections.append(objection)
     if objections:
-        return Judged(Standing.FAILED, "; ".join([*objections, cause]), is_outdated=True)
-    return Judged(Standing.FAILED, cause)
+        reason = "; ".join([*objections, cause])
+        return Judged(Standing.FAILED, reason, is_outdated=True, suspect=suspect)
+    return Judged(Standing.FAILED, cause, suspect=suspect)

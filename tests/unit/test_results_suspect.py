@@ -212,7 +212,7 @@ def test_report_and_store_tell_the_suspect(tmp_path: Path) -> None:
     with open_store(tmp_path) as store:
         add_run(store, load_run(folder), folder.path)
         seen = {
-            name: history_of(store, name, limit=1, today=DAY).entries[0].suspect
+            name: history_of(store, name, limit=1, today=DAY).entries[0].judged.suspect
             for name in ("pass", "grey", "text", "undefined", "host")
         }
     assert seen == {

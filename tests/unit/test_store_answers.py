@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from tailstest.results.store.engine import Store
 from tailstest.results.store.image_contents import ImageContents, write_contents
 from tailstest.results.store.image_reading import kernel_version, package_list
 from tailstest.results.store.reading import find_run, find_scenario
+from tailstest.results.suspect import Suspect
 from tailstest.suite.expectation import expected_time
 from tailstest.suite.plan import make_plan
 from tailstest.suite.run_options import RunOptions
@@ -65,6 +67,46 @@ def test_what_attempts_mean_together(verdicts: list[str], expected: str) -> None
 def test_a_failure_under_uefi_is_none_that_bios_forgives() -> None:
     assert standing("passed", "failed", machines=("bios dvd", "uefi dvd")) == "failed"
     assert standing("failed", "passed", machines=("uefi dvd", "uefi dvd")) == "flaky"
+
+
+def told(*attempts: tuple[str, Suspect | None, str]) -> list[AttemptInfo]:
+    """Return attempts of verdict, suspect and machine; the cause is the name of the machine."""
+    return [
+        AttemptInfo(1, n + 1, Verdict(verdict), 1.0, machine, machines=(machine,), suspect=suspect)
+        for n, (verdict, suspect, machine) in enumerate(attempts)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attempts", "expected"),
+    [
+        ([("failed", Suspect.TEST, "bios")], ("bios", Suspect.TEST)),
+        ([("passed", None, "bios")], ("", None)),
+        ([("incomplete", Suspect.AGENT, "bios")], ("bios", Suspect.AGENT)),
+        ([("incomplete", Suspect.AGENT, "bios"), ("passed", None, "bios")], ("", None)),
+        (
+            [("failed", Suspect.PRODUCT, "uefi"), ("incomplete", Suspect.AGENT, "bios")],
+            ("uefi", Suspect.PRODUCT),
+        ),
+        (
+            [("failed", Suspect.TEST, "a"), ("passed", None, "a"), ("incomplete", None, "a")],
+            ("a", Suspect.TEST),
+        ),
+    ],
+)
+def test_the_suspect_is_that_of_the_attempt_that_gives_the_reason(
+    attempts: list[tuple[str, Suspect | None, str]], expected: tuple[str, Suspect | None]
+) -> None:
+    judged = judge(told(*attempts), TODAY)
+    assert (judged.reason, judged.suspect) == expected
+
+
+def test_an_excuse_takes_no_suspect_away_and_a_person_does() -> None:
+    (failed,) = told(("failed", Suspect.HOST, "bios"))
+    known = judge([replace(failed, tags=("known:BUG-1:2026-12-01",))], TODAY)
+    assert (known.standing, known.suspect) == (Standing.KNOWN, Suspect.HOST)
+    by_hand = replace(failed, number=2, suspect=None, person="Ana")
+    assert judge([failed, by_hand], TODAY).suspect is None
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailstest.results.answers.proportion import Proportion, proportion
-from tailstest.results.standing import BAD, AttemptInfo, Judged, Standing, judge
+from tailstest.results.standing import BAD, Judged, Standing, judge
 from tailstest.results.store.engine import Store
 from tailstest.results.store.reading import (
     RunInfo,
@@ -16,26 +16,19 @@ from tailstest.results.store.reading import (
     find_scenario,
     newest_runs,
 )
-from tailstest.results.suspect import Suspect
 
 _GOOD = (Standing.PASSED, Standing.FLAKY)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A scenario in one run.
-
-    Attributes:
-        seconds: of all attempts.
-        suspect: whose trouble the last attempt that did not pass seems to be.
-    """
+    """A scenario in one run; `seconds` are those of all attempts."""
 
     run: RunInfo
     judged: Judged
     attempts: int
     seconds: float
     person: str = ""
-    suspect: Suspect | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +68,7 @@ class History:
                     "attempts": entry.attempts,
                     "seconds": round(entry.seconds, 3),
                     "by": entry.person,
-                    "suspect": entry.suspect.value if entry.suspect else None,
+                    "suspect": entry.judged.suspect.value if entry.judged.suspect else None,
                 }
                 for entry in self.entries
             ],
@@ -99,7 +92,6 @@ def history_of(store: Store, text: str, *, limit: int, today: datetime.date) -> 
             attempts=len(attempts[run.id]),
             seconds=sum(each.seconds for each in attempts[run.id]),
             person=attempts[run.id][-1].person,
-            suspect=_suspect(attempts[run.id]),
         )
         for run in order
     ]
@@ -114,10 +106,6 @@ def history_of(store: Store, text: str, *, limit: int, today: datetime.date) -> 
         last_good=last_good,
         first_bad=first_bad,
     )
-
-
-def _suspect(attempts: list[AttemptInfo]) -> Suspect | None:
-    return next((each.suspect for each in reversed(attempts) if each.suspect), None)
 
 
 def _turn(spoken: list[Entry]) -> tuple[RunInfo | None, RunInfo | None]:

@@ -94,8 +94,9 @@ def failed_run(connection: Connection, name: str, today: datetime.date) -> Faile
         judged = judge(told, today)
         before = attempts_at(connection, number)
         good = next((each for each in older if _passed(before.get(each.id, []), each, today)), None)
-        suspect = next((each.suspect for each in reversed(told) if each.suspect), None)
-        failures.append(Failure(named[number], judged.standing, judged.reason, suspect, good))
+        failures.append(
+            Failure(named[number], judged.standing, judged.reason, judged.suspect, good)
+        )
     failures.sort(key=lambda each: (each.scenario.location, each.scenario.id))
     wanted = {run.id, *(each.last_good.id for each in failures if each.last_good)}
     images = {number: _image(connection, number) for number in sorted(wanted)}

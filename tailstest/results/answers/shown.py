@@ -42,8 +42,8 @@ def show_history(console: Console, history: History) -> None:
     table = plain_table(*columns, right=("took", "attempts"), wide="why")
     for entry in history.entries:
         why = entry.judged.reason
-        if entry.suspect is not None:
-            why = f"[{entry.suspect}] {why}"
+        if entry.judged.suspect is not None:
+            why = f"[{entry.judged.suspect}] {why}"
         if entry.person:
             why = f"by {entry.person}" + (f": {why}" if why else "")
         table.add_row(
