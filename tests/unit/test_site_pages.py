@@ -73,7 +73,7 @@ def test_the_first_page_says_what_is_red_and_since_when(site: Path) -> None:
     tree = tree_of(site / "index.html")
     assert text_of(tree.find(".//h1")) == "✗ 1 scenario red now"
     (row,) = table(tree, "red")
-    assert row[0] == "✗failed"
+    assert row[0] == "✗failed product product changed"
     assert row[1] == "breaks not seen"
     runs = [cell[0] for cell in table(tree, "runs")]
     assert row[2].startswith(runs[2])  # the second oldest of four
@@ -133,7 +133,7 @@ def test_a_scenario_has_its_history_with_causes(site: Path) -> None:
     tree = page_of(site, "breaks")
     rows = table(tree, "history")
     assert [row[1] for row in rows] == ["✗failed"] * 3 + ["✓passed"]
-    assert rows[0][3] == "not seen"
+    assert rows[0][3] == "product product changed not seen"
     assert "3 of 4 runs" in text_of(tree.find(".//dl"))
     shaky = table(page_of(site, "shaky"), "history")
     assert [row[1] for row in shaky] == ["✓passed", "✗failed in all: ~flaky", "✓passed"]

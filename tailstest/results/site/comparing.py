@@ -25,6 +25,9 @@ from tailstest.results.site.sides import (
 )
 from tailstest.results.site.stored_steps import Key, stored_steps
 from tailstest.results.site.window import SiteRun, Window
+from tailstest.results.standing import AttemptInfo
+from tailstest.results.suspect import Suspicion
+from tailstest.results.suspect_rules import suspicion_of
 
 Recorded = Mapping[tuple[int, str, int], AttemptRecord]
 
@@ -126,6 +129,7 @@ class Comparing:
             video=next((link.href for link in links if link.kind == "video"), ""),
             captures=tuple(link for link in links if link.kind == "capture"),
             missing=_missing(run, record, links, self._with_files),
+            suspicion=_suspicion(told, record),
         )
 
     def _steps(
@@ -137,6 +141,12 @@ class Comparing:
         steps = recorded_steps(record, run.folder, self._start)
         scores = {step.text: step.score for step in stored}
         return [step._replace(score=scores.get(step.text)) for step in steps]
+
+
+def _suspicion(told: AttemptInfo | None, record: AttemptRecord | None) -> Suspicion | None:
+    """Return what the evidence in a folder gives, unless the store was told something else."""
+    found = suspicion_of(record) if record is not None else None
+    return found if found and told and found.suspect is told.suspect else None
 
 
 def _missing(

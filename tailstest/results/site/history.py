@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tailstest.core.verdict import Verdict
 from tailstest.results.site.lines import Cell, Line
 from tailstest.results.standing import Standing
+from tailstest.results.suspect import Suspect
 
 #: Newest runs with a row of their own even if they passed, and runs with a row at all.
 ALWAYS = 10
@@ -26,6 +27,7 @@ class Tried(NamedTuple):
     cause: str
     machines: tuple[str, ...]
     person: str
+    suspect: Suspect | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ def _row(cell: Cell) -> Row:
             cause=each.cause,
             machines=each.machines,
             person=each.person,
+            suspect=each.suspect,
         )
         for each in cell.attempts
     )

@@ -22,6 +22,7 @@ from tailstest.results.store.kept_texts import in_batches
 from tailstest.results.store.reading import ScenarioInfo
 from tailstest.results.store.tables import (
     CODES,
+    SUSPECT_OF,
     VERDICT_OF,
     attempt_machines,
     attempts,
@@ -29,6 +30,7 @@ from tailstest.results.store.tables import (
     scenarios,
     tag_sets,
 )
+from tailstest.results.suspect import Suspect
 
 #: Attempts held in memory together.
 ATTEMPTS_AT_ONCE = 60_000
@@ -44,6 +46,7 @@ class Cell(NamedTuple):
         run: place of the run in the window, 0 for the newest.
         attempts: all of them; may be () for a single one that simply passed.
         seconds: of all attempts.
+        suspect: whose trouble it seems to be when it did not pass; None when nobody said.
     """
 
     run: int
@@ -51,6 +54,7 @@ class Cell(NamedTuple):
     seconds: float
     attempts: tuple[AttemptInfo, ...] = ()
     reason: str = ""
+    suspect: Suspect | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -129,6 +133,7 @@ class _Batch:
         self._part = part
         self._numbers = [each.id for each in part]
         self._causes: dict[tuple[int, int, int], str] = {}
+        self._suspects: dict[tuple[int, int, int], Suspect] = {}
         self._machines: dict[tuple[int, int, int], list[str]] = defaultdict(list)
         self._looked_at: set[tuple[int, int]] = set()
 
@@ -188,24 +193,31 @@ class _Batch:
                 tags=self._excused.tags.get((scenario, run, number), ()),
                 machines=tuple(sorted(self._machines.get((scenario, run, number), ()))),
                 person=self._excused.people.get((scenario, run, number), ""),
+                suspect=self._suspects.get((scenario, run, number)),
             )
             for number, verdict, seconds in rows
         )
         judged = judge(told, self._today)
         total = sum(each.seconds for each in told)
-        return Cell(place, judged.standing, total, told, judged.reason)
+        return Cell(place, judged.standing, total, told, judged.reason, judged.suspect)
 
     def _read_details(self, found: dict[int, dict[int, list[tuple[int, int, float]]]]) -> None:
+        columns = attempts.c
         rows = self._connection.execute(
-            select(attempts.c.scenario, attempts.c.run, attempts.c.number, causes.c.text)
-            .select_from(attempts.join(causes, causes.c.id == attempts.c.cause))
+            select(columns.scenario, columns.run, columns.number, causes.c.text, columns.suspect)
+            .select_from(attempts.outerjoin(causes, causes.c.id == columns.cause))
             .where(
-                attempts.c.scenario.in_(self._numbers),
-                attempts.c.run.between(*self._window.bounds),
-                attempts.c.verdict != _PASSED,
+                columns.scenario.in_(self._numbers),
+                columns.run.between(*self._window.bounds),
+                columns.verdict != _PASSED,
+                columns.cause.is_not(None) | columns.suspect.is_not(None),
             )
         )
-        self._causes = {(row.scenario, row.run, row.number): row.text for row in rows}
+        for scenario, run, number, cause, suspect in rows:
+            if cause is not None:
+                self._causes[scenario, run, number] = cause
+            if suspect in SUSPECT_OF:
+                self._suspects[scenario, run, number] = SUSPECT_OF[suspect]
         for scenario, runs_of in found.items():
             odd = {run for run, each in runs_of.items() if not self._is_plain(scenario, run, each)}
             # What passed on the same image may have had another machine; that makes no flake.

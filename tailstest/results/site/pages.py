@@ -16,6 +16,7 @@ from tailstest.results.page import page_environment, source_of, template_text
 from tailstest.results.shown import one_line
 from tailstest.results.site.window import image_words, scenario_page
 from tailstest.results.standing import Standing
+from tailstest.results.suspect import Suspect, Whose
 from tailstest.results.wording import VERDICTS
 
 #: What a standing means, for the legend of each page.
@@ -32,6 +33,16 @@ MEANINGS = {
 }
 
 
+#: What a suspect means; `suspect_rules` says for each rule what it saw.
+SUSPECTS = {
+    Suspect.PRODUCT: "the image shows or answers something else than it should",
+    Suspect.CRASH: "what runs in the machine panicked, hung, restarted or switched itself off",
+    Suspect.TEST: "a mistake in the test, or its picture or text is nearly what is there now",
+    Suspect.HOST: "the host had much more to do than when deadlines were set",
+    Suspect.AGENT: "the way into the guest broke while the machine itself went on",
+    Suspect.INFRASTRUCTURE: "it was ended from outside, or the host let it down",
+    Suspect.UNKNOWN: "nothing was recorded that says whose trouble it is",
+}
 _CHIP = Markup('<span class="chip v-{}"><span class="sign" aria-hidden="true">{}</span>{}</span>')
 #: A standing in colour, with sign and word.
 CHIPS = {
@@ -63,6 +74,7 @@ class Pages:
             "image": image_words,
             "scenario_page": scenario_page,
             "percent": lambda share: f"{share:.1%}",
+            "suspect_counts": _suspect_counts,
             # An attempt has a verdict, whose values are those of standings.
             "standing": lambda verdict: Standing(verdict.value),
         }
@@ -73,6 +85,7 @@ class Pages:
             "policy_with_script": _policy(script),
             "signs": SIGNS,
             "meanings": MEANINGS,
+            "suspects": SUSPECTS,
             "Standing": Standing,
             "Verdict": Verdict,
             "wording": VERDICTS,
@@ -109,6 +122,15 @@ class Pages:
         self.written += 1
         self.bytes += len(data)
         self.largest = max(self.largest, len(data))
+
+
+def _suspect_counts(counts: Mapping[Suspect, int]) -> dict[Whose, list[tuple[Suspect, int]]]:
+    """Return the suspects that there are with their numbers, by whose trouble they are."""
+    found: dict[Whose, list[tuple[Suspect, int]]] = {}
+    for suspect in SUSPECTS:
+        if counts[suspect]:
+            found.setdefault(suspect.whose, []).append((suspect, counts[suspect]))
+    return found
 
 
 def _policy(script: str) -> str:

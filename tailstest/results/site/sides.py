@@ -16,6 +16,7 @@ from tailstest.results.run_record import ArtifactRecord, AttemptRecord, StepReco
 from tailstest.results.site.folders import Link, link_to
 from tailstest.results.site.lines import Cell, Line
 from tailstest.results.site.window import SiteRun
+from tailstest.results.suspect import Suspicion
 from tailstest.results.text_tail import tail_of
 
 #: Steps, logs and bytes of one log that a page shows of each attempt.
@@ -63,7 +64,12 @@ class LogPair(NamedTuple):
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two attempts; `missing` says why it has no pictures and logs."""
+    """One of the two attempts.
+
+    Attributes:
+        missing: why it has no pictures and logs.
+        suspicion: behind one that failed, with the reason that only its evidence gives; else None.
+    """
 
     run: SiteRun
     number: int
@@ -73,6 +79,7 @@ class Side:
     video: str = ""
     captures: tuple[Link, ...] = ()
     missing: str = ""
+    suspicion: Suspicion | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ def write_summaries(window: Window, tally: Tally, pages: Pages, output: Path) ->
         "newest": window.runs[0],
         "red": red[:RED],
         "red_total": len(red),
+        "red_suspects": Counter(one.suspect for one in red if one.suspect),
         "flaky": sum(row.is_flaky for row in tally.rows),
         "scenarios": len(tally.rows),
         "runs": window.runs[:NEWEST],

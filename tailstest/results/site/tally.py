@@ -9,6 +9,7 @@ from tailstest.results.site.lines import CONCLUSIVE, Cell, Line
 from tailstest.results.site.window import Listed, SiteRun, Window, scenario_page
 from tailstest.results.standing import BAD, Standing
 from tailstest.results.store.reading import ScenarioInfo
+from tailstest.results.suspect import Suspect
 
 _GOOD = (Standing.PASSED, Standing.FLAKY)
 #: What nobody has to look into.
@@ -21,6 +22,7 @@ class Red:
 
     Attributes:
         since: the first run in which it failed without passing again.
+        suspect: whose trouble it seems to be now; None when nobody said.
         last_good: the run before in which it passed; None when no run of the site has that.
         runs: how many runs said since then that it fails.
         is_in_newest: whether the newest run had it.
@@ -30,6 +32,7 @@ class Red:
     page: str
     standing: Standing
     reason: str
+    suspect: Suspect | None
     since: SiteRun
     last: SiteRun
     last_good: SiteRun | None
@@ -103,6 +106,8 @@ class Tally:
         for cell in reversed(line.cells):
             run = self.window.runs[cell.run]
             run.counts[cell.standing] += 1
+            if cell.suspect is not None and cell.standing is not Standing.KNOWN:
+                run.suspects[cell.suspect] += 1
             was_bad = before is not None and before.standing in BAD
             is_new = cell.standing in BAD and not was_bad
             # At the edge of the window nobody knows what was before.
@@ -112,7 +117,8 @@ class Tally:
             if cell.standing is not Standing.PASSED:
                 listed = run.minor if cell.standing in _MINOR else run.listed
                 if len(listed) < self._most:
-                    listed.append(Listed(line.scenario, cell.standing, cell.reason, is_new))
+                    told = (line.scenario, cell.standing, cell.reason, is_new, cell.suspect)
+                    listed.append(Listed(*told))
             if cell.standing in CONCLUSIVE:
                 before = cell
 
@@ -129,6 +135,7 @@ class Tally:
             page=page,
             standing=spoken[0].standing,
             reason=spoken[0].reason,
+            suspect=spoken[0].suspect,
             since=runs[since.run],
             last=runs[spoken[0].run],
             last_good=last_good,

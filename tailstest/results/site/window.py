@@ -19,6 +19,7 @@ from tailstest.results.standing import BAD, Standing
 from tailstest.results.store.kept_texts import in_batches
 from tailstest.results.store.reading import RunInfo, ScenarioInfo, newest_runs
 from tailstest.results.store.tables import attempts, manual_results, runs, tag_sets
+from tailstest.results.suspect import Suspect
 
 #: Scenarios that the pages of all runs list together, and the page of one at least and at most;
 #: the counts are of all.
@@ -35,6 +36,7 @@ class Listed(NamedTuple):
     standing: Standing
     reason: str
     is_new: bool
+    suspect: Suspect | None = None
 
 
 class State(NamedTuple):
@@ -52,6 +54,7 @@ class SiteRun:
         place: 0 for the newest.
         folder: where its files are, None when that was not given or is gone.
         counts: of scenarios by standing.
+        suspects: of scenarios that did not pass and are not excused, by suspect.
         newly_failing: fail here and did not in the run before that said something.
         newly_passing: the other way round.
         listed: scenarios that did not pass, up to a limit.
@@ -62,6 +65,7 @@ class SiteRun:
     place: int
     folder: RunFolder | None = None
     counts: Counter[Standing] = field(default_factory=Counter)
+    suspects: Counter[Suspect] = field(default_factory=Counter)
     newly_failing: int = 0
     newly_passing: int = 0
     listed: list[Listed] = field(default_factory=list)
