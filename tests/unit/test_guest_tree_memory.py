@@ -2,28 +2,68 @@
 
 import pytest
 
-from tailstest.guest.accessibility.tree_helper import ENOUGH, ROLES, ROOT, SHOWING, Node, Tree, Wire
+from tailstest.guest.accessibility.tree_helper import (
+    ATSPI,
+    ENOUGH,
+    ROLES,
+    ROOT,
+    SHOWING,
+    Node,
+    Tree,
+    Wire,
+    nodes_of,
+    property_calls,
+)
 
 APP = (":1.7", ROOT)
 BUTTON = ROLES.index("push button")
 
 
-def node(name, place=1, states=SHOWING):
-    return Node((APP[0], f"/node/{place}"), place - 1, 0, name, BUTTON, "", states)
+def node(name, place=1, states=SHOWING, interfaces=""):
+    return Node((APP[0], f"/node/{place}"), place - 1, 0, name, BUTTON, "", states, interfaces)
 
 
 class Bus:
     """A session with one application: how it was when it last told all, and how it is now."""
 
-    def __init__(self, before, now, age=0.0):
+    def __init__(self, before, now, age=0.0, actions=()):
         self.before, self.now, self.age = before, now, age
-        self.bulks = 0
-
-    def call(self, *_what):
-        return [APP]
+        self.actions = list(actions)
+        self.bulks, self.exchanges = 0, []
+        self.programs, self.action_counts = [], {}
 
     def gather(self, calls):
-        return [("app",) if call[-1] == "Name" else ([],) for call in calls]
+        if calls:
+            self.exchanges.append(len(calls))
+        return [self._answer(*call) for call in calls]
+
+    def _answer(self, ref, _interface, method, *values):
+        if method == "GetChildren":
+            return ([APP],)
+        if ref == APP:
+            return ("app",)
+        here = {each.ref: each for each in self.now}
+        if ref not in here:
+            return ValueError("it is gone")
+        return self._property(here[ref], method, *values)
+
+    def _property(self, node, method, *values):
+        if method == "GetName":
+            there = self.actions[values[-1] : values[-1] + 1]
+            return tuple(there) or ValueError("no such action")
+        said = {
+            "Name": node.name,
+            "Description": node.description,
+            "ChildCount": node.count,
+            "GetRole": node.role,
+            "GetState": [node.states & 0xFFFFFFFF, node.states >> 32],
+            "GetInterfaces": [node.interfaces],
+            "GetActions": [(f"translated {name}", "", "") for name in self.actions],
+        }
+        return (said[values[-1] if method == "Get" else method],)
+
+    def one_by_one(self, refs):
+        return nodes_of(refs, self.gather(property_calls(refs)))
 
     def unchanged(self, _application):
         return None if self.before is None else (self._told(self.before), self.age)
@@ -31,9 +71,6 @@ class Bus:
     def bulk(self, _application):
         self.bulks += 1
         return self._told(self.now)
-
-    def one_by_one(self, refs):
-        return [each for each in self.now if each.ref in refs]
 
     @staticmethod
     def _told(nodes):
@@ -45,7 +82,27 @@ def asked(bus, name, *, waiting=False, limit=1, skip=0):
     query = dict.fromkeys(("name_regex", "roles", "description", "label", "app"))
     query |= {"names": [name], "showing_only": True}
     request = {"query": query, "limit": limit, "skip": skip, "waiting": waiting}
-    return [each["name"] for each in Tree(bus).op_find(request)["nodes"]]
+    return [each["name"] for each in found(bus, request)]
+
+
+def found(bus, request):
+    return Tree(bus).op_find(request)["nodes"]
+
+
+def test_a_known_node_costs_two_waits_and_its_actions_are_those_of_now():
+    able = node("Start", interfaces=f"'{ATSPI}Action'")
+    bus = Bus([able], [able], actions=["click", "press"])
+    query = dict.fromkeys(("name_regex", "roles", "description", "label", "app"))
+    query |= {"names": ["Start"], "showing_only": True}
+    request = {"query": query, "limit": 1, "skip": 0, "waiting": False}
+    waits = []
+    for actions in (["click", "press"], ["click", "press"], ["activate", "press"], ["click"], []):
+        bus.actions, bus.exchanges = actions, []
+        (told,) = found(bus, request)
+        assert told["actions"] == actions
+        waits.append(len(bus.exchanges))
+    # The first look asks for the name of the application; a new number of actions, for theirs.
+    assert waits == [4, 2, 2, 3, 2]
 
 
 def test_what_is_still_the_same_is_not_asked_for_in_bulk():

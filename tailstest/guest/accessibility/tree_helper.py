@@ -56,6 +56,8 @@ MAX_HEARD = 10_000
 #: Bulk answers above this many bytes, and of more programs than this, are not kept.
 MAX_KEPT_BYTES = 1 << 20
 MAX_KEPT = 50
+#: Nodes of which it is remembered how many actions they have.
+MAX_COUNTED = 1000
 
 #: Names of roles and states by their AT-SPI number, from at-spi2-core 2.46. In use are these and
 #: not what GetRoleName says, because that has changed between versions ("push button").
@@ -278,6 +280,10 @@ class Bus:
         #: Seconds that one call may take; less for an application that was silent before.
         self.patience = 1.0
         self.silent: set[str] = set()
+        #: Applications of the session when somebody asked for them last.
+        self.programs: Items = []
+        #: How many actions a node had when somebody asked for them last.
+        self.action_counts: Map = {}
         self.greeted: set[str] = set()
         self._listen()
 
@@ -411,28 +417,37 @@ class Bus:
 
     def one_by_one(self, refs: Items) -> Items:
         """Return nodes by asking for each property; what is gone meanwhile is left out."""
-        calls = []
-        for ref in refs:
-            calls += [
-                (ref, PROPERTIES, "Get", "ss", ACCESSIBLE, "Name"),
-                (ref, PROPERTIES, "Get", "ss", ACCESSIBLE, "Description"),
-                (ref, PROPERTIES, "Get", "ss", ACCESSIBLE, "ChildCount"),
-                (ref, ACCESSIBLE, "GetRole"),
-                (ref, ACCESSIBLE, "GetState"),
-                (ref, ACCESSIBLE, "GetInterfaces"),
-            ]
-        answers = self.gather(calls)
-        nodes = []
-        for number, ref in enumerate(refs):
-            values = answers[number * 6 : number * 6 + 6]
-            if not ok(values[4]) or not ok(values[3]):
-                continue
-            name, description = (v[0] if isinstance(v, tuple) else "" for v in values[:2])
-            count = values[2][0] if ok(values[2]) else -1
-            states = sum(part << 32 * place for place, part in enumerate(values[4][0]))
-            kinds = repr(values[5][0]) if ok(values[5]) else ""
-            nodes.append(Node(ref, number, count, name, values[3][0], description, states, kinds))
-        return nodes
+        return nodes_of(refs, self.gather(property_calls(refs)))
+
+
+def property_calls(refs: Items) -> Items:
+    """Return the calls that ask for what every node tells."""
+    calls: Items = []
+    for ref in refs:
+        calls += [
+            (ref, PROPERTIES, "Get", "ss", ACCESSIBLE, "Name"),
+            (ref, PROPERTIES, "Get", "ss", ACCESSIBLE, "Description"),
+            (ref, PROPERTIES, "Get", "ss", ACCESSIBLE, "ChildCount"),
+            (ref, ACCESSIBLE, "GetRole"),
+            (ref, ACCESSIBLE, "GetState"),
+            (ref, ACCESSIBLE, "GetInterfaces"),
+        ]
+    return calls
+
+
+def nodes_of(refs: Items, answers: Items) -> Items:
+    """Return the nodes that answered `property_calls`."""
+    nodes = []
+    for number, ref in enumerate(refs):
+        values = answers[number * 6 : number * 6 + 6]
+        if not ok(values[4]) or not ok(values[3]):
+            continue
+        name, description = (v[0] if isinstance(v, tuple) else "" for v in values[:2])
+        count = values[2][0] if ok(values[2]) else -1
+        states = sum(part << 32 * place for place, part in enumerate(values[4][0]))
+        kinds = repr(values[5][0]) if ok(values[5]) else ""
+        nodes.append(Node(ref, number, count, name, values[3][0], description, states, kinds))
+    return nodes
 
 
 def understood(answer: Any) -> Map:
@@ -562,16 +577,29 @@ class Look:
 
 
 def applications(bus: Bus) -> Items:
-    """Return the applications of the session that answer."""
+    """Return the applications of the session that answer.
+
+    Those of the last time are asked for their names along with the registry, which saves waiting
+    for one answer after the other.
+    """
     registry = ("org.a11y.atspi.Registry", ROOT)
-    refs = [tuple(ref) for ref in bus.call(registry, ACCESSIBLE, "GetChildren")]
-    names = bus.gather([(ref, PROPERTIES, "Get", "ss", ACCESSIBLE, "Name") for ref in refs])
+    known = bus.programs
+    calls = [(ref, PROPERTIES, "Get", "ss", ACCESSIBLE, "Name") for ref in known]
+    listed, *told = bus.gather([(registry, ACCESSIBLE, "GetChildren"), *calls])
+    if not ok(listed):
+        raise listed
+    refs = [tuple(ref) for ref in listed[0]]
+    names = dict(zip(known, told))  # noqa: B905
+    new = [ref for ref in dict.fromkeys(refs) if ref not in names]
+    calls = [(ref, PROPERTIES, "Get", "ss", ACCESSIBLE, "Name") for ref in new]
+    names.update(zip(new, bus.gather(calls)))  # noqa: B905
+    bus.programs = list(dict.fromkeys(refs))
     nodes = []
-    for ref, name in zip(refs, names):  # noqa: B905
-        if ok(name):
-            nodes.append(Node(ref, 0, -1, name[0], APPLICATION, "", 0))
+    for ref in refs:
+        if ok(names[ref]):
+            nodes.append(Node(ref, 0, -1, names[ref][0], APPLICATION, "", 0))
         else:
-            bus.is_silence(name, ref[0])
+            bus.is_silence(names[ref], ref[0])
     return nodes
 
 
@@ -660,12 +688,13 @@ class Tree:
         # Who wants several, or a later one, must not miss one that nobody told of.
         is_first = (request["skip"], request["limit"]) == (0, 1)
         look, nodes = self._find(request, wanted, kept=is_first)
+        told: Items = []
         if look.age is not None:
-            still = self._still(nodes)
-            enough = bool(still) if nodes else request["waiting"] and look.age < ENOUGH
-            look, nodes = (look, still) if enough else self._find(request, wanted, kept=False)
+            told = self._still(nodes)
+            if not told and (nodes or not request["waiting"] or look.age >= ENOUGH):
+                look, nodes = self._find(request, wanted, kept=False)
         return {
-            "nodes": self._details(nodes),
+            "nodes": told or self._details(nodes),
             "cut": look.cut,
             "problems": look.problems[:20],
         }
@@ -676,10 +705,13 @@ class Tree:
         return look, found[request["skip"] : request["skip"] + request["limit"]]
 
     def _still(self, nodes: Items) -> Items:
-        """Return nodes as they are now if all are what they were, else nothing."""
-        now = self.bus.one_by_one([node.ref for node in nodes])
+        """Return the details of nodes as they are now if all are what they were, else nothing."""
+        refs, details = [node.ref for node in nodes], Details(self.bus, nodes)
+        calls = property_calls(refs)
+        answers = self.bus.gather([*calls, *details.calls])
+        now = nodes_of(refs, answers[: len(calls)])
         same = [(node.ref, *node.looks) for node in nodes] == [(n.ref, *n.looks) for n in now]
-        return now if same else []
+        return details.told(now, answers[len(calls) :]) if same else []
 
     def op_near(self, request: Map) -> Any:
         """Return what a query that found nothing could have meant."""
@@ -724,9 +756,7 @@ class Tree:
         """Do an action of a node, by its name."""
         node = self._usable(request)
         wanted = request["action"]
-        able = [node] if offers(node, "Action") else []
-        answers = self.bus.gather([(n.ref, f"{ATSPI}Action", "GetActions") for n in able])
-        names = self._action_names(able, answers).get(node.ref, [])
+        names = self._details([node])[0]["actions"]
         usual = ("click", "press", "activate", "jump", "toggle", "") if wanted == "click" else ()
         name = next((name for name in (wanted, *usual) if name in names), None)
         if name is None and wanted == "click" and len(names) == 1:
@@ -809,49 +839,78 @@ class Tree:
                 raise Trouble("unable", error.message[:MAX_NAME]) from None
             raise Trouble("stale", "it is gone") from None
 
-    def _action_names(self, able: Items, answers: Items) -> Map:
-        """Return the names of each node's actions, not translated, from what GetActions said."""
-        counts = [min(len(told[0]), MAX_ACTIONS) if ok(told) else 0 for told in answers]
-        calls = [
-            (node.ref, f"{ATSPI}Action", "GetName", "i", number)
-            for node, count in zip(able, counts)  # noqa: B905
-            for number in range(count)
-        ]
-        names = iter(self.bus.gather(calls))
-        of_node: Map = {}
-        for node, told, count in zip(able, answers, counts):  # noqa: B905
-            both = [(next(names), told[0][number][0]) for number in range(count)]
-            of_node[node.ref] = [name[0] if ok(name) else shown for name, shown in both]
-        return of_node
-
     def _details(self, nodes: Items) -> Items:
-        writers = [node for node in nodes if offers(node, "Text")]
-        drawn = [node for node in nodes if offers(node, "Component")]
-        able = [node for node in nodes if offers(node, "Action")]
-        calls: Items = [(n.ref, f"{ATSPI}Text", "GetText", "ii", 0, MAX_TEXT) for n in writers]
-        calls += [(n.ref, f"{ATSPI}Component", "GetExtents", "u", 0) for n in drawn]
-        calls += [(n.ref, f"{ATSPI}Action", "GetActions") for n in able]
-        gathered = self.bus.gather(calls)
-        actions = self._action_names(able, gathered[len(calls) - len(able) :])
-        answers = [answer[0] if ok(answer) else None for answer in gathered]
-        texts = {n.ref: text for n, text in zip(writers, answers)}  # noqa: B905
-        places = {n.ref: place for n, place in zip(drawn, answers[len(writers) :])}  # noqa: B905
+        details = Details(self.bus, nodes)
+        return details.told(nodes, self.bus.gather(details.calls))
+
+
+class Details:
+    """What only some nodes tell: text, place, actions.
+
+    Attributes:
+        calls: that ask for it; what they return belongs into `told`.
+    """
+
+    def __init__(self, bus: Bus, nodes: Items) -> None:
+        self._bus = bus
+        self._writers = [node.ref for node in nodes if offers(node, "Text")]
+        self._drawn = [node.ref for node in nodes if offers(node, "Component")]
+        self._able = [node.ref for node in nodes if offers(node, "Action")]
+        #: For each that can act, as many actions as it had before: most have as many now.
+        self._counts = [bus.action_counts.get(ref, 0) for ref in self._able]
+        self.calls: Items = [
+            *((ref, f"{ATSPI}Text", "GetText", "ii", 0, MAX_TEXT) for ref in self._writers),
+            *((ref, f"{ATSPI}Component", "GetExtents", "u", 0) for ref in self._drawn),
+            *((ref, f"{ATSPI}Action", "GetActions") for ref in self._able),
+            *name_calls(self._able, self._counts),
+        ]
+
+    def told(self, nodes: Items, answers: Items) -> Items:
+        """Return the details of the nodes, which may have been asked for all else meanwhile."""
+        taken = iter(answers)
+        texts = {ref: next(taken) for ref in self._writers}
+        places = {ref: next(taken) for ref in self._drawn}
+        actions = self._actions([next(taken) for _ in self._able], list(taken))
         told = []
         for node in nodes:
-            text = texts.get(node.ref)
+            text, place = texts.get(node.ref), places.get(node.ref)
             told.append(
                 {
                     "handle": "".join(node.ref),
                     "role": role_name(node.role),
                     "name": node.name[:MAX_NAME],
                     "description": node.description[:MAX_NAME],
-                    "text": None if text is None else text[:MAX_TEXT],
+                    "text": text[0][:MAX_TEXT] if ok(text) and text else None,
                     "states": state_names(node.states),
-                    "place": place_of(node, places.get(node.ref)),
+                    "place": place_of(node, place[0] if ok(place) and place else None),
                     "actions": [name[:100] for name in actions.get(node.ref, ())],
                 }
             )
         return told
+
+    def _actions(self, told: Items, names: Items) -> Map:
+        """Return the names of each node's actions, not translated."""
+        counts = [min(len(each[0]), MAX_ACTIONS) if ok(each) else 0 for each in told]
+        if counts != self._counts:
+            names = self._bus.gather(name_calls(self._able, counts))
+            if len(self._bus.action_counts) > MAX_COUNTED:
+                self._bus.action_counts.clear()
+            self._bus.action_counts.update(zip(self._able, counts))  # noqa: B905
+        left = iter(names)
+        of_node: Map = {}
+        for ref, each, count in zip(self._able, told, counts):  # noqa: B905
+            both = [(next(left), each[0][number][0]) for number in range(count)]
+            of_node[ref] = [name[0] if ok(name) else shown for name, shown in both]
+        return of_node
+
+
+def name_calls(refs: Items, counts: Items) -> Items:
+    """Return the calls for the names of nodes' first actions; GetActions translates them."""
+    return [
+        (ref, f"{ATSPI}Action", "GetName", "i", number)
+        for ref, count in zip(refs, counts)  # noqa: B905
+        for number in range(count)
+    ]
 
 
 def ok(answer: Any) -> bool:
