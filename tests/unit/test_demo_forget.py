@@ -1,20 +1,12 @@
 """How the demo image empties what is kept in memory; the rest only a machine can show."""
 
-import importlib.util
-
 import pytest
-
-from tailstest.core.paths import bundled
-
-FILE = bundled("images") / "demo/recipe/base/usr/lib/demo/forget.py"
+from demo_programs import demo_program
 
 
 @pytest.fixture
 def forget():
-    specification = importlib.util.spec_from_file_location("forget", FILE)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return demo_program("forget.py")
 
 
 def test_files_are_emptied_also_those_that_somebody_has_open(forget, tmp_path):

@@ -1,24 +1,18 @@
 """How the demo image asks for the time, against the lab's own answers and against wrong ones."""
 
-import importlib.util
 import socket
 import threading
 import time
 
 import pytest
+from demo_programs import demo_program
 
-from tailstest.core.paths import bundled
 from tailstest.lab.network.servers.clock import answered
-
-FILE = bundled("images") / "demo/recipe/base/usr/lib/demo/network_time.py"
 
 
 @pytest.fixture
 def network_time():
-    specification = importlib.util.spec_from_file_location("network_time", FILE)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return demo_program("network_time.py")
 
 
 @pytest.fixture

@@ -1,34 +1,29 @@
 """The demo image's program for upgrades, against the lab's own server, by way of a SOCKS server."""
 
 import functools
-import importlib.util
 import json
 import subprocess
 import threading
-from importlib.machinery import SourceFileLoader
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from demo_programs import FOLDER, demo_program
 from hypothesis import given
 from hypothesis import strategies as some
 from socks_door import SocksDoor
 
-from tailstest.core.paths import bundled
 from tailstest.lab.network.servers.authority import Authority
 from tailstest.lab.network.servers.web import Pages, SecureServer, Sites, context_for_all
 from tailstest.lab.network.signing_key import SigningKey
 from tailstest.lab.network.upgrade_server import HOST, UpgradeServer
 
-FILE = bundled("images") / "demo/recipe/base/usr/lib/demo/upgrade"
+FILE = FOLDER / "upgrade"
 
 
 def program():
     """Return the program as a module."""
-    loader = SourceFileLoader("upgrade", str(FILE))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("upgrade", loader))
-    loader.exec_module(module)
-    return module
+    return demo_program(FILE.name)
 
 
 @pytest.fixture
