@@ -15,7 +15,7 @@ from tailstest.lab.conversations_view import conversations_text
 from tailstest.lab.network.frames import LARGEST_FRAME
 from tailstest.lab.network.keeper import LabKeeper
 from tailstest.lab.network.lab import WireState
-from tailstest.lab.network.plan import Kind, Network
+from tailstest.lab.network.plan import Kind, Network, Seat
 from tailstest.lab.network.quality import Quality
 from tailstest.machine.bench import Bench
 from tailstest.machine.definition import MachineDefinition
@@ -96,8 +96,19 @@ class NetworkCard:
 
     @property
     def other_macs(self) -> tuple[str, ...]:
-        """MAC addresses of the others on its network: routers and servers."""
-        return SLIRP_MACS if self.kind is None else (self.network.mac,)
+        """MAC addresses of the others on its network: routers, servers, neighbours."""
+        if self.kind is None:
+            return SLIRP_MACS
+        return (self.network.mac, *(each.mac for each in self._neighbours()))
+
+    @property
+    def neighbour_addresses(self) -> list[str]:
+        """All addresses of its neighbours."""
+        return [
+            address
+            for each in self._neighbours()
+            for address in (each.address, each.address6, each.link_local)
+        ]
 
     @property
     def gateway(self) -> str:
@@ -245,6 +256,13 @@ class NetworkCard:
                 "there is none (`tailstest host`)",
             )
         return self.kind
+
+    def _neighbours(self) -> list[Seat]:
+        if self.kind is None:
+            return []
+        network = self.network
+        neighbours = self._keeper().lab.neighbours
+        return [each.seat for each in neighbours if each.seat.network == network]
 
     def _keeper(self) -> LabKeeper:
         self._of_lab()

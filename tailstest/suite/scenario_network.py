@@ -12,6 +12,7 @@ from tailstest.lab.network.keeper import LabKeeper
 from tailstest.lab.network.quality import Quality
 from tailstest.machine.machine import Machine
 from tailstest.suite.checkpoints.state import NetworkState
+from tailstest.suite.scenario_neighbours import ScenarioNeighbours
 from tailstest.suite.scenario_services import ScenarioServices
 from tailstest.suite.scenario_traffic import ScenarioTraffic
 from tailstest.suite.step_clock import StepClock
@@ -44,6 +45,8 @@ class ScenarioNetwork:
         self._quality = Quality()
         #: The servers of the lab.
         self.services = ScenarioServices(lambda: self.machine, labs, self._note)
+        #: Who shares its network with the machine.
+        self.neighbours = ScenarioNeighbours(lambda: self.machine, labs, self._note)
         #: What the machine sent.
         self.traffic = ScenarioTraffic(
             lambda: self.machine, lambda: self.services.tor, StepClock(events), owners
@@ -127,6 +130,8 @@ class ScenarioNetwork:
                 self.shape(**dict(values[0]))
             elif name == "block_port":
                 self.block_port(*values)
+            elif name == "add_neighbour":
+                self.neighbours.add_neighbour(*values)
             else:
                 self.services.change(name, values)
 

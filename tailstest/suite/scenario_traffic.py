@@ -156,15 +156,17 @@ class ScenarioTraffic:
 
     def _check(self, rules: Sequence[dict[str, object]], what: str) -> None:
         # Asking for an address is no contact to a host of the Internet, whatever is told then.
-        router = {"to": self._machine().card.router_addresses, "protocol": "icmp6"}
-        dhcp = {"to": [*DHCP_SERVERS, self._machine().card.gateway], "protocol": "udp"}
+        # A neighbour who tries its addresses is told the MAC address, as the router is.
+        card = self._machine().card
+        near = {"to": [*card.router_addresses, *card.neighbour_addresses], "protocol": "icmp6"}
+        dhcp = {"to": [*DHCP_SERVERS, card.gateway], "protocol": "udp"}
         usual = [
-            {"title": "the router is there", **router},
+            {"title": "router and neighbours are there", **near},
             {"title": "an address is asked for", **dhcp, "ports": [67, 547]},
         ]
         policy = self._policy(allow=[*usual, *rules], usual={"dhcp": False})
-        self._machine().card.check()
-        paths = self._machine().card.captures
+        card.check()
+        paths = card.captures
         if not paths:
             raise UsageError("nothing was captured, so nothing is proven")
         self._judge(check_captures(paths, policy), what)

@@ -14,6 +14,7 @@ from tailstest.lab.network.tor import OR_PORT
 from tailstest.suite.scenario_network import ScenarioNetwork
 
 REAL_MAC = kit.GUEST
+NEAR = "2001:db8:76:1::c8"
 
 
 class Card:
@@ -23,6 +24,7 @@ class Card:
     gateway = kit.LAB_IP
     router_addresses = (kit.LAB_IP,)
     other_macs = (kit.LAB,)
+    neighbour_addresses = (NEAR,)
     trouble = ""
 
     def __init__(self, path):
@@ -115,6 +117,19 @@ def test_only_the_hosts_in_the_table_may_be_contacted(scenario):
     for wrong in ((kit.RELAY, "TCP", "80"), (kit.RELAY, "UDP", "443"), ("10.9.9.9", "TCP", "443")):
         with pytest.raises(CheckFailed, match="others than these hosts"):
             scenario.network.traffic.check_only_hosts([wrong])
+
+
+def test_a_neighbour_is_told_the_mac_address_and_nothing_else(scenario):
+    def sent(target, following, body):
+        packet = kit.ipv6(body, following, "2001:db8:76:1::7", target)
+        scenario.record(kit.ethernet(packet, 0x86DD))
+
+    advertisement = bytes([136]) + bytes(7) + kit.ip("2001:db8:76:1::7")
+    sent(NEAR, 58, kit.icmp6(advertisement, "2001:db8:76:1::7", NEAR))
+    scenario.network.traffic.check_only_hosts([])
+    sent(NEAR, 17, kit.udp(b"here", 5353, 40000))
+    with pytest.raises(CheckFailed, match="1 leaked, in 1 conversation"):
+        scenario.network.traffic.check_only_hosts([])
 
 
 def test_a_wrong_row_is_a_mistake_of_the_scenario(scenario):

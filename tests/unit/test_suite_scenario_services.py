@@ -50,7 +50,10 @@ def test_everything_that_was_changed_is_done_again_in_a_new_lab(network, labs):
     services.offer_no_upgrade("demo", "1.0")
     network.block_port("tcp", 80)
     network.shape(delay=0.2)
-    assert CHANGES | {"block_port", "shape"} == {name for name, _ in network.state.changes}
+    network.neighbours.add_neighbour("isolated")
+    assert CHANGES | {"block_port", "shape", "add_neighbour"} == {
+        name for name, _ in network.state.changes
+    }
     before, state = calls(labs), network.state
     network.clear()
     labs.reset_mock()

@@ -46,6 +46,7 @@ class Computer:
             gateway=network.gateway,
             router_addresses=[network.gateway, network.gateway6, network.link_local],
             other_macs=[network.mac],
+            neighbour_addresses=[],
             captures=[capture],
             check=keeper.check,
         )

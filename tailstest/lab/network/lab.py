@@ -16,7 +16,8 @@ from typing import Any
 
 from tailstest.core.errors import InfrastructureError, SetupError
 from tailstest.core.text import printable
-from tailstest.lab.network.plan import MOST_NETWORKS, Kind, Network
+from tailstest.lab.network.neighbour import Neighbour
+from tailstest.lab.network.plan import MOST_NEIGHBOURS, MOST_NETWORKS, Kind, Network, Seat
 from tailstest.lab.network.programs import PROGRAM_FOLDERS
 from tailstest.lab.network.quality import Quality
 
@@ -103,6 +104,7 @@ class Lab:
             )
         self.folder = folder
         self.networks: list[Network] = []
+        self.neighbours: list[Neighbour] = []
         self._scale = deadline_scale
         self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
         self._troubles: list[str] = []
@@ -150,6 +152,27 @@ class Lab:
         self.ask("add_network", number=number, kind=kind)
         self.networks.append(Network(number, kind))
         return self.networks[-1]
+
+    def add_neighbour(self, network: Network) -> Neighbour:
+        """Put another computer into a network, which tries what the machines there answer.
+
+        Raises:
+            InfrastructureError: it does not start.
+        """
+        number = 1 + sum(each.seat.network == network for each in self.neighbours)
+        if number > MOST_NEIGHBOURS:
+            raise InfrastructureError(f"a network has no more than {MOST_NEIGHBOURS} neighbours")
+        seat = Seat(network, number)
+        neighbour = Neighbour(seat, self.folder / seat.name, deadline_scale=self._scale)
+        self.ask(
+            "add_neighbour",
+            network=network.number,
+            number=number,
+            path=str(neighbour.socket),
+            seconds=START_LIMIT * self._scale,
+        )
+        self.neighbours.append(neighbour)
+        return neighbour
 
     def attach(
         self, name: str, network: Network, *, socket: Path, capture: Path, limit: int

@@ -10,7 +10,17 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tailstest.lab.network.plan import INTERNET, INTERNET6, MAIL, PROXY, TIME, WEB, WEB6, Network
+from tailstest.lab.network.plan import (
+    INTERNET,
+    INTERNET6,
+    MAIL,
+    PROXY,
+    TIME,
+    WEB,
+    WEB6,
+    Network,
+    Seat,
+)
 
 #: Requests and commands of linux/sockios.h and linux/ethtool.h.
 _SIOCETHTOOL = 0x8946
@@ -21,17 +31,27 @@ _SET_TX_CHECKSUM, _SET_TSO, _SET_GSO, _SET_GRO = 0x17, 0x1F, 0x24, 0x2C
 _FIRST_RULE, _BLOCK_RULE, _LOCAL_RULE = 10, 20, 100
 
 
+#: What a neighbour calls its network card.
+CARD = "eth"
+
+
 class LinksFailed(Exception):
     """`ip` refused something; the text says what."""
 
 
-def ip(*commands: str, family: str = "") -> None:
+def ip(*commands: str, family: str = "", inside: int = 0) -> None:
     """Run commands of `ip`, each as one line, in one go.
+
+    Args:
+        family: "-4" or "-6"; "" leaves it to `ip`.
+        inside: number of a process; its network namespace is meant, not the present one.
 
     Raises:
         LinksFailed: quotes what `ip` says.
     """
     argv = ["ip", *([family] if family else []), "-batch", "-"]
+    if inside:
+        argv = ["nsenter", "--net", f"--target={inside}", *argv]
     text = "\n".join(commands) + "\n"
     done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -103,6 +123,31 @@ def add_cable(number: int, network: Network) -> str:
 def remove_cable(outer: str) -> None:
     """Take a cable away, both ends."""
     ip(f"link del {outer}")
+
+
+def plug_in(seat: Seat, process: int) -> None:
+    """Give the neighbour on a seat its network card, plugged into the network.
+
+    Args:
+        process: of the neighbour; it has a network namespace of its own.
+    """
+    place = f"{seat.network.number}n{seat.number}"
+    inner, outer = f"near{place}", f"far{place}"
+    ip(f"link add {inner} type veth peer name {outer} address {seat.mac}")
+    Path(f"/proc/sys/net/ipv6/conf/{inner}/disable_ipv6").write_text("1")
+    for name in (inner, outer):
+        without_offload(name)
+    ip(
+        f"link set {inner} master {seat.network.bridge} up",
+        f"link set {outer} netns {process} name {CARD}",
+    )
+    ip(
+        "link set lo up",
+        f"link set {CARD} up",
+        f"addr add {seat.address}/24 dev {CARD}",
+        f"addr add {seat.address6}/64 dev {CARD} nodad",
+        inside=process,
+    )
 
 
 def block(network: Network, protocol: str, port: int) -> None:

@@ -11,6 +11,8 @@ Kind = Literal["isolated", "full"]
 MOST_NETWORKS = 200
 #: Wires in one network.
 MOST_WIRES = 50
+#: Neighbours in one network; their number is a part of their addresses.
+MOST_NEIGHBOURS = 50
 
 #: Where the lab's Internet is: addresses that are reserved for documentation (RFC 5737, RFC 3849),
 #: so they look public to whoever checks, and belong to nobody.
@@ -73,6 +75,11 @@ class Network:
         return f"2001:db8:76:{self.number:x}::1"
 
     @property
+    def prefix6(self) -> str:
+        """IPv6 network."""
+        return f"2001:db8:76:{self.number:x}::/64"
+
+    @property
     def link_local(self) -> str:
         """IPv6 address of the router on the link itself, made of its MAC address (RFC 4291)."""
         return f"fe80::5054:ff:fe76:{self.number:x}"
@@ -81,3 +88,43 @@ class Network:
     def addresses(self) -> tuple[str, str]:
         """First and last IPv4 address that machines are given."""
         return f"10.76.{self.number}.100", f"10.76.{self.number}.199"
+
+
+@dataclass(frozen=True)
+class Seat:
+    """The place of a neighbour in a network: another computer beside the machine.
+
+    Its addresses are none that machines are given.
+
+    Attributes:
+        network: that it is in.
+        number: from 1, for each network.
+    """
+
+    network: Network
+    number: int
+
+    @property
+    def name(self) -> str:
+        """Name of the neighbour among the lab's servers."""
+        return f"neighbour-{self.network.number}-{self.number}"
+
+    @property
+    def mac(self) -> str:
+        """MAC address of its card."""
+        return f"52:54:00:76:01:{self.number:02x}"
+
+    @property
+    def address(self) -> str:
+        """IPv4 address."""
+        return f"10.76.{self.network.number}.{199 + self.number}"
+
+    @property
+    def address6(self) -> str:
+        """IPv6 address."""
+        return f"2001:db8:76:{self.network.number:x}::{199 + self.number:x}"
+
+    @property
+    def link_local(self) -> str:
+        """IPv6 address on the link itself, made of its MAC address (RFC 4291)."""
+        return f"fe80::5054:ff:fe76:{0x100 + self.number:x}"

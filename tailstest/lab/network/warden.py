@@ -23,10 +23,11 @@ from tailstest.lab.network.links import (
     add_bridge,
     add_cable,
     block,
+    plug_in,
     ready_namespace,
     remove_cable,
 )
-from tailstest.lab.network.plan import Network
+from tailstest.lab.network.plan import Network, Seat
 from tailstest.lab.network.quality import Quality
 from tailstest.lab.network.recording import Recording
 from tailstest.lab.network.relay import Relay
@@ -34,6 +35,8 @@ from tailstest.lab.network.supervisor import Service, ServiceFailed, Supervisor
 
 #: Bytes of one request.
 LONGEST_REQUEST = 1 << 20
+
+_NEIGHBOUR = "tailstest.lab.network.servers.neighbour"
 
 
 class Warden:
@@ -72,6 +75,13 @@ class Warden:
         if relay is not None:
             relay.close()
             remove_cable(relay.interface)
+
+    async def add_neighbour(self, network: int, number: int, path: str, seconds: float) -> None:
+        """Put a neighbour into a network; it answers at the socket `path`."""
+        seat = Seat(self._networks[network], number)
+        argv = ["unshare", "--net", sys.executable, "-m", _NEIGHBOUR, path, seat.mac]
+        await self._supervisor.start(Service(seat.name, argv, "ready", seconds))
+        plug_in(seat, self._supervisor.running[seat.name])
 
     async def shape(self, name: str, **quality: Any) -> None:
         """Make a wire good or bad."""
@@ -116,6 +126,7 @@ class Warden:
 REQUESTS = frozenset(
     {
         "add_network",
+        "add_neighbour",
         "attach",
         "detach",
         "shape",

@@ -1,0 +1,157 @@
+"""Who shares a network with the machine of a scenario: what the machine answers him."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Sequence
+
+from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.lab.capture_file import CaptureFile
+from tailstest.lab.network.addressing import given_out
+from tailstest.lab.network.answers_view import answers_text
+from tailstest.lab.network.keeper import LabKeeper
+from tailstest.lab.network.neighbour import Neighbour, Probed
+from tailstest.lab.network.plan import Kind
+from tailstest.lab.own_addresses import own_addresses
+from tailstest.machine.machine import Machine
+
+#: IPv6 addresses of a machine that are tried: it has two or three at a time, and takes new ones
+#: each time its network comes up.
+MOST_ADDRESSES6 = 32
+#: Addresses that a message names.
+_MOST_NAMED = 5
+#: Answers that a computer gives although it offers nothing.
+_HARMLESS = frozenset({"ping", "refused", "udp refused"})
+_PORT = re.compile(r"(?:(?P<protocol>TCP|UDP) +)?(?P<number>[0-9]{1,5})", re.IGNORECASE)
+
+
+class ScenarioNeighbours:
+    """What steps find as `context.test.network.neighbours`.
+
+    Args:
+        machine: returns the machine of the scenario; raises a UsageError if there is none.
+        labs: returns who gives out the lab.
+        note: told the name and the values of each change, for a checkpoint.
+    """
+
+    def __init__(
+        self,
+        machine: Callable[[], Machine],
+        labs: Callable[[], LabKeeper],
+        note: Callable[..., None],
+    ) -> None:
+        self._machine = machine
+        self._labs = labs
+        self._note = note
+
+    def add_neighbour(self, kind: Kind) -> Neighbour:
+        """Put a neighbour into the first network of this kind."""
+        self._note("add_neighbour", kind)
+        return self._labs().lab.add_neighbour(self._labs().network(kind))
+
+    def check_no_answer(self) -> None:
+        """Check that nothing in the machine answers a neighbour: no port, not even with no.
+
+        ARP and neighbour discovery are no answers: without them the machine has no address.
+
+        Raises:
+            CheckFailed: lists what answered.
+            UsageError: nothing would be proven: the machine is in no lab, has no address, or the
+                neighbour cannot see it.
+        """
+        probed = self._probed()
+        if probed.answers:
+            raise CheckFailed(
+                "nothing in the machine should answer a neighbour on its network, but:\n"
+                + answers_text(probed.answers),
+                hint="let the firewall of the image drop what nobody inside has asked for",
+            )
+
+    def check_open(self, rows: Sequence[str]) -> None:
+        """Check that these ports of the machine are open to a neighbour, and no others.
+
+        A ping may be answered, and any port may refuse.
+
+        Args:
+            rows: "22" or "TCP 22", "UDP 5353".
+
+        Raises:
+            CheckFailed: lists what is open beside them, or which of them are not.
+            UsageError: a row is no port, or see `check_no_answer`.
+        """
+        wanted = {_port(row) for row in rows}
+        probed = self._probed([port for what, port in wanted if what == "open"])
+        found = [each for each in probed.answers if each.what not in _HARMLESS]
+        more = [each for each in found if (each.what, each.port) not in wanted]
+        if more:
+            raise CheckFailed(
+                f"more than these ports of the machine are open to a neighbour:\n"
+                f"{answers_text(more)}",
+                hint="close them, or write them into the table if they are meant to be open",
+            )
+        missing = sorted(wanted - {(each.what, each.port) for each in found})
+        if missing:
+            raise CheckFailed(
+                f"not open to a neighbour: {', '.join(map(_name, missing))}; what answered:\n"
+                + (answers_text(probed.answers) or "  nothing"),
+                hint="does the service run, and does it listen on the network?",
+            )
+
+    def _probed(self, more_tcp: Sequence[int] = ()) -> Probed:
+        machine, labs = self._machine(), self._labs()
+        card = machine.card
+        network = card.network
+        card.check()
+        leases = given_out(network, labs.lab.folder)
+        if not leases:
+            raise UsageError(
+                "the machine has no address yet, so nothing would be proven",
+                hint='put "Then the machine has an address from the network" before this step',
+            )
+        here = [each for each in labs.lab.neighbours if each.seat.network == network]
+        neighbour = here[0] if here else self.add_neighbour(network.kind)
+        probed = neighbour.probe(
+            [*leases, *self._addresses6()],
+            more_tcp=more_tcp,
+            ignored=card.other_macs,
+            watches=[machine.check],
+        )
+        # What a wire does not carry any more cannot be answered.
+        card.check()
+        if not probed.seen & set(leases):
+            raise UsageError(
+                f"the neighbour {neighbour.seat.address} cannot even see the machine at "
+                f"{', '.join(leases[:_MOST_NAMED])}: nobody there tells a MAC address (ARP), so "
+                "nothing is proven",
+                hint="is the machine on, its cable plugged in, and its network up?",
+            )
+        return probed
+
+    def _addresses6(self) -> list[str]:
+        card = self._machine().card
+        network = card.network
+        packets = itertools.chain.from_iterable(CaptureFile(path) for path in card.captures)
+        found = own_addresses(packets, card.other_macs, ["fe80::/10", network.prefix6])
+        if len(found) > MOST_ADDRESSES6:
+            raise UsageError(
+                f"the machine has used {len(found)} IPv6 addresses, and a neighbour tries no more "
+                f"than {MOST_ADDRESSES6}",
+                hint="put this step further to the front, or into a scenario of its own",
+            )
+        return found
+
+
+def _port(text: str) -> tuple[str, int]:
+    """Return what an answer is called that comes from an open port, and the port."""
+    match = _PORT.fullmatch(text.strip())
+    if match is None or not 0 < int(match["number"]) < 65536:
+        raise UsageError(
+            f'"{text}" is no port', hint='write a number (TCP), such as "22", or "UDP 5353"'
+        )
+    is_udp = (match["protocol"] or "").upper() == "UDP"
+    return "udp" if is_udp else "open", int(match["number"])
+
+
+def _name(wanted: tuple[str, int]) -> str:
+    return f"{'UDP' if wanted[0] == 'udp' else 'TCP'} port {wanted[1]}"
