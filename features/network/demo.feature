@@ -45,6 +45,13 @@ Feature: What the system sends by itself
       | host | protocol | port |
     And the command writes only "1"
 
+  Scenario: Nobody on its network gets an answer
+    When I click "Start"
+    Then the machine has an address from the network
+    And nothing in the machine answers a neighbour
+    And only these hosts were contacted
+      | host | protocol | port |
+
   Scenario: The network comes back when its cable is plugged in again
     When I click "Start"
     Then the machine has an address from the network
