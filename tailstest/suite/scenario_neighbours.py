@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Callable, Sequence
 
-from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
 from tailstest.lab.capture_file import CaptureFile
 from tailstest.lab.network.addressing import given_out
 from tailstest.lab.network.answers_view import answers_text
@@ -59,6 +59,7 @@ class ScenarioNeighbours:
             CheckFailed: lists what answered.
             UsageError: nothing would be proven: the machine is in no lab, has no address, or the
                 neighbour cannot see it.
+            InfrastructureError: the machine did not get through with what was sent.
         """
         probed = self._probed()
         if probed.answers:
@@ -67,6 +68,7 @@ class ScenarioNeighbours:
                 + answers_text(probed.answers),
                 hint="let the firewall of the image drop what nobody inside has asked for",
             )
+        _expect_all(probed)
 
     def check_open(self, rows: Sequence[str]) -> None:
         """Check that these ports of the machine are open to a neighbour, and no others.
@@ -90,6 +92,7 @@ class ScenarioNeighbours:
                 f"{answers_text(more)}",
                 hint="close them, or write them into the table if they are meant to be open",
             )
+        _expect_all(probed)
         missing = sorted(wanted - {(each.what, each.port) for each in found})
         if missing:
             raise CheckFailed(
@@ -140,6 +143,15 @@ class ScenarioNeighbours:
                 hint="put this step further to the front, or into a scenario of its own",
             )
         return found
+
+
+def _expect_all(probed: Probed) -> None:
+    if not probed.is_complete:
+        raise InfrastructureError(
+            "the machine did not get through with what a neighbour sent, so nobody knows what it "
+            "would have answered",
+            hint="is it paused, was its cable pulled out, or is this host too busy?",
+        )
 
 
 def _port(text: str) -> tuple[str, int]:

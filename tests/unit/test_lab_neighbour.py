@@ -16,7 +16,9 @@ from tailstest.lab.network.knocking import (
     QUESTIONS,
     Answer,
     Sighting,
+    arp_question,
     echo_request,
+    is_arp_answer,
     made_of,
     opening,
     read,
@@ -101,6 +103,14 @@ def test_nothing_that_a_machine_sends_is_too_much_for_it():
     assert kinds == {Answer, Sighting, type(None)}
 
 
+def test_the_last_question_has_an_answer_of_its_own():
+    asked = arp_question(OWN, "10.0.2.11", kit.GUEST_IP)
+    assert asked.ljust(60, b"\0") == kit.arp(1, SEAT.mac, "10.0.2.11", kit.GUEST_IP)
+    assert is_arp_answer(kit.arp(2, wanted="10.0.2.11"), "10.0.2.11")
+    assert not is_arp_answer(kit.arp(2, wanted="10.0.2.12"), "10.0.2.11")
+    assert not is_arp_answer(kit.arp(1, wanted="10.0.2.11"), "10.0.2.11")
+
+
 def test_what_it_sends_is_whole():
     assert kit.checksum(echo_request(4, 3)) == 0
     assert echo_request(6, 3)[0] == 128
@@ -182,10 +192,10 @@ def probed(tmp_path, answer, **more):
 
 
 def test_the_run_gives_an_order_and_reads_what_came_of_it(tmp_path):
-    said = {"seen": ["10.76.1.150"], "answers": [["10.76.1.150", "open", 22]]}
+    said = {"seen": ["10.76.1.150"], "answers": [["10.76.1.150", "open", 22]], "complete": False}
     order, found = probed(tmp_path, json.dumps(said).encode(), more_tcp=[31337], ignored=[kit.LAB])
     answer = Answer("10.76.1.150", "open", 22)
-    assert found == Probed(frozenset({"10.76.1.150"}), (answer,))
+    assert found == Probed(frozenset({"10.76.1.150"}), (answer,), False)
     assert order.quiet == 8
     assert order.udp == UDP_PORTS
     assert set(order.tcp) == {*TCP_PORTS, 31337}

@@ -125,6 +125,17 @@ def test_a_machine_that_cannot_be_seen_proves_nothing(scenario, seen):
             check()
 
 
+def test_a_machine_that_does_not_get_through_is_no_success(scenario):
+    scenario.lab.one.found = Probed(frozenset({ADDRESS}), (), False)
+    for check in (scenario.check.check_no_answer, lambda: scenario.check.check_open([])):
+        with pytest.raises(InfrastructureError, match="did not get through"):
+            check()
+    found = (Answer(ADDRESS, "open", 22),)
+    scenario.lab.one.found = Probed(frozenset({ADDRESS}), found, False)
+    with pytest.raises(CheckFailed, match="TCP open: 22"):
+        scenario.check.check_no_answer()
+
+
 def test_a_wire_that_died_meanwhile_proves_nothing(scenario):
     troubles = iter(["", "the capture is full"])
 

@@ -119,6 +119,7 @@ def test_who_does_not_hear_pings_is_found_at_the_address_of_its_mac(computer):
     computer.start("deaf")
     neighbour = computer.keeper.lab.add_neighbour(computer.card.network)
     probed = neighbour.probe([computer.address], ignored=computer.card.other_macs)
+    assert probed.is_complete
     assert probed.seen == {computer.address, computer.link_local}
     is_open = {each.address for each in probed.answers if each.what == "open"}
     assert is_open == {computer.address, computer.link_local}

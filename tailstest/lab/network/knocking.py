@@ -89,6 +89,19 @@ def echo_request(version: int, number: int) -> bytes:
     return struct.pack("!4H", *parts)
 
 
+def arp_question(own: bytes, sender: str, wanted: str) -> bytes:
+    """Return a frame that asks everybody for the MAC address of an IPv4 address (RFC 826)."""
+    head = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1)
+    addresses = own + socket.inet_aton(sender) + bytes(6) + socket.inet_aton(wanted)
+    return b"\xff" * 6 + own + _ARP + head + addresses
+
+
+def is_arp_answer(frame: bytes, asked_by: str) -> bool:
+    """Return whether a frame answers the question that was asked with this sender."""
+    is_answer = frame[12:14] == _ARP and frame[20:22] == b"\0\2"
+    return is_answer and frame[38:42] == socket.inet_aton(asked_by)
+
+
 def opening(source: str, target: str, source_port: int, port: int) -> bytes:
     """Return TCP's first segment to a port, without what stands before it (RFC 9293)."""
     # No data yet, a header of 24 bytes with the option "segments of 1460 bytes", a window of 1024.

@@ -49,10 +49,13 @@ class Probed:
     Attributes:
         seen: addresses that somebody has: he says so to whoever asks (ARP, neighbour discovery).
         answers: what answered beyond that.
+        is_complete: whether the machine has come to all that was sent, so that what did not answer
+            will not.
     """
 
     seen: frozenset[str]
     answers: tuple[Answer, ...]
+    is_complete: bool = True
 
 
 class Neighbour:
@@ -126,7 +129,7 @@ class Neighbour:
             )
             if not all(each.what in get_args(What) for each in answers):
                 raise ValueError
-            return Probed(frozenset(map(str, values["seen"])), answers)
+            return Probed(frozenset(map(str, values["seen"])), answers, bool(values["complete"]))
         except (ValueError, KeyError, TypeError) as error:
             raise self._trouble("ended in the middle of its answer, or says nonsense") from error
 

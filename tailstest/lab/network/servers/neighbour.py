@@ -1,7 +1,8 @@
 """Another computer on a network of the lab: `python -m ...servers.neighbour SOCKET MAC`.
 
 Runs in a network namespace of its own. Tries what it is ordered to, one order a connection, and
-tells who answered: {"seen": [addresses], "answers": [[address, what, port]]}.
+tells who answered: {"seen": [addresses], "answers": [[address, what, port]], "complete": whether
+the machine has come to all that was sent}.
 
 Everything is sent by plain sockets; answers are read from the wire itself, so that nothing which
 comes is lost in what a kernel makes of it.
@@ -28,7 +29,9 @@ from tailstest.lab.network.knocking import (
     QUESTIONS,
     Answer,
     Sighting,
+    arp_question,
     echo_request,
+    is_arp_answer,
     made_of,
     opening,
     read,
@@ -45,6 +48,8 @@ BURST, SHORT_LOOK = 32, 0.004
 AT_ONCE = 1000
 #: Seconds of a look while nothing is sent.
 LOOK = 0.1
+#: Last byte of IPv4 addresses that are nobody's, from here on (`plan.Network.addresses`).
+FIRST_FREE = 10
 #: Times the quiet after which we stop although there are always new answers.
 LONGEST = 30
 #: Answers that are kept of one order: all ports of all addresses.
@@ -79,6 +84,11 @@ class Knocker:
         #: What is tried, and found later: addresses that are made of a MAC address.
         self._targets = list(order.addresses)
         self.seen: set[str] = set()
+        #: Whether the machine has come to all that was sent.
+        self.is_complete = False
+        self._last_answered = False
+        self._last_sender = ""
+        self._attempts = 0
         self.answers: set[Answer] = set()
         self._stack = contextlib.ExitStack()
         self._wire = self._open(
@@ -115,6 +125,11 @@ class Knocker:
         """
         # Who is known already would not be asked for his MAC address, and so not be seen.
         subprocess.run(["ip", "neigh", "flush", "dev", CARD], check=True, capture_output=True)
+        while time.monotonic() < self._end and not self.is_complete:
+            self._knock()
+            self.is_complete = self._has_come_to_all()
+
+    def _knock(self) -> None:
         quiet, between = 0.0, self._order.quiet / ROUNDS
         due = 0.0
         while quiet < self._order.quiet and time.monotonic() < self._end:
@@ -130,9 +145,40 @@ class Knocker:
             elif len(self.answers) > answers:
                 quiet, due = 0.0, between
 
+    def _has_come_to_all(self) -> bool:
+        """Return whether the machine has dealt with all that was sent.
+
+        It takes one packet after the other, so who answers a last question has come to those before
+        it. The question has a sender of its own, so that its answer is not that to an earlier one.
+        Nobody has come to anything late if nobody was seen.
+        """
+        addresses = [each for each in self.seen if "." in each]
+        answers = len(self.answers)
+        self._last_answered = not addresses
+        self._attempts += 1
+        if addresses:
+            # No machine and no neighbour has an address below 100.
+            place = FIRST_FREE + self._attempts
+            self._last_sender = f"{self._source(addresses[0]).rpartition('.')[0]}.{place}"
+        waited = 0.0
+        while (
+            not self._last_answered and waited < self._order.quiet and time.monotonic() < self._end
+        ):
+            for address in addresses:
+                with contextlib.suppress(OSError):
+                    self._wire.send(arp_question(self._own, self._last_sender, address))
+            began = time.monotonic()
+            self._look(LOOK)
+            waited += min(LOOK, time.monotonic() - began)
+        return self._last_answered and len(self.answers) == answers
+
     def result(self) -> dict[str, Any]:
         """Return what was found, for JSON."""
-        return {"seen": sorted(self.seen), "answers": sorted(self.answers)}
+        return {
+            "seen": sorted(self.seen),
+            "answers": sorted(self.answers),
+            "complete": self.is_complete,
+        }
 
     def _send(self, packets: Iterable[Callable[[], object]]) -> None:
         for number, send in enumerate(packets, 1):
@@ -181,6 +227,8 @@ class Knocker:
                 frame = self._wire.recv(LARGEST_FRAME)
                 if len(frame) >= 14 and frame[6:12] not in self._ignored | {self._own}:
                     self._note(read(frame, self._own))
+                    if self._last_sender and is_arp_answer(frame, self._last_sender):
+                        self._last_answered = True
 
     def _note(self, found: Sighting | Answer | None) -> None:
         if isinstance(found, Sighting):
