@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tailstest.core.errors import UsageError
@@ -71,6 +72,11 @@ class CaptureFile:
                 yield from read_pcap(stream, magic)
             else:
                 raise UsageError(f"{self.path}: {_what_else(magic)}")
+
+
+def packets_in(paths: Iterable[Path]) -> Iterator[Packet]:
+    """Yield the packets of several captures, one file after the other; see `CaptureFile`."""
+    return itertools.chain.from_iterable(CaptureFile(path) for path in paths)
 
 
 def _check_place(path: Path) -> None:

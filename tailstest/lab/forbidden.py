@@ -5,14 +5,13 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
+from tailstest.lab.eui64 import MIDDLE, interface_id
 from tailstest.lab.neighbours import SOLICITED_NODE
 from tailstest.lab.policy import Forbidden
 
 #: A shorter host name is found by chance in encrypted data: at 5 letters, once in 32 GB; at 4
 #: letters, once in 270 MB. Names that a parser reads (DNS, DHCP) are compared at any length.
 SHORTEST_ANYWHERE = 6
-UNIVERSAL_BIT = 2
-EUI64_MIDDLE = b"\xff\xfe"
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,8 @@ def _mac_bytes(mac: bytes) -> _Needles:
     return _Needles.of(
         {
             mac: what,
-            _inside_address(mac): f"{what}, inside an IPv6 address (EUI-64)",
-            mac[:3] + EUI64_MIDDLE + mac[3:]: f"{what}, inside an EUI-64",
+            interface_id(mac): f"{what}, inside an IPv6 address (EUI-64)",
+            mac[:3] + MIDDLE + mac[3:]: f"{what}, inside an EUI-64",
             SOLICITED_NODE + mac[3:]: f"{what}, the end of it in an IPv6 group (solicited node)",
             b"\x33\x33\xff" + mac[3:]: f"{what}, the end of it in an IPv6 group",
         }
@@ -88,15 +87,10 @@ def _mac_bytes(mac: bytes) -> _Needles:
 
 
 def _mac_texts(mac: bytes) -> _Needles:
-    groups = str(ipaddress.IPv6Address(b"\xff" * 8 + _inside_address(mac))).split(":", 4)[4]
+    groups = str(ipaddress.IPv6Address(b"\xff" * 8 + interface_id(mac))).split(":", 4)[4]
     texts = (mac.hex(":"), mac.hex("-"), mac.hex(), mac.hex(".", 2), groups)
     what = f"the real MAC address {mac.hex(':')}, as text"
     return _Needles.of({text.encode(): what for text in texts})
-
-
-def _inside_address(mac: bytes) -> bytes:
-    """Return the last half of an IPv6 address that is made of a MAC address (RFC 4291, 2.5.1)."""
-    return bytes([mac[0] ^ UNIVERSAL_BIT]) + mac[1:3] + EUI64_MIDDLE + mac[3:]
 
 
 def _name_texts(name: str) -> list[_Needles]:

@@ -15,6 +15,7 @@ from tailstest.lab.conversations_view import conversations_text
 from tailstest.lab.network.frames import LARGEST_FRAME
 from tailstest.lab.network.keeper import LabKeeper
 from tailstest.lab.network.lab import WireState
+from tailstest.lab.network.neighbour import neighbours_in
 from tailstest.lab.network.plan import Kind, Network, Seat
 from tailstest.lab.network.quality import Quality
 from tailstest.machine.bench import Bench
@@ -260,9 +261,8 @@ class NetworkCard:
     def _neighbours(self) -> list[Seat]:
         if self.kind is None:
             return []
-        network = self.network
-        neighbours = self._keeper().lab.neighbours
-        return [each.seat for each in neighbours if each.seat.network == network]
+        there = neighbours_in(self.network, self._keeper().lab.neighbours)
+        return [each.seat for each in there]
 
     def _keeper(self) -> LabKeeper:
         self._of_lab()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Sequence
 
 from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
-from tailstest.lab.capture_file import CaptureFile
+from tailstest.lab.capture_file import packets_in
 from tailstest.lab.network.addressing import given_out
 from tailstest.lab.network.answers_view import answers_text
 from tailstest.lab.network.keeper import LabKeeper
-from tailstest.lab.network.neighbour import Neighbour, Probed
+from tailstest.lab.network.neighbour import Neighbour, Probed, neighbours_in
 from tailstest.lab.network.plan import Kind
 from tailstest.lab.own_addresses import own_addresses
 from tailstest.machine.machine import Machine
@@ -112,7 +111,7 @@ class ScenarioNeighbours:
                 "the machine has no address yet, so nothing would be proven",
                 hint='put "Then the machine has an address from the network" before this step',
             )
-        here = [each for each in labs.lab.neighbours if each.seat.network == network]
+        here = neighbours_in(network, labs.lab.neighbours)
         neighbour = here[0] if here else self.add_neighbour(network.kind)
         probed = neighbour.probe(
             [*leases, *self._addresses6()],
@@ -134,7 +133,7 @@ class ScenarioNeighbours:
     def _addresses6(self) -> list[str]:
         card = self._machine().card
         network = card.network
-        packets = itertools.chain.from_iterable(CaptureFile(path) for path in card.captures)
+        packets = packets_in(card.captures)
         found = own_addresses(packets, card.other_macs, ["fe80::/10", network.prefix6])
         if len(found) > MOST_ADDRESSES6:
             raise UsageError(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 from tailstest.core.errors import CheckFailed, UsageError
 from tailstest.core.settings import validated
 from tailstest.lab.capture_check import check_captures
-from tailstest.lab.capture_file import CaptureFile
+from tailstest.lab.capture_file import packets_in
 from tailstest.lab.leak import LeakReport
 from tailstest.lab.leak_view import report_text
 from tailstest.lab.network.plan import DOMAIN, NAMES
@@ -28,6 +26,8 @@ DHCP_SERVERS = ("255.255.255.255", "ff02::1:2")
 #: What a table of hosts calls all relays of the lab's Tor network.
 TOR_RELAYS = "Tor relays"
 
+_SEE_CAPTURE = "the capture is in the report; look at it with `tailstest capture show FILE`"
+
 
 class ScenarioTraffic:
     """What steps find as `context.test.network.traffic`.
@@ -44,7 +44,7 @@ class ScenarioTraffic:
         machine: Callable[[], Machine],
         tor: Callable[[], TorNetwork],
         clock: StepClock,
-        owners: Callable[[], Mapping[tuple[str, int], str]] = dict,
+        owners: Callable[[], Mapping[tuple[str, int], str]],
     ) -> None:
         self._machine = machine
         self._tor = tor
@@ -85,10 +85,8 @@ class ScenarioTraffic:
             CheckFailed: lists the packets.
             UsageError: nothing was sent, so nothing is proven.
         """
-        card = self._machine().card
-        report = told(self._packets(), self._policy(forbidden={"macs": [card.mac]}))
-        self._expect_packets(report)
-        self._judge(report, f"packets tell the real MAC address {card.mac}")
+        report = self._telling_real_mac()
+        self._judge(report, f"packets tell the real MAC address {self._machine().card.mac}")
 
     def check_real_mac_is_told(self) -> None:
         """Check that packets tell the MAC address of the machine's card, as is wanted here.
@@ -97,14 +95,12 @@ class ScenarioTraffic:
             CheckFailed: none does.
             UsageError: nothing was sent, so nothing is proven.
         """
-        card = self._machine().card
-        report = told(self._packets(), self._policy(forbidden={"macs": [card.mac]}))
-        self._expect_packets(report)
+        report = self._telling_real_mac()
         if report.clean:
             raise CheckFailed(
                 f"none of the {report.of_machine} packets of the machine tells its real MAC "
-                f"address {card.mac}",
-                hint="the capture is in the report; look at it with `tailstest capture show FILE`",
+                f"address {self._machine().card.mac}",
+                hint=_SEE_CAPTURE,
             )
 
     def check_only_hosts(self, rows: Sequence[tuple[str, str, str]]) -> None:
@@ -154,6 +150,12 @@ class ScenarioTraffic:
             "not all Internet traffic flowed through Tor",
         )
 
+    def _telling_real_mac(self) -> LeakReport:
+        policy = self._policy(forbidden={"macs": [self._machine().card.mac]})
+        report = told(self._packets(), policy)
+        self._expect_packets(report)
+        return report
+
     def _check(self, rules: Sequence[dict[str, object]], what: str) -> None:
         # Asking for an address is no contact to a host of the Internet, whatever is told then.
         # A neighbour who tries its addresses is told the MAC address, as the router is.
@@ -183,7 +185,7 @@ class ScenarioTraffic:
             )
             raise CheckFailed(
                 f"{what}:\n{shown}",
-                hint="the capture is in the report; look at it with `tailstest capture show FILE`",
+                hint=_SEE_CAPTURE,
             )
 
     def _expect_packets(self, report: LeakReport) -> None:
@@ -196,8 +198,7 @@ class ScenarioTraffic:
 
     def _packets(self) -> Iterator[Packet]:
         self._machine().card.check()
-        paths: list[Path] = self._machine().card.captures
-        return itertools.chain.from_iterable(CaptureFile(path) for path in paths)
+        return packets_in(self._machine().card.captures)
 
     def _policy(self, **parts: object) -> Policy:
         """Return a policy that knows who the others are."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from tailstest.core.errors import UsageError
 from tailstest.core.evidence import EvidenceFolder
+from tailstest.core.folder_digest import digest_of_folder
 from tailstest.core.text import printable
 from tailstest.machine.machine import Machine
 from tailstest.media.faults import Faults
@@ -18,7 +19,6 @@ from tailstest.media.image_file import Digests
 from tailstest.media.stick_content.volume import Volume
 from tailstest.media.stick_content.writing import written_stick
 from tailstest.media.usb_stick import Bus, UsbStick
-from tailstest.suite.checkpoints.keys import digest_of_folder
 from tailstest.suite.checkpoints.state import CheckpointStale, ShelfState, StickState
 from tailstest.suite.image_guard import ImageGuard
 from tailstest.suite.stick_check import StickCheck

@@ -96,6 +96,8 @@ METHOD_RETURN, ERROR, SIGNAL = 2, 3, 4
 ATSPI = "org.a11y.atspi."
 ACCESSIBLE = f"{ATSPI}Accessible"
 PROPERTIES = "org.freedesktop.DBus.Properties"
+#: How any node is asked for its name.
+_NAME = (PROPERTIES, "Get", "ss", ACCESSIBLE, "Name")
 ROOT = "/org/a11y/atspi/accessible/root"
 NOTHING = "/org/a11y/atspi/null"
 
@@ -425,7 +427,7 @@ def property_calls(refs: Items) -> Items:
     calls: Items = []
     for ref in refs:
         calls += [
-            (ref, PROPERTIES, "Get", "ss", ACCESSIBLE, "Name"),
+            (ref, *_NAME),
             (ref, PROPERTIES, "Get", "ss", ACCESSIBLE, "Description"),
             (ref, PROPERTIES, "Get", "ss", ACCESSIBLE, "ChildCount"),
             (ref, ACCESSIBLE, "GetRole"),
@@ -584,15 +586,14 @@ def applications(bus: Bus) -> Items:
     """
     registry = ("org.a11y.atspi.Registry", ROOT)
     known = bus.programs
-    calls = [(ref, PROPERTIES, "Get", "ss", ACCESSIBLE, "Name") for ref in known]
-    listed, *told = bus.gather([(registry, ACCESSIBLE, "GetChildren"), *calls])
+    asked = [(registry, ACCESSIBLE, "GetChildren"), *((ref, *_NAME) for ref in known)]
+    listed, *told = bus.gather(asked)
     if not ok(listed):
         raise listed
     refs = [tuple(ref) for ref in listed[0]]
     names = dict(zip(known, told))  # noqa: B905
     new = [ref for ref in dict.fromkeys(refs) if ref not in names]
-    calls = [(ref, PROPERTIES, "Get", "ss", ACCESSIBLE, "Name") for ref in new]
-    names.update(zip(new, bus.gather(calls)))  # noqa: B905
+    names.update(zip(new, bus.gather([(ref, *_NAME) for ref in new])))  # noqa: B905
     bus.programs = list(dict.fromkeys(refs))
     nodes = []
     for ref in refs:

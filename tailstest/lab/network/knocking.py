@@ -9,6 +9,8 @@ import socket
 import struct
 from typing import Literal, NamedTuple
 
+from tailstest.lab.eui64 import interface_id
+
 What = Literal["ping", "open", "refused", "udp", "udp refused", "other"]
 
 #: Number in our echo requests.
@@ -115,13 +117,12 @@ def opening(source: str, target: str, source_port: int, port: int) -> bytes:
 
 
 def made_of(mac: bytes, prefix: str) -> str:
-    """Return the IPv6 address that a computer makes of its MAC address (RFC 4291, appendix A).
+    """Return the IPv6 address that a computer makes of its MAC address there.
 
     Args:
         prefix: of 64 bits, such as "fe80::".
     """
-    host = bytes([mac[0] ^ 2]) + mac[1:3] + b"\xff\xfe" + mac[3:]
-    return _text(socket.inet_pton(socket.AF_INET6, prefix)[:8] + host)
+    return _text(socket.inet_pton(socket.AF_INET6, prefix)[:8] + interface_id(mac))
 
 
 def checksum(data: bytes) -> int:

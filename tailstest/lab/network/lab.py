@@ -16,7 +16,7 @@ from typing import Any
 
 from tailstest.core.errors import InfrastructureError, SetupError
 from tailstest.core.text import printable
-from tailstest.lab.network.neighbour import Neighbour
+from tailstest.lab.network.neighbour import Neighbour, neighbours_in
 from tailstest.lab.network.plan import MOST_NEIGHBOURS, MOST_NETWORKS, Kind, Network, Seat
 from tailstest.lab.network.programs import PROGRAM_FOLDERS
 from tailstest.lab.network.quality import Quality
@@ -159,7 +159,7 @@ class Lab:
         Raises:
             InfrastructureError: it does not start.
         """
-        number = 1 + sum(each.seat.network == network for each in self.neighbours)
+        number = 1 + len(neighbours_in(network, self.neighbours))
         if number > MOST_NEIGHBOURS:
             raise InfrastructureError(f"a network has no more than {MOST_NEIGHBOURS} neighbours")
         seat = Seat(network, number)

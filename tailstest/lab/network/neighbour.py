@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -15,7 +15,7 @@ from tailstest.core.errors import InfrastructureError
 from tailstest.core.text import printable, shortened
 from tailstest.lab.network.knocking import QUESTIONS, Answer, What
 from tailstest.lab.network.order import Order
-from tailstest.lab.network.plan import Seat
+from tailstest.lab.network.plan import Network, Seat
 
 #: Seconds, before scaling, without a new answer after which no other one is waited for. An idle
 #: machine answers in a millisecond; an emulated one that is busy may take some hundred.
@@ -138,6 +138,11 @@ class Neighbour:
             f"the lab's neighbour {self.seat.address} {what}",
             hint=f"this is no trouble of the image; see {self.socket}.log",
         )
+
+
+def neighbours_in(network: Network, neighbours: Iterable[Neighbour]) -> list[Neighbour]:
+    """Return which of a lab's neighbours are in a network."""
+    return [each for each in neighbours if each.seat.network == network]
 
 
 def _line_of(line: socket.socket, said: bytearray) -> bytes | None:

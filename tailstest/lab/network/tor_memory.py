@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from tailstest.core.folder_digest import digest_of_folder
 from tailstest.lab.network.kept_keys import kept_folder
 
 #: Seconds of a period: what is learned in one is used in it and in the next one. Both together are
@@ -21,7 +22,7 @@ from tailstest.lab.network.kept_keys import kept_folder
 PERIOD = 6 * 3600
 #: What belongs to a process and not to the relay.
 _OF_THE_PROCESS = shutil.ignore_patterns("lock", "torrc")
-#: File with the digest of all others.
+#: File with the digests of the relays' folders.
 _SUM = "sha256"
 
 
@@ -80,13 +81,7 @@ class TorMemory:
 
 
 def _digest(kept: Path, names: Iterable[str]) -> str:
-    state = hashlib.sha256()
-    for name in names:
-        state.update(f"{name}\n".encode())
-        for path in sorted((kept / name).rglob("*")):
-            state.update(f"{path.relative_to(kept)}\0".encode())
-            state.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"")
-    return state.hexdigest()
+    return "".join(f"{name} {digest_of_folder(kept / name)}\n" for name in names)
 
 
 def _is_whole(kept: Path, names: Iterable[str]) -> bool:

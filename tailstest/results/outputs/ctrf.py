@@ -13,6 +13,7 @@ import datetime
 import mimetypes
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from tailstest import __version__
@@ -70,7 +71,7 @@ def ctrf_report(run: Run, folder: RunFolder) -> Json:
                     "exitStatus": run.exit_status,
                     "finished": run.is_finished,
                     "problems": [shown(problem, MAX_ERROR) for problem in run.problems],
-                    "suspects": _suspects(run),
+                    "suspects": _suspects(tests),
                 },
             },
             "tests": tests,
@@ -79,10 +80,10 @@ def ctrf_report(run: Run, folder: RunFolder) -> Json:
     }
 
 
-def _suspects(run: Run) -> dict[str, int]:
-    """Return how many scenarios have each suspect."""
-    found = (suspicion_about(scenario) for scenario in run.scenarios)
-    return dict(sorted(Counter(each.suspect.value for each in found if each).items()))
+def _suspects(tests: Sequence[Json]) -> dict[str, int]:
+    """Return how many tests have each suspect."""
+    found = (test["extra"]["suspect"]["name"] for test in tests if "suspect" in test["extra"])
+    return dict(sorted(Counter(found).items()))
 
 
 def _environment(run: Run) -> Json:

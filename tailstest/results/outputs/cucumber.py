@@ -95,20 +95,21 @@ def _element(
     if attempt is None:
         element["after"] = [_hook("skipped", "the run ended before this scenario began")]
         return element
-    element["steps"] = [_step(each, pictures, attempt) for each in attempt.steps]
+    element["steps"] = [_step(each, pictures, attempt, suspicion) for each in attempt.steps]
     if attempt.bad_step is None and verdict is not Verdict.PASSED:
         element["after"] = [_hook(_STATUS[verdict], _with_suspect(attempt.reason, suspicion))]
     return element
 
 
-def _step(step: StepRecord, pictures: Pictures, attempt: AttemptRecord) -> Json:
+def _step(
+    step: StepRecord, pictures: Pictures, attempt: AttemptRecord, suspicion: Suspicion | None
+) -> Json:
     result: Json = {
         "status": _STATUS[step.verdict],
         "duration": max(0, round(step.seconds * NANOSECONDS)),
     }
     if step.error:
-        suspicion = suspicion_of(attempt) if step is attempt.bad_step else None
-        error = _with_suspect(step.error, suspicion)
+        error = _with_suspect(step.error, suspicion if step is attempt.bad_step else None)
         words = [error, f"What to do: {step.hint}" if step.hint else "", step.details]
         result["error_message"] = shown("\n".join(word for word in words if word), MAX_ERROR)
     told: Json = {

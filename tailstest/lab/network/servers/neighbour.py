@@ -137,9 +137,7 @@ class Knocker:
             if quiet >= due:
                 self._send(self._knocks())
                 due = quiet + between
-            began = time.monotonic()
-            self._look(LOOK)
-            quiet += min(LOOK, time.monotonic() - began)
+            quiet += self._listen()
             if len(self.seen) > seen:
                 quiet = due = 0.0
             elif len(self.answers) > answers:
@@ -167,9 +165,7 @@ class Knocker:
             for address in addresses:
                 with contextlib.suppress(OSError):
                     self._wire.send(arp_question(self._own, self._last_sender, address))
-            began = time.monotonic()
-            self._look(LOOK)
-            waited += min(LOOK, time.monotonic() - began)
+            waited += self._listen()
         return self._last_answered and len(self.answers) == answers
 
     def result(self) -> dict[str, Any]:
@@ -217,6 +213,12 @@ class Knocker:
                 version = 6 if ":" in group else 4
                 question = QUESTIONS[port]
                 yield partial(self._udp[version].sendto, question, self._place(group, port))
+
+    def _listen(self) -> float:
+        """Look for answers; return the seconds of it that count."""
+        began = time.monotonic()
+        self._look(LOOK)
+        return min(LOOK, time.monotonic() - began)
 
     def _look(self, seconds: float) -> None:
         """Read everything that has come; wait so long for it if nothing has."""
