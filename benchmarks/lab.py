@@ -29,7 +29,7 @@ def exchanged(keeper: LabKeeper, folder: Path) -> float:
     network = keeper.network("full")
     path = folder / "wire"
     keeper.lab.attach(
-        "wire", network, socket=path, capture=folder / "wire.pcap", limit=1_000_000_000
+        "wire", network, socket=path, capture=folder / "wire.pcapng", limit=1_000_000_000
     )
     mac, address = bytes.fromhex("525400aa0001"), socket.inet_aton("10.76.1.100")
     head = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1)

@@ -10,6 +10,7 @@ from tailstest.lab.dhcp import client_id_is, duid_is, read_dhcp
 from tailstest.lab.dhcp6 import read_dhcp6
 from tailstest.lab.forbidden import ForbiddenThings
 from tailstest.lab.names import DNS_PORTS, asked_name, names_of
+from tailstest.lab.packet import OUTBOUND
 from tailstest.lab.policy import Policy, Rule
 from tailstest.lab.seen import NotUnderstood, Seen, mac_text
 
@@ -52,7 +53,12 @@ class Judge:
         self.nothing_before = _nanoseconds(policy)
 
     def is_of_machine(self, seen: Seen) -> bool:
-        """Return whether a packet counts: everybody who is not named as another is the machine."""
+        """Return whether a packet counts.
+
+        Where it was not recorded who sent it, everybody who is not named as another is the machine.
+        """
+        if seen.packet.direction:
+            return seen.packet.direction == OUTBOUND
         if seen.sender:
             return seen.sender not in self.other_macs
         return not (seen.source and seen.source in self._other_networks)
@@ -63,6 +69,8 @@ class Judge:
             return Judgement(leak=early)
         if found := self._forbidden.find(seen.packet.data):
             return Judgement(leak=f"it tells {found}")
+        if seen.packet.direction and seen.sender in self.other_macs:
+            return Judgement(leak=f"its sender is {mac_text(seen.sender)}, which is somebody else")
         if self.machine_macs and seen.sender not in self.machine_macs:
             who = mac_text(seen.sender) or "no MAC address"
             return Judgement(leak=f"its sender is {who}, which the policy does not know")

@@ -9,7 +9,7 @@ from tailstest.lab.dissect import SHORTEST_FRAME, dissect
 from tailstest.lab.judge import Judge
 from tailstest.lab.leak import Leak, LeakReport, RuleUse
 from tailstest.lab.names import names_of
-from tailstest.lab.packet import ETHERNET, Packet
+from tailstest.lab.packet import ETHERNET, INBOUND, Packet
 from tailstest.lab.policy import Policy
 from tailstest.lab.seen import Seen
 
@@ -116,8 +116,10 @@ class LeakFinder:
         data = packet.data
         if len(data) < 14:
             return False
-        if data[6:12] in self._judge.other_macs:
+        if packet.direction == INBOUND:
             return True
+        if data[6:12] in self._judge.other_macs:
+            return not packet.direction
         rule = self._decided.get(_key(data))
         if rule is None or len(data) != packet.length or not _is_intact(data):
             return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv6Address, IPv6Network
 
-from tailstest.lab.packet import Packet
+from tailstest.lab.packet import OUTBOUND, Packet
 
 _ICMP6, _NEIGHBOUR_SOLICITATION = 58, 135
 _NOBODY = bytes(16)
@@ -18,7 +18,7 @@ def own_addresses(
 
     Args:
         packets: of its wire.
-        other_macs: who else is there.
+        other_macs: who else is there, for packets of which nobody recorded who sent them.
         prefixes: that the addresses must be in.
     """
     others = {bytes.fromhex(mac.replace(":", "")) for mac in other_macs}
@@ -26,7 +26,8 @@ def own_addresses(
     told: dict[bytes, None] = {}
     for packet in packets:
         data = packet.data
-        if data[12:14] == b"\x86\xdd" and len(data) >= 54 and data[6:12] not in others:
+        is_own = packet.direction == OUTBOUND if packet.direction else data[6:12] not in others
+        if is_own and data[12:14] == b"\x86\xdd" and len(data) >= 54:
             told[_told(data)] = None
     addresses = [IPv6Address(each) for each in told if len(each) == 16]
     return [str(each) for each in addresses if any(each in network for network in networks)]

@@ -20,6 +20,10 @@ LINK_NAMES = {
 }
 
 
+#: Which way a packet went, as the flags of pcapng have it; 0: nobody knows.
+INBOUND, OUTBOUND = 1, 2
+
+
 class Packet(NamedTuple):
     """One packet of a capture file.
 
@@ -29,6 +33,9 @@ class Packet(NamedTuple):
         link: type of the link, one of `LINK_NAMES` or a number that nothing here understands.
         data: what was kept of it, without a frame check sequence.
         length: bytes that it had; more than `data` if the capture cut it off.
+        direction: `OUTBOUND` if the machine sent it and `INBOUND` if the machine was given it, as
+            the wires of our labs record it; 0 in captures from elsewhere, where both words may
+            mean anything.
     """
 
     number: int
@@ -36,6 +43,7 @@ class Packet(NamedTuple):
     link: int
     data: bytes
     length: int
+    direction: int = 0
 
 
 def link_name(link: int) -> str:

@@ -23,10 +23,14 @@ SKIPPED = frozenset({4, 9, 10, 0x0BAD, 0x4000_0BAD})
 LARGEST_BLOCK = 16 * 1024 * 1024
 MOST_INTERFACES = 4096
 
-#: Options: of an interface, of its statistics, of a packet.
+#: What the wires of our labs write as the application of a section.
+OUR_WIRE = b"tailstest wire"
+
+#: Options: of a section, of an interface, of its statistics, of a packet.
+APPLICATION = 4
 RESOLUTION, CHECK_LENGTH, TIME_OFFSET = 9, 13, 14
 LOST_BY_INTERFACE, LOST_BY_SYSTEM = 5, 7
-LOST_BEFORE = 4
+FLAGS, LOST_BEFORE = 2, 4
 
 
 @dataclass
@@ -42,6 +46,8 @@ class _Interface:
 @dataclass
 class _Section:
     order: str
+    #: Whether one of our wires wrote it, and its packets say who sent them.
+    is_ours: bool = False
     interfaces: list[_Interface] = field(default_factory=list)
     #: Interface number to what it lost, as its latest statistics say.
     lost: dict[int, int] = field(default_factory=dict)
@@ -108,18 +114,25 @@ def _section(stream: CaptureStream, start: int) -> _Section:
     major, minor = struct.unpack(f"{order}HH", body[:4])
     if major != 1:
         raise stream.damaged(f"version {major}.{minor} instead of 1.x", start)
-    return _Section(order)
+    try:
+        is_ours = (APPLICATION, OUR_WIRE) in _options(order, body[12:])
+    except _Wrong as error:
+        raise stream.damaged(str(error), start) from None
+    return _Section(order, is_ours)
 
 
 def _block(stream: CaptureStream, section: _Section, kind: int, body: bytes) -> Packet | None:
     order = section.order
     if kind == PACKET:
         number, high, low, kept, length = struct.unpack_from(f"{order}IIIII", body)
-        packet = _packet(stream, section, number, high << 32 | low, kept, length, body[20:])
+        direction = 0
         for code, value in _options(order, body[20 + _padded(kept) :]):
             if code == LOST_BEFORE and len(value) == 8:
                 stream.lost += struct.unpack(f"{order}Q", value)[0]
-        return packet
+            elif code == FLAGS and len(value) == 4 and section.is_ours:
+                direction = struct.unpack(f"{order}I", value)[0] & 3
+        ticks = high << 32 | low
+        return _packet(stream, section, number, ticks, kept, length, body[20:], direction)
     if kind == OLD_PACKET:
         number, drops, high, low, kept, length = struct.unpack_from(f"{order}HHIIII", body)
         stream.lost += drops if drops != 0xFFFF else 0
@@ -146,6 +159,7 @@ def _packet(
     kept: int,
     length: int,
     data: bytes,
+    direction: int = 0,
 ) -> Packet:
     if number >= len(section.interfaces):
         raise _Wrong(f"a packet of interface {number}, which is not described")
@@ -159,7 +173,7 @@ def _packet(
     if ticks is not None:
         time = ticks * SECOND // interface.units + interface.offset * SECOND
     stream.packets += 1
-    return Packet(stream.packets, time, interface.link, data, length)
+    return Packet(stream.packets, time, interface.link, data, length, direction)
 
 
 def _add_interface(section: _Section, body: bytes) -> None:

@@ -183,7 +183,8 @@ class Policy(Strict):
     """A policy; `docs/leak-checks.md` says what each part means.
 
     Attributes:
-        expect_packets: how many packets of the machine there must be at least.
+        expect_packets: how many packets of the machine there must be at least, ignored ones not
+            counted.
         nothing_before: a packet of the machine before this is a leak, whatever it is.
     """
 

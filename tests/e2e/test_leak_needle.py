@@ -46,7 +46,7 @@ def test_one_packet_in_a_hundred_thousand_is_caught_and_shown(tmp_path):
         file.truncate(SIZE)
     done = tailstest("run", feature, "--output", run)
     assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-2000:]
-    (capture,) = run.rglob("*.pcap")
+    (capture,) = run.rglob("*.pcapng")
     assert sum(1 for _ in CaptureFile(capture)) > 100_000
     steps = [event for event in events(run) if event["event"] == "StepFinished"]
     verdicts = [event["verdict"] for event in steps]

@@ -23,7 +23,8 @@ from packet_kit import (
 from tailstest.core.errors import UsageError
 from tailstest.lab.capture_file import CaptureFile
 from tailstest.lab.capture_stream import CaptureDamaged
-from tailstest.lab.packet import ETHERNET
+from tailstest.lab.packet import ETHERNET, OUTBOUND
+from tailstest.lab.pcapng_writing import file_header, packet_block
 
 FRAMES = [arp(), tcp4(b"x" * 100), tcp4(b"y")]
 
@@ -194,3 +195,35 @@ def test_a_capture_that_was_cut_off_is_never_taken_for_a_whole_one(tmp_path, cut
     else:
         with pytest.raises(CaptureDamaged, match=r"at byte \d+"):
             read(path)
+
+
+@pytest.mark.parametrize(
+    ("application", "trusted"), [(b"tailstest wire", True), (b"dumpcap", False)]
+)
+@pytest.mark.parametrize("order", "<>")
+def test_only_our_own_wires_are_believed_who_sent_a_packet(tmp_path, application, trusted, order):
+    flags = long_option(2, struct.pack(f"{order}I", 0x1_0002), order)
+    head = struct.pack(f"{order}IHHq", 0x1A2B3C4D, 1, 0, -1) + long_option(4, application, order)
+    path = tmp_path / "a.pcapng"
+    path.write_bytes(
+        block(0x0A0D0D0A, head, order)
+        + interface(order=order)
+        + enhanced(FRAMES[0], 0, order=order, options=flags)
+        + enhanced(FRAMES[1], 0, order=order)
+    )
+    assert [each.direction for each in CaptureFile(path)] == [2 if trusted else 0, 0]
+
+
+def test_what_our_wires_write_is_read_by_others_too(tmp_path):
+    path = tmp_path / "a.pcapng"
+    blocks = [packet_block(frame, 10**18 + 7, OUTBOUND) for frame in FRAMES]
+    path.write_bytes(file_header() + b"".join(blocks))
+    ours = [(each.time, each.data) for each in CaptureFile(path)]
+    assert ours == [(10**18 + 7, frame) for frame in FRAMES]
+    said = subprocess.run(
+        ["tshark", "-r", path, "-T", "fields", "-e", "frame.time_epoch", "-e", "frame.len"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\n")
+    assert said[:-1] == [f"1000000000.000000007\t{len(frame)}" for frame in FRAMES]

@@ -18,6 +18,7 @@ from packet_kit import (
     pcap,
     pcapng,
     question,
+    rarp,
     section,
     tcp4,
     udp4,
@@ -67,8 +68,19 @@ def test_a_capture_that_recorded_nothing_proves_nothing(tmp_path):
     for path in (empty, others):
         assert check_capture(path, policy(expect_packets=0)).clean
     few = pcap(tmp_path / "few.pcap", CLEAN)
-    with pytest.raises(UsageError, match=f"only {len(CLEAN)} of the {len(CLEAN)} packets are"):
+    said = rf"only {len(CLEAN) - 1} of the {len(CLEAN)} packets are .*not counting 1 ignored: RARP"
+    with pytest.raises(UsageError, match=said):
         check_capture(few, policy(expect_packets=100))
+
+
+def test_what_is_ignored_proves_nothing(tmp_path):
+    path = pcap(tmp_path / "a.pcap", [rarp()])
+    with pytest.raises(UsageError, match="none of the 1 packets is of the machine"):
+        check_capture(path, policy())
+    path = pcap(tmp_path / "a.pcap", [rarp(), arp()])
+    assert check_capture(path, policy()).clean
+    with pytest.raises(UsageError, match="only 1 of the 2 packets are of the machine"):
+        check_capture(path, policy(expect_packets=2))
 
 
 def test_a_capture_that_lost_packets_proves_nothing_but_leaks(tmp_path):

@@ -10,8 +10,10 @@ from tailstest.lab.network.addressing import addressing
 from tailstest.lab.network.frames import LARGEST_FRAME, FrameReader, StreamDamaged, framed
 from tailstest.lab.network.plan import WEB, Network
 from tailstest.lab.network.quality import LONGEST_QUEUE, Direction, Quality
-from tailstest.lab.network.recording import FILE_HEADER, Recording
+from tailstest.lab.network.recording import Recording
 from tailstest.lab.network.servers.clock import answered
+from tailstest.lab.packet import INBOUND, OUTBOUND
+from tailstest.lab.pcapng_writing import file_header, packet_block
 
 
 def test_frames_are_found_however_the_stream_is_cut():
@@ -37,19 +39,21 @@ def test_a_frame_without_end_is_refused_before_it_is_kept():
 
 def test_a_recording_is_a_capture_that_goes_on_and_ends_at_its_bound(tmp_path):
     path = tmp_path / "one.pcap"
-    limit = len(FILE_HEADER) + 3 * (16 + 60)
+    block = len(packet_block(b"a" * 60, 0, OUTBOUND))
+    limit = len(file_header()) + 3 * block
     first = Recording(path, limit)
-    assert first.keep(b"a" * 60)
+    assert first.keep(b"a" * 60, sent=True)
     first.close()
     second = Recording(path, limit)
-    assert second.keep(b"b" * 60)
-    assert second.keep(b"c" * 60)
-    assert not second.keep(b"d")
+    assert second.keep(b"b" * 60, sent=False)
+    assert second.keep(b"c" * 60, sent=True)
+    assert not second.keep(b"d", sent=True)
     assert second.is_full
-    assert not second.keep(b"")
+    assert not second.keep(b"", sent=True)
     second.close()
     packets = list(CaptureFile(path))
     assert [packet.data[:1] for packet in packets] == [b"a", b"b", b"c"]
+    assert [packet.direction for packet in packets] == [OUTBOUND, INBOUND, OUTBOUND]
     assert packets[0].time <= packets[1].time <= packets[2].time
     assert path.stat().st_size == limit
     assert path.stat().st_mode & 0o077 == 0

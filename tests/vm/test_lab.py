@@ -48,7 +48,7 @@ def plugged(tmp_path):
 
     def plug(lab, network, name="one", *, limit=1_000_000, **more):
         path = tmp_path / f"{name}-{len(guests)}"
-        lab.attach(name, network, socket=path, capture=tmp_path / f"{name}.pcap", limit=limit)
+        lab.attach(name, network, socket=path, capture=tmp_path / f"{name}.pcapng", limit=limit)
         guests.append(Guest(path, network, **more))
         return guests[-1]
 
@@ -74,7 +74,7 @@ def test_a_machine_is_answered_and_every_packet_is_kept(keeper, plugged, tmp_pat
     guest = plugged(keeper.lab, network)
     before = time.time_ns()
     assert guest.arp_answered() == bytes.fromhex(network.mac.replace(":", ""))
-    packets = list(CaptureFile(tmp_path / "one.pcap"))
+    packets = list(CaptureFile(tmp_path / "one.pcapng"))
     arp = [packet for packet in packets if packet.data[12:14] == b"\x08\x06"]
     assert len(arp) == 2
     assert before < arp[0].time < arp[1].time < time.time_ns()
@@ -124,7 +124,7 @@ def test_a_machine_that_connects_again_goes_on_in_the_same_capture(keeper, plugg
     again = Guest(tmp_path / "one-0", network)
     assert again.arp_answered()
     again.close()
-    assert asked_in(tmp_path / "one.pcap") == 2
+    assert asked_in(tmp_path / "one.pcapng") == 2
 
 
 def test_two_labs_do_not_notice_each_other(keeper, plugged, tmp_path):
@@ -133,7 +133,7 @@ def test_two_labs_do_not_notice_each_other(keeper, plugged, tmp_path):
         for lab, name in ((keeper, "here"), (other, "there")):
             assert plugged(lab.lab, lab.network("isolated"), name).arp_answered()
         for name in ("here", "there"):
-            assert asked_in(tmp_path / f"{name}.pcap") == 1
+            assert asked_in(tmp_path / f"{name}.pcapng") == 1
     finally:
         other.end()
     assert plugged(keeper.lab, keeper.network("isolated"), "here").arp_answered()
@@ -197,8 +197,8 @@ def test_a_full_capture_stops_the_wire_and_says_so(keeper, plugged, tmp_path):
         guest.ask_arp()
     with pytest.raises(InfrastructureError, match=r"wire one: the capture is full \(4096 bytes\)"):
         poll(keeper.lab.check, Deadline.after(5))
-    assert (tmp_path / "one.pcap").stat().st_size <= 4096
-    assert list(CaptureFile(tmp_path / "one.pcap"))
+    assert (tmp_path / "one.pcapng").stat().st_size <= 4096
+    assert list(CaptureFile(tmp_path / "one.pcapng"))
 
 
 def test_a_server_that_dies_is_named_and_is_no_trouble_of_the_image(keeper):

@@ -21,7 +21,9 @@ from tailstest.lab.network.neighbour import QUIET
 from tailstest.lab.network.quality import Quality
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.network_card import NetworkCard
+from tailstest.media.image_file import Digests
 from tailstest.suite.scenario_network import ScenarioNetwork
+from tailstest.suite.suite_files import SuiteFiles
 
 pytestmark = pytest.mark.vm
 
@@ -52,7 +54,8 @@ class Computer:
         machine = SimpleNamespace(
             name="one", card=self.card, deadline_scale=1, check=self.card.check
         )
-        self.network = ScenarioNetwork(lambda: machine, lambda: keeper, Events())
+        files = SuiteFiles(folder, Digests())
+        self.network = ScenarioNetwork(lambda: machine, lambda: keeper, Events(), files=files)
 
     def start(self, *how):
         """Switch it on."""

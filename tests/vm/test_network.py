@@ -13,7 +13,9 @@ from tailstest.lab.seen import address_text
 from tailstest.machine.machine import Machine
 from tailstest.machine.saved_machine import CAPTURE, MEMORY, MachineAtRest
 from tailstest.media.dvd import Dvd
+from tailstest.media.image_file import Digests
 from tailstest.suite.scenario_network import ScenarioNetwork
+from tailstest.suite.suite_files import SuiteFiles
 
 pytestmark = pytest.mark.vm
 
@@ -59,7 +61,7 @@ def enter(machine, command, shows, within=10):
     machine.screen.wait_text(shows, within=within)
 
 
-def test_a_machine_in_the_lab_gets_an_address_and_asks_for_names(ipxe, bench):
+def test_a_machine_in_the_lab_gets_an_address_and_asks_for_names(ipxe, bench, tmp_path):
     machine = ipxe("lab")
     enter(machine, "dhcp && show net0/ip && show net0/gateway", "10.76.1.1")
     enter(
@@ -71,7 +73,9 @@ def test_a_machine_in_the_lab_gets_an_address_and_asks_for_names(ipxe, bench):
     state = machine.card.state()
     assert state.recorded == state.sent + state.received > 10
     assert not state.lost
-    checks = ScenarioNetwork(lambda: machine, lambda: bench.labs, Events()).traffic
+    files = SuiteFiles(tmp_path, Digests())
+    network = ScenarioNetwork(lambda: machine, lambda: bench.labs, Events(), files=files)
+    checks = network.traffic
     checks.check_only_hosts([("router", "UDP", "53"), ("www.lab.test", "TCP", "80")])
     for forbidden in (
         lambda: checks.check_only_hosts([("router", "UDP", "53")]),

@@ -6,7 +6,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from tailstest.core.events import Events
+from tailstest.media.image_file import Digests
 from tailstest.suite.scenario_network import ScenarioNetwork
+from tailstest.suite.suite_files import SuiteFiles
 
 TOR_GUEST = Path(__file__).with_name("tor_guest.py")
 
@@ -26,7 +28,7 @@ class Computer:
         folder.mkdir()
         self.keeper = keeper
         self._name = f"guest{network.number}"
-        capture, wire, data = folder / "guest.pcap", folder / "wire", folder / "client"
+        capture, wire, data = folder / "guest.pcapng", folder / "wire", folder / "client"
         keeper.lab.attach(self._name, network, socket=wire, capture=capture, limit=50_000_000)
         data.mkdir(mode=0o700)
         torrc = folder / "torrc"
@@ -51,7 +53,9 @@ class Computer:
             check=keeper.check,
         )
         machine = SimpleNamespace(name=self._name, card=card)
-        self.checks = ScenarioNetwork(lambda: machine, lambda: keeper, Events()).traffic
+        files = SuiteFiles(folder, Digests())
+        network_of = ScenarioNetwork(lambda: machine, lambda: keeper, Events(), files=files)
+        self.checks = network_of.traffic
 
     def wait_fetched(self):
         """Wait until a page came through Tor, and check that nothing went beside it."""

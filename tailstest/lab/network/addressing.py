@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from tailstest.lab.network.plan import DOMAIN, NAMES, TIME, WEB, WEB6, Network
@@ -10,8 +10,8 @@ from tailstest.lab.network.supervisor import Service
 
 #: Seconds until it has opened its sockets; it takes 30 ms.
 START_LIMIT = 30.0
-#: How long a machine may keep an address.
-LEASE_TIME = "1h"
+#: Seconds that a machine may keep an address.
+LEASE_TIME = 3600
 #: Fields of a line about one lease.
 _LEASE_FIELDS = 5
 
@@ -21,7 +21,9 @@ def leases_file(network: Network, folder: Path) -> Path:
     return folder / f"leases-{network.number}"
 
 
-def given_out(network: Network, folder: Path) -> list[str]:
+def given_out(
+    network: Network, folder: Path, *, since: float = 0.0, others: Collection[str] = ()
+) -> list[str]:
     """Return the IPv4 addresses of a network that are given out now.
 
     A line for each: when it ends, MAC address, address, name, client id. The others are about IPv6,
@@ -30,11 +32,30 @@ def given_out(network: Network, folder: Path) -> list[str]:
 
     Args:
         folder: of the lab.
+        since: seconds since 1970; only what was given out or prolonged in a whole second after it.
+            An address for less than `LEASE_TIME`, which a client may ask for, looks older.
+        others: MAC addresses of those whose addresses do not count.
     """
     file = leases_file(network, folder)
     lines = file.read_text(encoding="ascii", errors="replace").splitlines() if file.exists() else []
     fields = [line.split() for line in lines]
-    return [each[2] for each in fields if len(each) == _LEASE_FIELDS and each[2].count(".") == 3]
+    not_counted = {mac.lower() for mac in others}
+    return [
+        each[2]
+        for each in fields
+        if len(each) == _LEASE_FIELDS
+        and each[2].count(".") == 3
+        and each[1].lower() not in not_counted
+        and (not since or _begin(each[0]) >= since)
+    ]
+
+
+def _begin(end: str) -> float:
+    """Return when a lease began that ends then; each acknowledgement to its client renews it.
+
+    Of one that never ends, or whose line is just being written, nobody knows: long ago.
+    """
+    return float(int(end) - LEASE_TIME) if end.isdecimal() and int(end) else 0.0
 
 
 def addressing(network: Network, folder: Path, answers: Mapping[str, Sequence[str]]) -> Service:

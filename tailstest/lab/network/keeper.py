@@ -28,6 +28,8 @@ class LabKeeper:
         self._lab: Lab | None = None
         self._internet: Internet | None = None
         self._has_proxy = False
+        #: Machines that are or were on its networks, to the MAC address of their card.
+        self.cards: dict[str, str] = {}
         #: The private Tor network, if one was started.
         self.tor: TorNetwork | None = None
 
@@ -114,6 +116,7 @@ class LabKeeper:
         lab, self._lab = self._lab, None
         self._internet = self.tor = None
         self._has_proxy = False
+        self.cards = {}
         if lab is not None:
             lab.close()
             shutil.rmtree(lab.folder, ignore_errors=True)

@@ -50,7 +50,11 @@ _IMPORT_FOLDER = Path(__file__).resolve().parents[3]
 
 @dataclass(frozen=True)
 class WireState:
-    """What passed a wire: frames by direction, frames lost, and why it is dead ("": it is not)."""
+    """What passed a wire: frames by direction, frames lost, and why it is dead ("": it is not).
+
+    Attributes:
+        senders: MAC addresses that the machine has sent from, as many as are kept.
+    """
 
     sent: int
     received: int
@@ -59,6 +63,7 @@ class WireState:
     recorded: int
     full: bool
     trouble: str
+    senders: tuple[str, ...] = ()
 
 
 def why_no_lab() -> str:

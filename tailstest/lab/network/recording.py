@@ -1,22 +1,19 @@
-"""The capture of one wire: a pcap file that is written as packets pass, and bounded."""
+"""The capture of one wire: a pcapng file that is written as packets pass, and bounded."""
 
 from __future__ import annotations
 
 import os
-import struct
 import time
 from pathlib import Path
 
-#: pcap with nanoseconds (draft-ietf-opsawg-pcap): magic, version 2.4, no time zone, any size,
-#: Ethernet.
-FILE_HEADER = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, 1)
-_PACKET = struct.Struct("<IIII")
-_SECOND = 1_000_000_000
+from tailstest.lab.packet import INBOUND, OUTBOUND
+from tailstest.lab.pcapng_writing import file_header, packet_block
 
 
 class Recording:
     """Writes packets into a file, each at once, until the file is full.
 
+    Each says whether the machine sent it: a MAC address is only what the sender says of himself.
     What was recorded before in the same file stays: a machine that is switched off and on again
     goes on in the same capture.
 
@@ -37,23 +34,25 @@ class Recording:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._size = os.fstat(self._file).st_size
         if not self._size:
-            self._size = os.write(self._file, FILE_HEADER)
+            self._size = os.write(self._file, file_header())
 
-    def keep(self, frame: bytes) -> bool:
+    def keep(self, frame: bytes, *, sent: bool) -> bool:
         """Write a packet with the time of now; tell whether there was room for it.
+
+        Args:
+            sent: by the machine; otherwise it is given to the machine.
 
         Raises:
             OSError: the disk is full.
         """
-        if self.is_full or self._size + _PACKET.size + len(frame) > self.limit:
+        block = packet_block(frame, time.time_ns(), OUTBOUND if sent else INBOUND)
+        if self.is_full or self._size + len(block) > self.limit:
             self.is_full = True
             return False
-        now = time.time_ns()
-        head = _PACKET.pack(now // _SECOND, now % _SECOND, len(frame), len(frame))
-        written = os.write(self._file, head + frame)
+        written = os.write(self._file, block)
         self._size += written
         self.packets += 1
-        if written != len(head) + len(frame):
+        if written != len(block):
             raise OSError(28, os.strerror(28), str(self.path))
         return True
 

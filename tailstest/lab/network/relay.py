@@ -21,9 +21,12 @@ from tailstest.lab.network.recording import Recording
 MOST_WAITING = 1 << 20
 #: Frames on their way at a time, per direction; more are lost, as in a full buffer.
 MOST_ON_THE_WAY = 10_000
+#: MAC addresses of a machine that are kept; one that hides its own has a new one for each start.
+MOST_SENDERS = 256
 #: Frames taken from the bridge before somebody else gets his turn.
 AT_ONCE = 64
 
+_ADDRESSES = 12  # bytes of receiver and sender
 _ALL_PROTOCOLS = 3  # ETH_P_ALL
 _OUTGOING = 4  # PACKET_OUTGOING: what we sent ourselves
 
@@ -62,6 +65,7 @@ class Relay:
         self.name = name
         self.interface = interface
         self.counts = Counts()
+        self.senders: set[bytes] = set()
         self.trouble = ""
         self._on_trouble = on_trouble
         self._path = path
@@ -97,6 +101,7 @@ class Relay:
             "recorded": self._recording.packets,
             "full": self._recording.is_full,
             "trouble": self.trouble,
+            "senders": sorted(each.hex(":") for each in self.senders),
         }
 
     def close(self) -> None:
@@ -118,9 +123,11 @@ class Relay:
         try:
             while data := await reader.read(1 << 16):
                 for frame in frames.feed(data):
-                    if not self._keep(frame):
+                    if not self._keep(frame, sent=True):
                         return  # unread, and open: QEMU waits, and cannot send what is not kept
                     self.counts.sent += 1
+                    if len(frame) >= _ADDRESSES and len(self.senders) < MOST_SENDERS:
+                        self.senders.add(frame[6:12])
                     self._carry(self._there, frame, self._to_bridge)
             self._gone(writer)
         except StreamDamaged as error:
@@ -134,9 +141,9 @@ class Relay:
         if self._writer is writer:
             self._writer = None
 
-    def _keep(self, frame: bytes) -> bool:
+    def _keep(self, frame: bytes, *, sent: bool) -> bool:
         try:
-            if self._recording.keep(frame):
+            if self._recording.keep(frame, sent=sent):
                 return True
             self._note(f"the capture is full ({self._recording.limit} bytes)")
         except OSError as error:
@@ -190,7 +197,7 @@ class Relay:
             return
         if writer.transport.get_write_buffer_size() > MOST_WAITING:
             self.counts.lost += 1
-        elif self._keep(frame):
+        elif self._keep(frame, sent=False):
             self.counts.received += 1
             with contextlib.suppress(OSError):
                 writer.write(framed(frame))
