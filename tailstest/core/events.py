@@ -123,11 +123,20 @@ class ScenarioFinished(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RunFinished(Event):
-    """The run ended: `counts` per verdict, and the exit status that follows from them."""
+    """The run ended.
+
+    Attributes:
+        counts: number of scenarios per verdict.
+        exit_status: that follows from them, and from the trouble.
+        interrupted: whether somebody ended it.
+        trouble: what went wrong outside of scenarios, a hook behind the last one for example:
+            place to verdict.
+    """
 
     counts: Mapping[str, int]
     exit_status: int
     interrupted: bool = False
+    trouble: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

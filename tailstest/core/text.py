@@ -28,8 +28,15 @@ def _visible(found: re.Match[str]) -> str:
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
+#: Up to this many characters a text stands within a line or a table, where a note is too long.
+_WITHIN_A_LINE = 200
+
+
 def shortened(text: str, limit: int, *, where: str = "") -> str:
     """Return at most about `limit` characters of `text`: head and tail, and what was left out.
+
+    A text of one line stays one: what is left out of a short one is told by an ellipsis, of a long
+    one by a note within the line. Otherwise the note has a line of its own.
 
     Args:
         where: named in the note as the place of the full text, for example a file.
@@ -37,6 +44,10 @@ def shortened(text: str, limit: int, *, where: str = "") -> str:
     if len(text) <= limit:
         return text
     half = limit // 2
+    head, tail = text[:half], text[-half:]
+    if "\n" not in text and limit <= _WITHIN_A_LINE and not where:
+        return f"{head.rstrip()} … {tail.lstrip()}"
     source = f"; all of it: {where}" if where else ""
-    note = f"\n[... {len(text) - 2 * half} characters left out{source} ...]\n"
-    return text[:half] + note + text[-half:]
+    note = f"[... {len(text) - 2 * half} characters left out{source} ...]"
+    between = "\n" if "\n" in text else " "
+    return f"{head}{between}{note}{between}{tail}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from tailstest.core.errors import CheckFailed, InfrastructureError, TailstestError
@@ -41,6 +41,23 @@ def is_flaky(attempts: Iterable[Verdict]) -> bool:
     """Tell whether attempts at one scenario contradict each other about the product."""
     seen = set(attempts)
     return Verdict.PASSED in seen and bool(seen & {Verdict.FAILED, Verdict.ERRORED})
+
+
+def verdict_of_attempts(attempts: Sequence[Verdict]) -> Verdict:
+    """Return what all attempts at one scenario say together.
+
+    The last one counts if it passed (`is_flaky` tells whether others contradict it). If it did not,
+    nothing that comes after a failure takes it back, neither trouble of the host nor that the next
+    attempt was left out.
+
+    Args:
+        attempts: in their order, at least one.
+    """
+    last = attempts[-1]
+    if last is Verdict.PASSED:
+        return last
+    worst = (Verdict.FAILED, Verdict.ERRORED, Verdict.INCOMPLETE)
+    return next((each for each in worst if each in attempts), last)
 
 
 def exit_status(verdicts: Iterable[Verdict], flaky: int = 0) -> int:

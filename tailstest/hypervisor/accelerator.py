@@ -23,6 +23,8 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
+import psutil
+
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError, SetupError
 from tailstest.core.text import printable, shortened
@@ -67,6 +69,7 @@ class ProbeRun:
         seconds: from start to end of QEMU.
         work_seconds: median time of one round of work in long mode; 0.0 if none was finished.
         message: what QEMU wrote, printable and shortened.
+        share: of a core that QEMU had while its guest worked: 1.0 alone, less beside others.
     """
 
     ok: bool
@@ -74,6 +77,7 @@ class ProbeRun:
     seconds: float
     work_seconds: float
     message: str
+    share: float = 1.0
 
     @property
     def stage(self) -> str:
@@ -202,11 +206,13 @@ def _run_alone(accelerator: Accelerator, emulator: Path, *, limit: float) -> Pro
     """Run the boot program; its work counts as if nobody else had used the host meanwhile.
 
     The load stretches deadlines by itself (`HostSpeed.deadline_scale`); a program that had to
-    share its core would count it a second time.
+    share its core would count it a second time. The load is the mean of a minute, and may be over
+    already: it counts only as far as QEMU did wait for a core.
     """
     load = min(MAX_LOAD_SCALE, max(1.0, load_per_core()))
     probe = run_probe(accelerator, emulator, limit=limit)
-    return replace(probe, work_seconds=probe.work_seconds / load)
+    waited = 1 / max(probe.share, 1 / MAX_LOAD_SCALE)
+    return replace(probe, work_seconds=probe.work_seconds / min(load, max(1.0, waited)))
 
 
 def run_probe(accelerator: Accelerator, emulator: Path, *, limit: float) -> ProbeRun:
@@ -252,31 +258,44 @@ def _watch(process: subprocess.Popen[bytes], complaints: Path, deadline: Deadlin
     """Read letters with the time they came until QEMU ends or the deadline passes."""
     assert process.stdout is not None
     os.set_blocking(process.stdout.fileno(), False)
-    letters: list[tuple[str, float]] = []
+    letters: list[tuple[str, float, float]] = []
+    qemu = psutil.Process(process.pid)
 
     def look() -> int | None:
         read = process.stdout.read(64) if process.stdout else None
-        now = time.monotonic()
-        letters.extend((chr(byte), now) for byte in read or b"")
+        if read:
+            now, used = time.monotonic(), _cpu_seconds(qemu)
+            letters.extend((chr(byte), now, used) for byte in read)
         return process.poll() if len(letters) < 64 else -1
 
     # The interval bounds the error of the measured time; a round takes 300 ms under TCG.
     status = poll(look, deadline, interval=0.002)
     look()
-    trace = "".join(letter for letter, _ in letters)
+    trace = "".join(letter for letter, _, _ in letters)
     rounds = [
-        end - start
-        for (first, start), (second, end) in pairwise(letters)
+        (end - start, after - before)
+        for (first, start, before), (second, end, after) in pairwise(letters)
         if (first, second) == ("L", "D")
     ]
+    shares = [used / seconds for seconds, used in rounds if seconds > 0]
     message = complaints.read_text(encoding="utf-8", errors="replace")[:4000].strip()
     return ProbeRun(
         ok=status == _DONE_STATUS and trace == "RPLDLDLD",
         trace=printable(trace),
         seconds=deadline.elapsed,
-        work_seconds=median(rounds) if rounds else 0.0,
+        work_seconds=median(seconds for seconds, _ in rounds) if rounds else 0.0,
         message=shortened(printable(message).replace("\n", "; "), 400),
+        share=min(1.0, median(shares)) if shares else 1.0,
     )
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    """Return how long a process has had a core; of one that has ended, 0."""
+    try:
+        times = process.cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(times.user + times.system)
 
 
 def _user_name() -> str:

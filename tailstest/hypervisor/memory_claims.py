@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -33,7 +34,8 @@ RESERVE = 512
 QEMU_OVERHEAD = 160
 #: Seconds to wait while others have claims; a whole suite may have to end first.
 LONG_WAIT = 4 * 3600.0
-#: Seconds to wait when nobody else has a claim, so that only other programs can make room.
+#: Seconds to wait when nobody else has a claim, so that only other programs can make room; and
+#: when others may be waiting for what this run has already.
 SHORT_WAIT = 300.0
 #: Seconds between two looks.
 _INTERVAL = 0.5
@@ -157,22 +159,25 @@ class MemoryClaims:
         whole = max(0, self._measure().total - RESERVE)
         return min(whole, self._limit) if self._limit else whole
 
-    def claim(self, mib: int, marker: str, hold: Callable[[str], None]) -> Claim:
+    def claim(self, mib: int, marker: str, hold: Callable[[str], None], *, has: int = 0) -> Claim:
         """Wait until there is room for a machine, and keep it free.
 
         Args:
             mib: how much; see `memory_for`.
             marker: a word that will be part of QEMU's command line.
             hold: told why it waits, and "" when it goes on.
+            has: MiB that are kept for the same run already. Somebody may be waiting for those, so
+                it does not wait long for more.
 
         Raises:
             UsageError: it is more than the host has.
             InfrastructureError: no room was made, or claims cannot be written.
         """
         capacity = self.capacity
-        if mib > capacity:
+        if mib + has > capacity:
+            what = f"the machines need {mib + has}" if has else f"the machine needs {mib}"
             raise UsageError(
-                f"the machine needs {mib} MiB of the host's memory, and all machines together may"
+                f"{what} MiB of the host's memory, and all machines together may"
                 f" use {capacity} MiB",
                 hint="give it less memory, use a larger host, or raise the setting memory_limit",
             )
@@ -180,13 +185,13 @@ class MemoryClaims:
         with self._opened() as entries:
             entries.append(own)
         try:
-            self._wait(own, hold)
+            self._wait(own, hold, SHORT_WAIT if has else LONG_WAIT)
         except BaseException:
             self._remove(own.id)
             raise
         return Claim(self, own.id, mib)
 
-    def _wait(self, own: Entry, hold: Callable[[str], None]) -> None:
+    def _wait(self, own: Entry, hold: Callable[[str], None], limit: float) -> None:
         is_held = False
         alone = Deadline.after(SHORT_WAIT)
 
@@ -202,7 +207,7 @@ class MemoryClaims:
                 is_held = True
             return False if alone.expired else None
 
-        found = poll(look, Deadline.after(LONG_WAIT), interval=_INTERVAL)
+        found = poll(look, Deadline.after(limit), interval=_INTERVAL)
         if is_held:
             hold("")
         if not found:
@@ -233,8 +238,11 @@ class MemoryClaims:
                     f"{capacity - taken} of {capacity} MiB are free"
                 )
             else:
-                used = self._used([each.marker for each in granted])
-                promised = sum(max(0, each.mib - used.get(each.marker, 0)) for each in granted)
+                kept: Counter[str] = Counter()  # a run may have several machines
+                for each in granted:
+                    kept[each.marker] += each.mib
+                used = self._used(list(kept))
+                promised = sum(max(0, mib - used.get(marker, 0)) for marker, mib in kept.items())
                 free = self._measure().available - promised
                 if own.mib > free:
                     reason = (

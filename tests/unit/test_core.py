@@ -119,6 +119,20 @@ def test_shortened_text_says_what_is_left_out():
     assert shortened("short", 100) == "short"
 
 
+@pytest.mark.parametrize("limit", [20, 100, 201, 400])
+def test_a_text_of_one_line_stays_one_when_it_is_shortened(limit):
+    text = shortened("Given the configuration of " + "the lab's Tor network " * 50, limit)
+    assert "\n" not in text
+    assert len(text) < limit + 50
+    assert text.startswith("Given the ")
+    assert text.rstrip().endswith("network")
+
+
+def test_lines_that_are_shortened_get_a_line_for_what_is_left_out():
+    text = shortened("one\n" * 50 + "two\n" * 50, 40)
+    assert "\n[... 360 characters left out ...]\n" in text
+
+
 def test_evidence_never_hands_out_a_name_twice(tmp_path):
     folder = EvidenceFolder(tmp_path)
     paths = {folder.path("frames", "../../etc/passwd", ".png") for _ in range(20)}

@@ -137,9 +137,30 @@ def test_a_device_closed_to_this_user() -> None:
     assert "exists but is closed to this user; run: sudo adduser" in answer
 
 
-@pytest.mark.parametrize(("load", "counted"), [(0.3, 1.2), (3.0, 0.4), (90.0, 0.3)])
-def test_the_load_of_the_host_is_not_counted_twice(monkeypatch, tmp_path, load, counted):
-    seen = ProbeRun(ok=True, trace="RPLD", seconds=2.0, work_seconds=1.2, message="")
+@pytest.mark.parametrize(
+    ("load", "share", "counted"),
+    [
+        (0.3, 1.0, 1.2),
+        (3.0, 0.3, 0.4),
+        (90.0, 0.1, 0.3),
+        (3.0, 1.0, 1.2),  # it is over
+        (3.0, 0.5, 0.6),
+        (1.0, 0.5, 1.2),  # something else keeps it from a core
+    ],
+)
+def test_the_load_of_the_host_is_not_counted_twice(monkeypatch, tmp_path, load, share, counted):
+    seen = ProbeRun(ok=True, trace="RPLD", seconds=2.0, work_seconds=1.2, message="", share=share)
     monkeypatch.setattr(accelerator, "load_per_core", lambda: load)
     monkeypatch.setattr(accelerator, "run_probe", lambda *_arguments, **_options: seen)
     assert accelerator._run_alone("tcg", tmp_path, limit=1.0).work_seconds == pytest.approx(counted)
+
+
+def test_the_share_of_a_core_is_measured(tmp_path: Path) -> None:
+    idle = "printf RP; for i in 1 2 3; do printf L; sleep 0.3; printf D; done; exit 33"
+    busy = idle.replace("sleep 0.3", "n=0; while [ $n -lt 200000 ]; do n=$((n + 1)); done")
+    shares = [
+        run_probe("tcg", emulator(tmp_path, "exit 1", work), limit=60).share
+        for work in (idle, busy)
+    ]
+    assert shares[0] < 0.2
+    assert shares[1] > 2 * shares[0]

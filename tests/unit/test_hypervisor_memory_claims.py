@@ -45,16 +45,18 @@ def host(tmp_path):
 class Wanted:
     """Somebody who claims memory in a thread, and maybe waits."""
 
-    def __init__(self, claims, mib, marker="m"):
+    def __init__(self, claims, mib, marker="m", has=0):
         self.reasons = []
         self.claim = None
         self.error = None
-        self._thread = threading.Thread(target=self._run, args=(claims, mib, marker), daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(claims, mib, marker, has), daemon=True
+        )
         self._thread.start()
 
-    def _run(self, claims, mib, marker):
+    def _run(self, claims, mib, marker, has):
         try:
-            self.claim = claims.claim(mib, marker, self.reasons.append)
+            self.claim = claims.claim(mib, marker, self.reasons.append, has=has)
         except (UsageError, InfrastructureError) as error:
             self.error = error
 
@@ -125,6 +127,29 @@ def test_more_than_the_host_has_is_refused_at_once(host):
     with pytest.raises(UsageError, match=r"600 MiB.*500 MiB"):
         host.claims(limit=500).claim(600, "m", lambda _text: None)
     assert host.claims().entries() == []
+
+
+def test_what_two_machines_of_a_run_use_is_taken_off_what_both_were_promised(host):
+    host.memory = HostMemory(8192, 2500)
+    host.used = {"a": 1500}
+    claimed(host.claims(), 1000, "a")
+    claimed(host.claims(), 1000, "a")
+    # 500 MiB are promised and not used yet, of 2500.
+    third = Wanted(host.claims(), 2100, "b")
+    assert third.waits()
+    host.used = {"a": 2000}
+    assert third.has_it()
+
+
+def test_who_has_some_does_not_wait_long_for_more(host, monkeypatch):
+    monkeypatch.setattr(memory_claims, "SHORT_WAIT", 0.2)
+    claimed(host.claims(), 2000, "a")
+    claimed(host.claims(), 2000, "b")
+    more = Wanted(host.claims(), 2000, "a", has=2000)
+    assert poll(lambda: more.error, Deadline.after(10)), "both would wait for each other"
+    assert isinstance(more.error, InfrastructureError)
+    with pytest.raises(UsageError, match=r"the machines need 5000 MiB.*4096 MiB"):
+        host.claims().claim(3000, "m", lambda _text: None, has=2000)
 
 
 def test_a_limit_above_what_the_host_has_changes_nothing(host):

@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+import uuid
 from types import SimpleNamespace
 
 import psutil
@@ -13,7 +14,8 @@ from tailstest.core.errors import InfrastructureError
 from tailstest.hypervisor import qemu_process as module
 from tailstest.hypervisor.qemu_process import frozen, qemu_process
 
-UUID = "6b5ba5ba-7a52-4f6a-a1bd-6ac0a3aa8a3c"
+#: Of its own for each process that runs these tests: all processes of the host are looked at.
+UUID = str(uuid.uuid4())
 COUNT = """
 import sys, threading, time
 def count(path):
