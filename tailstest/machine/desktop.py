@@ -110,7 +110,11 @@ class Desktop:
         self._wait(self._window(title), "active")
 
     def wait_window_gone(self, title: str) -> None:
-        """Wait until no window has this title, or a part of it."""
+        """Wait until no window has this title, or a part of it.
+
+        Raises:
+            CheckFailed: there is one, or a program that does not answer may have it; names it.
+        """
         self._wait(self._window(title), "gone")
 
     def wait_node(self, role: str, name: str, *, within: float | None = None) -> Node:
@@ -127,7 +131,11 @@ class Desktop:
         return self._wait(_query(role, name), "showing", within)
 
     def wait_node_gone(self, role: str, name: str) -> None:
-        """Wait until nothing of a kind and name is on the desktop."""
+        """Wait until nothing of a kind and name is on the desktop.
+
+        Raises:
+            CheckFailed: it is there, or a program that does not answer may have it; names it.
+        """
         self._wait(_query(role, name), "gone")
 
     def wait_sensitive(self, role: str, name: str, *, wanted: bool) -> None:
@@ -236,6 +244,11 @@ class Desktop:
 
     @staticmethod
     def _window(title: str) -> Query:
+        if not title:
+            raise UsageError(
+                "a window without a title could be any window",
+                hint="is a cell of the examples empty? Write a part of the title",
+            )
         return Query(role="window", name_regex=re.escape(title))
 
     def _find(self, name: str) -> tuple[str, Point] | None:

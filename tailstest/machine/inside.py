@@ -27,6 +27,9 @@ _INTERVAL = 0.3
 #: Seconds that a clock may be off and is right: time servers, a slow host and the way in cost some.
 _CLOCK_TOLERANCE = 60
 
+#: Statuses of the shell for a command that cannot be executed, and for one that was not found.
+_NOT_RUN = (126, 127)
+
 #: Most bytes of a file that are read for a check, and characters of it that are quoted.
 _LARGEST, _QUOTED = 1 << 20, 1000
 
@@ -42,6 +45,7 @@ class Inside:
         boot_limit: seconds until somebody answers after a start, before scaling.
         on_ready: called with the channel and who answers, before anybody uses it.
         keeps_clock: whether a wrong clock inside is wanted and stays as it is over a checkpoint.
+        on_file: called with each file of the host before it is copied in.
     """
 
     def __init__(
@@ -54,11 +58,13 @@ class Inside:
         boot_limit: float = BOOT_LIMIT,
         on_ready: Callable[[GuestChannel, AgentInfo], None] = lambda _channel, _info: None,
         keeps_clock: bool = False,
+        on_file: Callable[[Path], None] = lambda _file: None,
     ) -> None:
         self._channel = channel
         self.boot_limit = boot_limit
         self._on_ready = on_ready
         self._keeps_clock = keeps_clock
+        self._on_file = on_file
         self._scale = deadline_scale
         self._default = default_deadline
         self._events = events
@@ -167,8 +173,12 @@ class Inside:
             raise CheckFailed(f"expected the command to succeed. {done.explain()}")
 
     def check_failed(self) -> None:
-        """Raise unless the last command ended by itself, with another status than 0."""
+        """Raise unless the last command ended by itself, with another status than 0.
+
+        A command that was not found or cannot be executed has not failed: it was not tried.
+        """
         done = self.last
+        _check_was_tried(done)
         if done.status <= 0 or done.timed_out or done.truncated:
             raise CheckFailed(f"expected the command to fail by itself. {done.explain()}")
 
@@ -177,13 +187,34 @@ class Inside:
 
         Args:
             whole: it wrote nothing else, but for space around.
-            absent: it did not write it.
+            absent: it did not write it, neither to standard output nor to standard error, and was
+                able to: it ended by itself.
+
+        Raises:
+            CheckFailed: it is not so; quotes what was written.
+            UsageError: `text` is empty, which would always be written; unless `whole`.
         """
         done = self.last
+        if not whole:
+            _check_is_text(text)
+        if absent:
+            self._check_not_written(done, text)
+            return
         found = done.out.strip() == text if whole else text in done.out
-        if found == absent:
-            wish = "not to write" if absent else "to write nothing but" if whole else "to write"
+        if not found:
+            wish = "to write nothing but" if whole else "to write"
             raise CheckFailed(f'expected the command {wish} "{text}". {done.explain()}')
+
+    @staticmethod
+    def _check_not_written(done: Completed, text: str) -> None:
+        _check_was_tried(done)
+        if text in done.out or text in done.err:
+            raise CheckFailed(f'expected the command not to write "{text}". {done.explain()}')
+        if done.status < 0 or done.timed_out or done.truncated:
+            raise CheckFailed(
+                f'expected the command to end by itself without writing "{text}"; nobody knows '
+                f"what it would have written. {done.explain()}"
+            )
 
     @property
     def last(self) -> Completed:
@@ -231,7 +262,13 @@ class Inside:
     # Files
 
     def check_file_contains(self, path: str, text: str) -> None:
-        """Raise unless a file is there and has `text` in it."""
+        """Raise unless a file is there and has `text` in it.
+
+        Raises:
+            CheckFailed: it has not; quotes what it has.
+            UsageError: `text` is empty, which every file has in it.
+        """
+        _check_is_text(text)
         content = self.channel.read(path, limit=_LARGEST).decode("utf-8", "replace")
         if text not in content:
             raise CheckFailed(
@@ -259,6 +296,7 @@ class Inside:
             raise UsageError(
                 f"there is no file {source}", hint="is its path relative to the suite?"
             )
+        self._on_file(source)
         self.channel.put(source, target, parents=True)
 
     def put_text(self, text: str, target: str) -> None:
@@ -279,21 +317,56 @@ class Inside:
         Raises:
             CheckFailed: it did not by the deadline; quotes the last one.
         """
+        done = self.run_until(command, lambda done: done.ok, within=within)
+        if not done.ok:
+            raise CheckFailed(f"waited in vain for {expected}. {done.explain()}")
+        return done
+
+    def run_until(
+        self, command: str, holds: Callable[[Completed], bool], *, within: float | None = None
+    ) -> Completed:
+        """Run a command again and again until what it did is wanted, or until the deadline.
+
+        Args:
+            holds: whether it is; what it raises ends the wait.
+            within: seconds before scaling; the default deadline if None.
+
+        Returns:
+            What the last one did, wanted or not.
+        """
         channel = self.channel
         done: list[Completed] = []
 
         def look() -> bool:
             done[:] = [channel.run(command, within=self._default)]
-            return done[0].ok
+            return holds(done[0])
 
-        if not self._wait(look, within):
-            raise CheckFailed(f"waited in vain for {expected}. {done[0].explain()}")
+        self._wait(look, within)
         return done[0]
 
     def _wait(self, look: Callable[[], bool], within: float | None = None) -> bool:
         seconds = self._default if within is None else within
         deadline = Deadline.after(seconds, scale=self._scale)
         return poll(lambda: look() or None, deadline, interval=_INTERVAL) is not None
+
+
+def _check_is_text(text: str) -> None:
+    if not text:
+        raise UsageError(
+            "the text to look for is empty, so nothing would be looked for",
+            hint="is a cell of the examples empty? For a command without output there is: "
+            'the command writes only ""',
+        )
+
+
+def _check_was_tried(done: Completed) -> None:
+    if done.status in _NOT_RUN:
+        raise CheckFailed(
+            "the command was not found or cannot be executed, so nothing was tried. "
+            f"{done.explain()}",
+            hint="correct its name, or see whether the image has it; of a command that ends with "
+            f"{_NOT_RUN[0]} or {_NOT_RUN[1]} itself, write another status: COMMAND || exit 1",
+        )
 
 
 def _exists(channel: GuestChannel, path: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -62,10 +63,13 @@ class Lifecycle:
         self._on_restart = on_restart
         self._is_bad = is_bad
         self._lock = threading.Lock()
+        self._news = threading.Condition(self._lock)
+        self._heard: Counter[int] = Counter()
         self._state = MachineState.OFF
         self._detail = ""
         self._stopped = threading.Event()
         self._stopped.set()
+        self._ends = 0
         self._stop_expected = False
         self._restart_expected = False
         self._restarts = Restarts(echo_limit)
@@ -99,13 +103,28 @@ class Lifecycle:
         with self._lock:
             return self._detail
 
-    def started(self, how: str = "started") -> None:
-        """Note that we started the machine, or let a saved one run on."""
+    @contextmanager
+    def starting(self, how: str = "started") -> Iterator[None]:
+        """In it we start the machine, or let a saved one run on; at its end it runs.
+
+        If QEMU ended meanwhile, it is gone, and whoever asks next is told so.
+
+        Args:
+            how: what the report says.
+        """
         with self._lock:
-            self._stopped.clear()
+            before = self._ends
+        yield
+        with self._lock:
             self._watchdog_fired = False
             self._restarts.take()
-        self._change(MachineState.RUNNING, how)
+            state, detail = MachineState.RUNNING, how
+            if self._ends == before:
+                self._stopped.clear()
+            else:
+                state, detail = MachineState.GONE, "QEMU ended while the machine was started"
+            self._state, self._detail = state, detail
+        self._tell(state.value, detail)
 
     def switched_off(self) -> None:
         """Note that we cut the power."""
@@ -161,6 +180,44 @@ class Lifecycle:
         finally:
             with self._lock:
                 self._is_cut = False
+
+    @contextmanager
+    def pausing(self, seconds: float) -> Iterator[None]:
+        """In it the processors are stopped; at its end libvirt has told so.
+
+        Until then the machine would count as running, and afterwards, when it runs on, the late
+        news would be taken for another pause.
+
+        Args:
+            seconds: limit, scaled.
+
+        Raises:
+            InfrastructureError: libvirt tells nothing.
+        """
+        with self._awaiting(self._libvirt.VIR_DOMAIN_EVENT_SUSPENDED, "paused", seconds):
+            yield
+
+    @contextmanager
+    def resuming(self, seconds: float) -> Iterator[None]:
+        """In it the processors are let run on; see `pausing`."""
+        with self._awaiting(self._libvirt.VIR_DOMAIN_EVENT_RESUMED, "resumed", seconds):
+            yield
+
+    @contextmanager
+    def _awaiting(self, event: int, what: str, seconds: float) -> Iterator[None]:
+        ends = self._libvirt.VIR_DOMAIN_EVENT_STOPPED
+        with self._lock:
+            before, ended = self._heard[event], self._heard[ends]
+        yield
+        with self._news:
+            told = self._news.wait_for(
+                lambda: self._heard[event] > before or self._heard[ends] > ended, seconds
+            )
+        if not told:
+            raise InfrastructureError(
+                f"the virtual machine {self._name} was {what}, but libvirt does not tell so",
+                hint="is the host overloaded, or libvirt's service stuck?",
+            )
 
     def take_restart(self) -> bool:
         """Tell whether the guest restarted the machine since the last call."""
@@ -258,6 +315,12 @@ class Lifecycle:
     def _on_lifecycle(
         self, _connection: Any, _domain: Any, event: int, detail: int, _opaque: Any
     ) -> None:
+        self._follow(event, detail)
+        with self._news:
+            self._heard[event] += 1
+            self._news.notify_all()
+
+    def _follow(self, event: int, detail: int) -> None:
         virt = self._libvirt
         with self._lock:
             is_saving = self._is_saving
@@ -279,6 +342,7 @@ class Lifecycle:
     def _on_stopped(self, detail: int) -> None:
         virt = self._libvirt
         with self._lock:
+            self._ends += 1
             expected, state, is_cut = self._stop_expected, self._state, self._is_cut
         if is_cut:
             self._change(MachineState.OFF, "power cut")
@@ -310,7 +374,10 @@ class Lifecycle:
         with self._lock:
             restarted = self._restarts.saw(seconds + microseconds / 1e6, by_guest=by_guest)
         if restarted:
+            # Whoever waits for a restart goes on with a machine that is ready for it.
             self._on_restart()
+            with self._lock:
+                self._restarts.count()
             self._tell("reset", "restarted by what runs in it")
         elif not by_guest:
             self._tell("reset", "the reset button")

@@ -44,6 +44,7 @@ from tailstest.machine.served_media import ServedMedia
 from tailstest.machine.tester import Tester
 from tailstest.media.file_copy import copy_file
 from tailstest.media.pattern_search import SearchResult
+from tailstest.media.usb_stick import follow_image
 from tailstest.screen.screen import Screen
 
 
@@ -206,6 +207,7 @@ class Machine:
             self._power.on()
         else:
             card.get_ready()
+            card.forget_addresses()
             pulled = not card.is_plugged
             self._power.on(
                 before=(lambda: card.plug(self._domain, plugged=False)) if pulled else None
@@ -340,6 +342,8 @@ class Machine:
         """Press the reset button."""
         self._port.forget()
         self._power.reset()
+        if self._card is not None:
+            self._card.forget_addresses()
 
     def pull_stick(self) -> None:
         """Pull out the USB stick it booted from, without a word to the system.
@@ -382,7 +386,7 @@ class Machine:
         self.check()
 
     def wait_off(self, *, within: float | None = None) -> None:
-        """Wait until the machine is off, because what runs in it said so.
+        """Wait until the machine is off, because what runs in it said so; QEMU has ended then.
 
         Args:
             within: seconds before scaling; the default deadline if None.
@@ -396,6 +400,7 @@ class Machine:
                 within,
                 lambda: f"the machine to switch itself off, but it is {self.state}",
             )
+            self._power.wait_ended()
 
     def wait_reset(self, *, within: float | None = None) -> None:
         """Wait until what runs in the machine makes it restart.
@@ -487,6 +492,8 @@ class Machine:
         for then, name in facts.disks.items():
             disks[then] = self._bench.evidence.path("disks", self.name, ".qcow2")
             copy_file(rest.folder / name, disks[then])
+            if then not in facts.faults:  # which have no image below them
+                follow_image(disks[then], rest.images)
         self.moved_disks = disks
         if (rest.folder / VARIABLES).exists():
             copy_file(rest.folder / VARIABLES, self._folder / VARIABLES)
@@ -497,7 +504,7 @@ class Machine:
         return facts.xml_at(
             folder=self._folder,
             serial_log=self.serial.path,
-            disks=disks,
+            disks={**disks, **rest.images},
             run=self._bench.hypervisor.run_id,
             capture=self._card.capture if self._card else None,
         )
@@ -554,6 +561,8 @@ class Machine:
     def _restarted(self) -> None:
         self.serial.note_restart()
         self._port.forget()
+        if self._card is not None:
+            self._card.forget_addresses()
 
     def _wait(
         self, look: Callable[[], bool | None], within: float | None, expected: Callable[[], str]

@@ -17,8 +17,9 @@ from tailstest.input.sinks import KeyStroke
 #: Largest coordinate of QEMU's absolute pointer (INPUT_EVENT_ABS_MAX).
 ABSOLUTE_MAX = 0x7FFF
 
-#: Seconds between QEMU's last answer and libvirt's knowing that the machine is off, at most.
-GOING = 5.0
+#: Seconds between QEMU's last answer and libvirt's knowing that the machine is off, at most;
+#: usually milliseconds, but the host may be busy.
+GOING = 30.0
 
 #: Linux input event codes (linux/input-event-codes.h) of extended keys to QEMU's key numbers:
 #: PC set 1 scan codes, with 0x80 added where the keyboard sends 0xE0 first.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tailstest.core.deadline import pause
 from tailstest.core.errors import InfrastructureError, UsageError
 from tailstest.core.events import Noted
 from tailstest.lab.capture_file import CaptureFile
@@ -30,6 +33,11 @@ SLOT = "0x10"
 #: Bytes kept of a packet by QEMU's own capture: more than any packet has.
 WHOLE_PACKET = 262_144
 
+#: Seconds after the end of the second in which a cable was pulled out until it can be plugged in
+#: again; no hand is faster. What is acknowledged then is of a later second than what was before:
+#: the lab's server writes down whole ones, of a clock that may be some milliseconds late.
+LATER_SECOND = 0.05
+
 #: What libslirp calls its router, for IPv4 and IPv6 (slirp.c: special_ethaddr and IPv6's).
 SLIRP_MACS = ("52:55:0a:00:02:02", "52:56:00:00:00:02", "52:55:0a:00:02:03")
 
@@ -45,7 +53,8 @@ _KINDS: dict[str, Kind] = {"isolated": "isolated", "lab": "full"}
 class NetworkCard:
     """The card of one machine.
 
-    On a network of the lab every packet is recorded by the lab's wire, with the time of the host.
+    On a network of the lab every packet is recorded by the lab's wire, with the time of the host,
+    and with who sent it.
     On QEMU's own network, QEMU records (filter-dump): its times begin with the whole second in
     which the machine was switched on, and stand still while it is paused.
 
@@ -53,10 +62,11 @@ class NetworkCard:
         name: of the machine.
         definition: of the machine.
         folder: private to the machine; the socket is in it.
-        capture: file for its packets.
+        capture: file for its packets; of a wire of the lab, with another suffix.
         labs: gives out the lab; None: there is none here.
         limit: bytes of the capture.
         warn: told what is missing where there can be no lab.
+        clock: of the host, which is that of the lab's servers, too.
     """
 
     def __init__(
@@ -69,8 +79,14 @@ class NetworkCard:
         *,
         limit: int,
         warn: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
+        self._clock = clock
+        #: Seconds since 1970; an address that was given to the machine before is not its own any
+        #: more: it has started anew since, or its cable was pulled out. 0: every one counts, as for
+        #: a machine that runs on from a checkpoint, in a new lab.
+        self.no_address_before = 0.0
         self.mac = definition.mac
         self.capture = capture
         #: Captures of earlier starts, where each start begins a new one.
@@ -89,6 +105,8 @@ class NetworkCard:
                 "with addresses but without names, servers and IPv6, and its wire is always good"
             )
             self.kind = None
+        if self.kind is not None:
+            self.capture = capture.with_suffix(".pcapng")
 
     @property
     def captures(self) -> list[Path]:
@@ -97,10 +115,22 @@ class NetworkCard:
 
     @property
     def other_macs(self) -> tuple[str, ...]:
-        """MAC addresses of the others on its network: routers, servers, neighbours."""
+        """MAC addresses of the others on its network: routers, servers, neighbours, machines.
+
+        Of what machines sent from besides the address of their card, not what this one sent from,
+        too: somebody else may have taken it from it.
+        """
         if self.kind is None:
             return SLIRP_MACS
-        return (self.network.mac, *(each.mac for each in self._neighbours()))
+        keeper = self._keeper()
+        cards = [mac for name, mac in keeper.cards.items() if name != self.name]
+        machines = dict.fromkeys(mac for mac in cards if mac != self.mac)
+        wires = keeper.lab.wires() if self._is_attached else {}
+        own = set(wires[self.name].senders) if self.name in wires else set()
+        for name, wire in wires.items():
+            if name != self.name:
+                machines |= dict.fromkeys(each for each in wire.senders if each not in own)
+        return (self.network.mac, *(each.mac for each in self._neighbours()), *machines)
 
     @property
     def neighbour_addresses(self) -> list[str]:
@@ -180,10 +210,15 @@ class NetworkCard:
                 self.earlier.append(self.capture.rename(before))
         elif not self._is_attached:
             network = self.network
+            self._keeper().cards[self.name] = self.mac
             self._keeper().lab.attach(
                 self.name, network, socket=self._socket, capture=self.capture, limit=self._limit
             )
             self._is_attached = True
+
+    def forget_addresses(self) -> None:
+        """Let no address count that was given to the machine before: it starts anew."""
+        self.no_address_before = self._clock()
 
     def plug(self, domain: Any, *, plugged: bool) -> None:
         """Plug the cable in or pull it out, as the card of a running machine sees it.
@@ -194,6 +229,18 @@ class NetworkCard:
         Raises:
             InfrastructureError: QEMU refuses.
         """
+        was_plugged = self.is_plugged
+        if plugged and not was_plugged:
+            after = math.floor(self.no_address_before) + 1 + LATER_SECOND - self._clock()
+            # Not for ever if the clock was set back.
+            if after > 0:
+                pause(min(after, 1 + LATER_SECOND))
+        self._set_link(domain, plugged=plugged)
+        self.is_plugged = plugged
+        if was_plugged and not plugged:
+            self.forget_addresses()
+
+    def _set_link(self, domain: Any, *, plugged: bool) -> None:
         import libvirt
         import libvirt_qemu
 
@@ -204,16 +251,14 @@ class NetworkCard:
             raise InfrastructureError(
                 f"the network cable of {self.name} cannot be moved: {error.get_error_message()}"
             ) from error
-        self.is_plugged = plugged
 
     def renew(self, domain: Any) -> None:
         """Let the system notice that it is on another network than before: it ran on from a saved
         state, and its addresses may have been given to somebody else.
         """
-        plugged = self.is_plugged
-        if plugged:
-            self.plug(domain, plugged=False)
-        self.plug(domain, plugged=plugged)
+        if self.is_plugged:
+            self._set_link(domain, plugged=False)
+        self._set_link(domain, plugged=self.is_plugged)
 
     def shape(self, quality: Quality) -> None:
         """Make the wire as good or bad as that.

@@ -19,6 +19,10 @@ from tailstest.machine.serial_log import SerialLog
 #: Seconds, before scaling, for libvirt to report that a machine ended; QEMU ends within two.
 STOP_REPORT_LIMIT = 30.0
 
+#: Seconds, before scaling, for libvirt to report that processors stopped or run on; usually
+#: milliseconds.
+PAUSE_REPORT_LIMIT = 30.0
+
 
 class Power:
     """Switches one domain.
@@ -64,16 +68,16 @@ class Power:
                 f"the machine is on already ({state})",
                 hint='start it again with "When I reset the machine", or switch it off before',
             )
-        self._wait_stopped()
+        self.wait_ended()
         self._serial.begin_anew()
         try:
-            self._create(before)
+            with self._lifecycle.starting():
+                self._create(before)
         except self._libvirt.libvirtError as error:
             raise InfrastructureError(
                 f"the machine {self._name} cannot be started: {error.get_error_message()}",
                 hint="is there enough memory on the host? `tailstest host` shows what is free",
             ) from error
-        self._lifecycle.started()
 
     def _create(self, before: Callable[[], None] | None) -> None:
         if before is None:
@@ -81,7 +85,8 @@ class Power:
             return
         self._domain.createWithFlags(self._libvirt.VIR_DOMAIN_START_PAUSED)
         before()
-        self._domain.resume()
+        with self._lifecycle.resuming(PAUSE_REPORT_LIMIT * self._scale):
+            self._domain.resume()
 
     def save(self, memory: Path) -> None:
         """Stop the machine and write its memory into a file; if that fails, it runs on.
@@ -91,7 +96,7 @@ class Power:
         """
         with self._lifecycle.saving():
             self._do("saved", lambda: self._domain.save(str(memory)))
-            self._wait_stopped()
+            self.wait_ended()
 
     def wake(self, memory: Path, xml: str) -> None:
         """Let a machine whose memory was saved run on.
@@ -100,19 +105,24 @@ class Power:
             InfrastructureError: the file is damaged, or of another QEMU.
         """
         try:
-            self._domain.connect().restoreFlags(str(memory), xml, 0)
+            with self._lifecycle.starting("runs on from a checkpoint"):
+                self._domain.connect().restoreFlags(str(memory), xml, 0)
         except self._libvirt.libvirtError as error:
             raise InfrastructureError(
                 f"the saved machine {self._name} cannot run on: {error.get_error_message()}"
             ) from error
-        self._lifecycle.started("runs on from a checkpoint")
 
     def off(self) -> None:
         """Cut the power; see `Machine.power_off`."""
         with self._lifecycle.expecting_stop():
-            if self._is_active():
-                self._do("switched off", self._domain.destroy)
-            self._wait_stopped()
+            try:
+                if self._is_active():
+                    self._do("switched off", self._domain.destroy)
+            except InfrastructureError:
+                if self._is_active():
+                    raise
+                # What runs in it switched it off in just this moment.
+            self.wait_ended()
         self._lifecycle.switched_off()
 
     def fail(self) -> None:
@@ -120,7 +130,7 @@ class Power:
         try:
             with self._lifecycle.power_cut():
                 qemu_process(self._domain).kill()
-                self._wait_stopped()
+                self.wait_ended()
         except psutil.Error as error:
             raise InfrastructureError(
                 f"the machine {self._name} cannot be ended: {error}"
@@ -140,12 +150,18 @@ class Power:
         self._do("reset", lambda: self._domain.reset(0))
 
     def pause(self) -> None:
-        """Stop the processors."""
-        self._do("paused", self._domain.suspend)
+        """Stop the processors; nothing happens when they are stopped already."""
+        if self._lifecycle.state is MachineState.PAUSED:
+            return
+        with self._lifecycle.pausing(PAUSE_REPORT_LIMIT * self._scale):
+            self._do("paused", self._domain.suspend)
 
     def resume(self) -> None:
-        """Let the processors run on."""
-        self._do("resumed", self._domain.resume)
+        """Let the processors run on; nothing happens when they run."""
+        if self._lifecycle.state is MachineState.RUNNING:
+            return
+        with self._lifecycle.resuming(PAUSE_REPORT_LIMIT * self._scale):
+            self._do("resumed", self._domain.resume)
 
     def discard(self) -> None:
         """Switch off and remove the domain; tells when that is not possible, but never raises."""
@@ -154,7 +170,8 @@ class Power:
             text = f"the machine {self._name} could not be removed: {problem}"
             self._events.publish(Noted(text=text, level="warning"))
 
-    def _wait_stopped(self) -> None:
+    def wait_ended(self) -> None:
+        """Wait until libvirt has told that QEMU is gone, which holds the media until then."""
         self._lifecycle.wait_stopped(STOP_REPORT_LIMIT * self._scale)
 
     def _do(self, what: str, action: Callable[[], object]) -> None:

@@ -26,7 +26,7 @@ class Restarts:
         self._pending = False
 
     def saw(self, at: float, *, by_guest: bool) -> bool:
-        """Take in that QEMU reset the machine; tell whether that was a restart by the guest.
+        """Take in that QEMU reset the machine; tell whether that was a restart to be counted.
 
         Args:
             at: when, in seconds on QEMU's clock, so that a late report does not matter.
@@ -35,8 +35,11 @@ class Restarts:
         if by_guest and 0 <= at - self._last < self._echo_limit:
             return False
         self._last = at  # what follows is measured from here, never from an echo
-        self._pending = self._pending or by_guest
         return by_guest
+
+    def count(self) -> None:
+        """Count a restart by the guest."""
+        self._pending = True
 
     def take(self) -> bool:
         """Tell whether the guest restarted the machine since the last call."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -19,7 +19,7 @@ from tailstest.media.faults import Faults
 #: Names of the files of a machine at rest, in its folder.
 MEMORY = "memory"
 VARIABLES = "uefi-variables"
-CAPTURE = "capture.pcap"
+CAPTURE = "capture"
 
 #: Where libvirt's XML has arguments that it hands to QEMU as they are.
 QEMU_ARGUMENT = "{http://libvirt.org/schemas/domain/qemu/1.0}arg"
@@ -81,7 +81,7 @@ class SavedMachine(Strict):
         Args:
             folder: private to the machine.
             serial_log: file of its console.
-            disks: path of then to path of now.
+            disks: path of then to path of now, also of DVDs that have moved.
             run: id of the run that it now belongs to.
             capture: file of its network packets, if it has a card.
         """
@@ -123,10 +123,13 @@ class MachineAtRest:
     Attributes:
         facts: what is known of it.
         folder: with `MEMORY`, the copies of its media, `VARIABLES` of a UEFI machine.
+        images: that its media were made of, and that lie in another place now: path of then to
+            path of now.
     """
 
     facts: SavedMachine
     folder: Path
+    images: Mapping[str, Path] = field(default_factory=dict)
 
 
 def media_files(xml: str) -> list[str]:

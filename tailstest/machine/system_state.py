@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
 
-from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.core.errors import CheckFailed, SetupError, UsageError
 from tailstest.core.text import printable, shortened
 from tailstest.guest.results import Completed
 from tailstest.machine.inside import Inside
@@ -15,6 +16,14 @@ _UNIT_LINES, _JOURNAL_LINES = 8, 20
 
 #: Priorities of journalctl, the worst first (systemd.journal-fields(7)).
 PRIORITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+
+#: Bytes of its name that the kernel keeps of a process (TASK_COMM_LEN less the end); all of a
+#: thread of its own.
+_KEPT = 15
+
+#: Exit statuses of pgrep (its manual): none was found; and those that end every attempt: it was
+#: called wrongly, or the shell did not find it or may not run it.
+_NONE, _UNUSABLE = 1, (2, 126, 127)
 
 #: What a unit or a process may be called in a step; the text goes to a shell, quoted.
 _NAME = re.compile(r"^[\w@:.\\-]{1,255}$")
@@ -65,14 +74,44 @@ class SystemState:
         self._inside.wait_until_succeeds(command, f"the unit {unit} to be active")
 
     def wait_process(self, name: str) -> None:
-        """Wait until a process of this name runs."""
-        command = f"pgrep -x -- {_quoted_name(name)}"
-        self._inside.wait_until_succeeds(command, f"a process {name}")
+        """Wait until a process of this name runs.
+
+        Raises:
+            CheckFailed: none does.
+            SetupError: the image has no pgrep that could tell.
+        """
+        done = self._look_for_process(name, lambda done: done.ok)
+        if not done.ok:
+            # What pgrep says of a long name would mislead: it was cut as the kernel cuts it.
+            why = "none of this name runs" if _is_none(done) else done.explain()
+            raise CheckFailed(f"waited in vain for a process {name}: {why}")
 
     def check_no_process(self, name: str) -> None:
-        """Wait until no process of this name runs."""
-        command = f"! pgrep -a -x -- {_quoted_name(name)}"
-        self._inside.wait_until_succeeds(command, f"the process {name} to end")
+        """Wait until no process of this name runs.
+
+        Of a name of more than 15 bytes the kernel keeps no more, so others that begin like it
+        count, too.
+
+        Raises:
+            CheckFailed: one still runs, or nobody knows.
+            SetupError: the image has no pgrep that could tell.
+        """
+        done = self._look_for_process(name, _is_none)
+        if not _is_none(done):
+            raise CheckFailed(f"waited in vain for the process {name} to end. {done.explain()}")
+
+    def _look_for_process(self, name: str, holds: Callable[[Completed], bool]) -> Completed:
+        def can_tell_and_holds(done: Completed) -> bool:
+            if done.status in _UNUSABLE:
+                raise SetupError(
+                    f"the image cannot tell which processes run. {done.explain()}",
+                    hint="this step needs pgrep in the image; Debian has it in the package procps",
+                )
+            return holds(done)
+
+        # In this locale a name is bytes, even if it was cut within a character.
+        command = f"LC_ALL=C pgrep -a -x -- {_process_pattern(name)}"
+        return self._inside.run_until(command, can_tell_and_holds)
 
     def check_journal(self, priority: str, allowed: list[str]) -> None:
         """Raise if the journal of this start has messages of a priority or a worse one.
@@ -82,8 +121,14 @@ class SystemState:
             allowed: texts; a message with one of them in it does not count.
 
         Raises:
-            UsageError: there is no such priority.
+            UsageError: there is no such priority, or an allowed text is empty: that stands in
+                every message.
         """
+        if not all(text.strip() for text in allowed):
+            raise UsageError(
+                "an empty text would allow every message of the journal",
+                hint="take the empty row out of the step's table, or write a part of the message",
+            )
         if priority not in PRIORITIES:
             raise UsageError(
                 f'there is no priority "{priority}"; there are {", ".join(PRIORITIES)}'
@@ -127,3 +172,25 @@ def _quoted_name(name: str) -> str:
     if not _NAME.match(name):
         raise UsageError(f'"{name}" cannot be the name of a unit or a process')
     return shlex.quote(name)
+
+
+def _process_pattern(name: str) -> str:
+    """Return the extended regular expression of a process's name, quoted for the shell."""
+    _quoted_name(name)
+    encoded = name.encode()
+    ways = [encoded, encoded[:_KEPT]] if len(encoded) > _KEPT else [encoded]
+    return shlex.quote("|".join(map(_literal, ways)))
+
+
+def _literal(name: bytes) -> str:
+    """Return the expression that means only this name; any byte stands for what is not ASCII.
+
+    There are versions of pgrep that see a question mark for each such byte.
+    """
+    text = re.sub(rb"[.\\]", rb"\\\g<0>", name)
+    return re.sub(rb"[^\x20-\x7e]", b".", text).decode("ascii")
+
+
+def _is_none(done: Completed) -> bool:
+    """Whether pgrep has looked, and found nothing."""
+    return done.status == _NONE and not done.timed_out and not done.truncated

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from tailstest.core.deadline import Deadline
 from tailstest.core.errors import CheckFailed, UsageError
@@ -51,12 +51,17 @@ class Tester:
         self._default = default_deadline
         self._remembered: Frame | None = None
 
-    def see_all(self, texts: Iterable[str]) -> None:
+    def see_all(self, texts: Sequence[str]) -> None:
         """Wait until each of `texts` can be read.
 
         Raises:
             CheckFailed: the first one that could not be read by its deadline.
+            UsageError: there is none, or one is empty, so nothing would be looked for.
         """
+        if not texts:
+            raise UsageError(
+                "no text to look for was given", hint="the first row of a table is its heading"
+            )
         for text in texts:
             self._screen.wait_text(text)
 

@@ -288,7 +288,10 @@ class Screen:
     def _wanted(self, *names: str) -> list[Reference]:
         found = {each.name: each for name in names for each in self.library.wanted(name)}
         if not found:
-            raise UsageError("no name of a picture to wait for was given")
+            raise UsageError(
+                "no name of a picture to wait for was given",
+                hint="the first row of a table is its heading",
+            )
         return list(found.values())
 
     def _deadline(self, within: float | None) -> Deadline:

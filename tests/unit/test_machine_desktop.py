@@ -150,6 +150,13 @@ def test_a_node_whose_place_is_unknown_cannot_be_clicked_by_role():
     assert clicked == []
 
 
+def test_an_empty_title_does_not_stand_for_any_window():
+    one, _clicked, _notes = desktop(Tree(node("frame", "Files")))
+    for wait in (one.wait_window, one.wait_window_active, one.wait_window_gone):
+        with pytest.raises(UsageError, match="any window"):
+            wait("")
+
+
 def test_a_window_that_is_to_get_what_is_typed_must_be_the_active_one():
     tree = Tree(node("dialog", "Save As"))
     one, _clicked, _notes = desktop(tree)

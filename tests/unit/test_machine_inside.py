@@ -1,6 +1,9 @@
 """Checks inside a machine, against a channel that answers from a script."""
 
+import shutil
+import subprocess
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -145,6 +148,39 @@ def test_a_command_s_end_and_words_are_checked():
             one.check_output("Linux", **wrong)
 
 
+@pytest.mark.parametrize("status", [126, 127])
+def test_a_command_that_was_not_found_proves_nothing(status):
+    one = inside(("sfdisk", status, ""))
+    one.run("sfdisk")
+    for check in (one.check_failed, lambda: one.check_output("Data", absent=True)):
+        with pytest.raises(CheckFailed, match="so nothing was tried") as caught:
+            check()
+        assert "|| exit 1" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "ending", [{"timed_out": True}, {"truncated": True}, {"status": -9}], ids=lambda each: str(each)
+)
+def test_what_a_command_that_was_killed_did_not_write_is_not_known(ending):
+    one = inside()
+    one._last = replace(Completed(("x",), 0, b"first lines", b"", 0.1), **ending)
+    with pytest.raises(CheckFailed, match="nobody knows what it would have written"):
+        one.check_output("Data", absent=True)
+    with pytest.raises(CheckFailed, match='not to write "lines"'):
+        one.check_output("lines", absent=True)
+    one.check_output("lines")
+
+
+def test_what_stands_on_standard_error_was_written():
+    one = inside()
+    one._last = Completed(("x",), 1, b"", b"Data is in use", 0.1)
+    with pytest.raises(CheckFailed, match="not to write"):
+        one.check_output("Data", absent=True)
+    one.check_output("Nothing", absent=True)
+    with pytest.raises(CheckFailed, match="expected the command to write"):
+        one.check_output("Data")
+
+
 def test_what_was_written_is_compared_with_what_was_remembered():
     one = inside(("one", 0, "52:54:00\n"), ("two", 0, "52:54:01\n"), ("empty", 0, " \n"))
     one.run("one")
@@ -203,6 +239,26 @@ def test_messages_of_the_journal_count_unless_they_are_allowed():
         system().check_journal("error", [])
 
 
+@pytest.mark.parametrize("text", ["", " \t"])
+def test_an_empty_text_does_not_allow_every_message(text):
+    with pytest.raises(UsageError, match="every message"):
+        system(("journalctl", 0, "[2.0] app: lost the key\n")).check_journal("err", ["x", text])
+
+
+def test_an_empty_text_is_not_looked_for():
+    one = inside(("uname", 0, "Linux\n"), ("true", 0, ""), files={"/etc/hostname": b"demo"})
+    one.run("uname")
+    for absent in (False, True):
+        with pytest.raises(UsageError, match="nothing would be looked for"):
+            one.check_output("", absent=absent)
+    with pytest.raises(UsageError, match="nothing would be looked for"):
+        one.check_file_contains("/etc/hostname", "")
+    with pytest.raises(CheckFailed, match="nothing but"):
+        one.check_output("", whole=True)
+    one.run("true")
+    one.check_output("", whole=True)
+
+
 def test_memory_in_use_is_total_less_available():
     told = ("meminfo", 0, "MemTotal: 1048576 kB\nMemFree: 1 kB\nMemAvailable: 524288 kB\n")
     system(told).check_memory(512)
@@ -218,6 +274,84 @@ def test_names_never_become_shell_words(name):
         system().wait_unit(name)
     with pytest.raises(UsageError, match="cannot be the name"):
         system().check_no_process(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("mousepad", "mousepad"),
+        ("storage-window", "storage-window"),
+        ("systemd-journal", "systemd-journal"),
+        # A thread of the kernel has all of its name, anything else what fits.
+        ("systemd-journald", "'systemd-journald|systemd-journal'"),
+        ("a.b\\c", r"'a\.b\\c'"),
+        ("1234567890123ää", "'1234567890123....|1234567890123..'"),
+        ("12345678901234ä", "'12345678901234..|12345678901234.'"),
+    ],
+)
+def test_a_process_is_looked_for_by_what_the_kernel_keeps_of_its_name(name, pattern):
+    one = inside(("pgrep", 0, "7 it\n"))
+    SystemState(one).wait_process(name)
+    gone = inside(("pgrep", 1, ""))
+    SystemState(gone).check_no_process(name)
+    asked = one.last_channel.asked + gone.last_channel.asked
+    assert asked == [f"LC_ALL=C pgrep -a -x -- {pattern}"] * 2
+
+
+@pytest.mark.skipif(shutil.which("pgrep") is None, reason="this host has no pgrep")
+def test_a_long_name_that_runs_is_found(tmp_path):
+    name = "tailstest-a.long-näme"
+    program = tmp_path / name
+    shutil.copy("/bin/sleep", program)
+    running = subprocess.Popen([program, "60"])
+
+    class Host(Channel):
+        def run(self, command, **_options):
+            return Completed((), *_ran(command), 0.1)
+
+    basic = {"deadline_scale": 1.0, "default_deadline": 0.3, "events": Events()}
+    one = SystemState(Inside(lambda: Host(), **basic))
+    try:
+        one.wait_process(name)
+        with pytest.raises(CheckFailed, match=r"in vain for the process .*to end.*"):
+            one.check_no_process(name)
+    finally:
+        running.kill()
+        running.wait()
+    one.check_no_process(name)
+    with pytest.raises(CheckFailed, match="none of this name runs"):
+        one.wait_process(name)
+
+
+def _ran(command):
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("status", [2, 126, 127])
+def test_an_image_that_cannot_tell_of_processes_has_not_none(status):
+    for check in (
+        system(("pgrep", status, "")).check_no_process,
+        system(("pgrep", status, "")).wait_process,
+    ):
+        with pytest.raises(SetupError, match=f"cannot tell.*\\n.*status {status}") as caught:
+            check("mousepad")
+        assert "procps" in caught.value.hint
+
+
+@pytest.mark.parametrize("status", [3, -9, 0])
+def test_only_who_has_looked_and_found_none_says_so(status):
+    with pytest.raises(CheckFailed, match="the process mousepad to end"):
+        system(("pgrep", status, "")).check_no_process("mousepad")
+
+
+def test_a_search_for_processes_that_was_killed_says_nothing():
+    one = inside()
+    one.last_channel.run = lambda command, **_options: Completed(
+        (command,), 1, b"", b"", 0.1, timed_out=True
+    )
+    with pytest.raises(CheckFailed, match="killed at its time limit"):
+        SystemState(one).check_no_process("mousepad")
 
 
 def test_an_image_without_a_way_in_is_told_so(tmp_path):

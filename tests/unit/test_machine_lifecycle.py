@@ -9,6 +9,8 @@ import pytest
 from tailstest.core.errors import CheckFailed, InfrastructureError, MachineStopped, UsageError
 from tailstest.core.events import Events
 from tailstest.machine.lifecycle import Lifecycle, MachineState
+from tailstest.machine.machine import Machine
+from tailstest.machine.power import Power
 from tailstest.machine.restarts import Restarts
 
 
@@ -60,6 +62,11 @@ class FakeLibvirt:
         self.callbacks[self.VIR_DOMAIN_EVENT_ID_WATCHDOG](None, None, 0, None)
 
 
+def start(lifecycle):
+    with lifecycle.starting():
+        pass
+
+
 @pytest.fixture
 def fake():
     return FakeLibvirt()
@@ -75,7 +82,7 @@ def lifecycle(fake, told):
     events = Events()
     events.subscribe(told.append)
     followed = Lifecycle(fake, fake.monitor, fake.domain, events, "m", echo_limit=1.0)
-    followed.started()
+    start(followed)
     return followed
 
 
@@ -107,7 +114,7 @@ def test_a_crashed_guest_is_the_products_fault_and_a_dead_qemu_the_hosts(fake, l
     fake.stopped(fake.VIR_DOMAIN_EVENT_STOPPED_FAILED)
     with pytest.raises(InfrastructureError, match="gone"):
         lifecycle.check()
-    lifecycle.started()
+    start(lifecycle)
     fake.lifecycle(fake.VIR_DOMAIN_EVENT_CRASHED)
     with pytest.raises(MachineStopped, match="crashed"):
         lifecycle.check()
@@ -118,6 +125,59 @@ def test_a_qemu_that_dies_while_a_shutdown_is_waited_for_is_the_hosts_fault(fake
         fake.stopped(fake.VIR_DOMAIN_EVENT_STOPPED_FAILED)
         with pytest.raises(InfrastructureError, match="gone"):
             lifecycle.check()
+
+
+@pytest.mark.parametrize("end", ["resumed", "stopped"])
+def test_a_pause_is_over_when_libvirt_has_told_so_or_the_machine_ended(fake, lifecycle, end):
+    def later(*news):
+        thread = threading.Timer(0.1, lambda: fake.lifecycle(*news))
+        thread.start()
+        return thread
+
+    with lifecycle.pausing(60):
+        late = later(fake.VIR_DOMAIN_EVENT_SUSPENDED)
+    assert lifecycle.state is MachineState.PAUSED
+    late.join()
+    with lifecycle.resuming(60):
+        late = (
+            later(fake.VIR_DOMAIN_EVENT_RESUMED)
+            if end == "resumed"
+            else later(fake.VIR_DOMAIN_EVENT_STOPPED, fake.VIR_DOMAIN_EVENT_STOPPED_FAILED)
+        )
+    assert lifecycle.state is (MachineState.RUNNING if end == "resumed" else MachineState.GONE)
+    late.join()
+
+
+def test_a_machine_is_off_when_qemu_is_gone_and_not_when_it_begins_to_end(fake, lifecycle):
+    power = Power(
+        "m",
+        libvirt=fake,
+        domain=fake.domain,
+        lifecycle=lifecycle,
+        serial=None,
+        events=Events(),
+        deadline_scale=1.0,
+    )
+    machine = SimpleNamespace(
+        lifecycle=lifecycle,
+        state=MachineState.SHUT_DOWN,
+        _power=power,
+        _wait=lambda look, *_: look(),
+    )
+    fake.lifecycle(fake.VIR_DOMAIN_EVENT_SHUTDOWN, fake.VIR_DOMAIN_EVENT_SHUTDOWN_GUEST)
+    end = threading.Timer(0.2, lambda: fake.stopped(fake.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN))
+    end.start()
+    Machine.wait_off(machine)
+    assert lifecycle.wait_stopped(0)
+    end.join()
+
+
+def test_a_pause_that_libvirt_never_tells_of_is_the_hosts_fault(lifecycle):
+    with (
+        pytest.raises(InfrastructureError, match="was paused, but libvirt does not tell"),
+        lifecycle.pausing(0.05),
+    ):
+        pass
 
 
 def test_a_machine_that_somebody_else_ended_is_gone(fake, lifecycle):
@@ -162,10 +222,44 @@ def test_the_reset_button_is_no_restart_by_the_guest(fake, lifecycle, told):
     assert [event.state for event in told] == ["running", "reset"]
 
 
+def test_a_restart_counts_when_what_must_be_done_at_one_is_done(fake, told):
+    seen = []
+    lifecycle = Lifecycle(
+        fake,
+        fake.monitor,
+        fake.domain,
+        Events(),
+        "m",
+        on_restart=lambda: seen.append(lifecycle.take_restart()),
+    )
+    start(lifecycle)
+    fake.reset(100.0)
+    assert seen == [False]
+    assert lifecycle.take_restart()
+
+
+def test_a_qemu_that_ends_while_the_machine_is_started_is_gone(fake, lifecycle, told):
+    fake.stopped(fake.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN)
+    with lifecycle.starting():
+        fake.stopped(fake.VIR_DOMAIN_EVENT_STOPPED_FAILED)
+    assert told[-1].state == "gone"
+    assert lifecycle.wait_stopped(0)
+    with pytest.raises(InfrastructureError, match="while the machine was started"):
+        lifecycle.check()
+
+
+def test_a_start_that_fails_changes_nothing(fake, lifecycle):
+    fake.stopped(fake.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN)
+    with pytest.raises(InfrastructureError, match="no memory"), lifecycle.starting():
+        raise InfrastructureError("no memory")
+    assert lifecycle.state is MachineState.SHUT_DOWN
+    assert lifecycle.wait_stopped(0)
+
+
 def test_a_start_forgets_what_was_before_it(fake, lifecycle):
     fake.reset(100.0)
     fake.watchdog()
-    lifecycle.started()
+    start(lifecycle)
     lifecycle.check()
 
 
@@ -180,10 +274,7 @@ def test_echoes_belong_to_the_reset_before_them():
     restarts = Restarts(1.0)
     assert restarts.saw(10.0, by_guest=True)
     assert not restarts.saw(10.04, by_guest=True)
-    assert restarts.take()
-    assert not restarts.take()
-    restarts.saw(20.0, by_guest=False)
-    assert not restarts.take()
+    assert not restarts.saw(20.0, by_guest=False)
     assert restarts.saw(21.2, by_guest=True), "too late for an echo"
 
 
@@ -193,7 +284,6 @@ def test_any_number_of_echoes_belongs_to_one_press_of_the_button():
     restarts.saw(10.0, by_guest=False)
     for after in (0.092, 0.096, 0.132, 0.137):
         assert not restarts.saw(10.0 + after, by_guest=True)
-    assert not restarts.take()
 
 
 def test_a_system_that_restarts_without_end_is_seen():
@@ -205,13 +295,20 @@ def test_a_system_that_restarts_without_end_is_seen():
         True,  # an echo does not put the limit off
         False,
     ]
-    assert restarts.take()
 
 
 def test_without_a_bios_nothing_is_an_echo():
     restarts = Restarts(0.0)
     restarts.saw(10.0, by_guest=False)
     assert restarts.saw(10.01, by_guest=True)
+
+
+def test_a_restart_is_taken_once():
+    restarts = Restarts(1.0)
+    assert not restarts.take()
+    restarts.count()
+    assert restarts.take()
+    assert not restarts.take()
 
 
 def test_checks_are_quick_enough_to_be_made_in_every_wait(fake, lifecycle):
@@ -250,6 +347,6 @@ def test_power_that_fails_is_our_doing_and_no_trouble(fake, lifecycle):
         fake.stopped(fake.VIR_DOMAIN_EVENT_STOPPED_FAILED)
     assert lifecycle.state is MachineState.OFF
     assert lifecycle.detail == "power cut"
-    lifecycle.started()
+    start(lifecycle)
     fake.stopped(fake.VIR_DOMAIN_EVENT_STOPPED_FAILED)
     assert lifecycle.state is MachineState.GONE

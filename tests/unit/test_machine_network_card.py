@@ -1,13 +1,16 @@
 """The network card of a machine: its arguments, its captures, and what it does without a lab."""
 
 import json
+import sys
 from types import SimpleNamespace
 
 import pytest
 
 from tailstest.core.errors import InfrastructureError, UsageError
 from tailstest.lab.network.quality import Quality
+from tailstest.machine import network_card
 from tailstest.machine.definition import MachineDefinition
+from tailstest.machine.machine import Machine
 from tailstest.machine.network_card import NetworkCard
 
 
@@ -16,7 +19,7 @@ def make(tmp_path):
     """Return a function that makes a card, and the list of warnings that it gave."""
     warnings = []
 
-    def card(network, *, why_not="", limit=10_000, **parts):
+    def card(network, *, why_not="", limit=10_000, clock=lambda: 0.0, **parts):
         return NetworkCard(
             "one",
             MachineDefinition(network=network, **parts),
@@ -25,6 +28,7 @@ def make(tmp_path):
             SimpleNamespace(why_not=why_not),
             limit=limit,
             warn=warnings.append,
+            clock=clock,
         )
 
     card.warnings = warnings
@@ -82,3 +86,143 @@ def test_a_capture_of_qemu_that_is_full_is_an_error(make):
 def test_a_wrong_mac_address_is_refused(mac):
     with pytest.raises(ValueError, match="mac"):
         MachineDefinition(mac=mac)
+
+
+class Time:
+    """A clock that goes on when somebody waits."""
+
+    def __init__(self, now):
+        self.now = now
+        self.waited = []
+
+    def __call__(self):
+        return self.now
+
+    def pause(self, seconds):
+        self.waited.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def time(monkeypatch):
+    clock = Time(1000.2)
+    links = []
+    monkeypatch.setattr(network_card, "pause", clock.pause)
+    monkeypatch.setitem(sys.modules, "libvirt", SimpleNamespace(libvirtError=OSError))
+    fake = SimpleNamespace(
+        qemuMonitorCommand=lambda _domain, text, _flags: links.append(
+            json.loads(text)["arguments"]["up"]
+        )
+    )
+    monkeypatch.setitem(sys.modules, "libvirt_qemu", fake)
+    clock.links = links
+    return clock
+
+
+def machine_with(card):
+    """Return a machine that is nothing but its switches."""
+    nothing = SimpleNamespace(
+        forget=lambda: None,
+        on=lambda **_: None,
+        reset=lambda: None,
+        wake=lambda *_: None,
+        hold=lambda: None,
+        note_restart=lambda: None,
+    )
+    machine = object.__new__(Machine)
+    machine._card, machine._domain, machine.xml = card, None, ""
+    machine._port = machine._power = machine._memory = machine.serial = nothing
+    return machine
+
+
+def test_a_machine_that_starts_anew_has_no_address_of_before(make, time):
+    card = make("user", clock=time)
+    machine = machine_with(card)
+    assert card.no_address_before == 0
+    for begin in (machine.power_on, machine.reset, machine._restarted):
+        time.now += 60
+        begin()
+        assert card.no_address_before == time.now
+    machine_with(None)._restarted()
+
+
+def test_a_machine_that_runs_on_is_in_a_new_lab_where_every_address_is_new(make, time):
+    card = make("user", clock=time)
+    machine_with(card).wake("memory")
+    assert card.no_address_before == 0
+    assert time.links == [False, True]
+    assert card.is_plugged
+
+
+def test_without_its_cable_a_machine_has_no_address(make, time):
+    card = make("user", clock=time)
+    card.plug(None, plugged=True)
+    assert card.no_address_before == 0
+    card.plug(None, plugged=False)
+    time.now += 60
+    card.plug(None, plugged=False)
+    card.plug(None, plugged=True)
+    assert card.no_address_before == 1000.2
+    assert time.waited == []
+
+
+def test_an_address_that_is_given_at_once_is_of_a_later_second_than_one_of_before(make, time):
+    """The lab's server writes down whole seconds."""
+    card = make("user", clock=time)
+    card.plug(None, plugged=False)
+    card.plug(None, plugged=True)
+    assert len(time.waited) == 1
+    assert 1001 < time.now < 1001.2
+    assert time.links == [False, True]
+    card.plug(None, plugged=False)
+    time.now = 5.0  # the host's clock was set back
+    card.plug(None, plugged=True)
+    assert time.waited[1:] == [pytest.approx(1, abs=0.2)]
+
+
+class Wired:
+    """A lab with wires to machines, and what these have sent from."""
+
+    why_not = ""
+
+    def __init__(self, **senders):
+        self.cards = {}
+        wires = {name: SimpleNamespace(senders=each) for name, each in senders.items()}
+        self.lab = SimpleNamespace(neighbours=[], wires=lambda: wires, attach=lambda *_, **__: None)
+
+    def network(self, kind):
+        return SimpleNamespace(mac="02:00:00:00:00:01", kind=kind)
+
+
+ONE, TWO, SPOOFED = "52:54:00:00:00:01", "52:54:00:00:00:02", "02:11:11:11:11:11"
+
+
+def two_cards(tmp_path, **senders):
+    labs, cards = Wired(**senders), []
+    for name, mac in (("one", ONE), ("two", TWO)):
+        card = NetworkCard(
+            name,
+            MachineDefinition(network="isolated", mac=mac),
+            tmp_path,
+            tmp_path / f"{name}.pcap",
+            labs,
+            limit=10_000,
+            warn=pytest.fail,
+        )
+        card.get_ready()
+        cards.append(card)
+    return cards
+
+
+def test_the_others_of_a_network_are_its_router_and_what_machines_sent_from(tmp_path):
+    one, two = two_cards(tmp_path, one=(ONE,), two=(TWO, SPOOFED))
+    assert one.other_macs == ("02:00:00:00:00:01", TWO, SPOOFED)
+    assert two.other_macs == ("02:00:00:00:00:01", ONE)
+
+
+def test_who_sends_from_the_address_of_another_machine_does_not_make_it_his_own(tmp_path):
+    one, two = two_cards(tmp_path, one=(ONE, TWO), two=(TWO, ONE))
+    assert TWO in one.other_macs
+    assert ONE in two.other_macs
+    assert ONE not in one.other_macs
+    assert TWO not in two.other_macs

@@ -166,7 +166,7 @@ def test_a_run_in_which_nothing_fits_says_so(suite):
 def session_with_mine(tmp_path, monkeypatch):
     """Return a session that has chosen the image of the profile "mine", which has no real one."""
     monkeypatch.setattr(
-        "tailstest.suite.image_choice.find_image",
+        "tailstest.suite.image_catalogue.find_image",
         lambda wanted, profiles, _suite: (tmp_path / "mine.iso", profiles[wanted]),
     )
     session = Session(
@@ -185,7 +185,8 @@ def test_profiles_are_read_again_for_a_machine_that_runs(tmp_path, monkeypatch):
     (file.parent / "mine.iso").touch()
     session = session_with_mine(tmp_path, monkeypatch)
     limits, closed = [], []
-    session._machine = SimpleNamespace(
+    session.station.machine = SimpleNamespace(
+        name="one",
         definition=MachineDefinition(),
         screen=SimpleNamespace(library=None),
         allow_boot=limits.append,
@@ -193,7 +194,7 @@ def test_profiles_are_read_again_for_a_machine_that_runs(tmp_path, monkeypatch):
         default_deadline=1.0,
     )
     assert session.inside.boot_limit == 60
-    session._reach._tree = SimpleNamespace(close=lambda: closed.append(True))
+    session.station.reach._tree = SimpleNamespace(close=lambda: closed.append(True))
     file.write_text('title = "x"\n[desktop]\nusers = ["new"]\n[times]\nboot = 90\n')
     session.reload_references()
     assert session.profile.desktop.users == ("new",)
@@ -201,7 +202,7 @@ def test_profiles_are_read_again_for_a_machine_that_runs(tmp_path, monkeypatch):
     assert limits == [90]
     # The old tree looks into the sessions of the old users.
     assert closed == [True]
-    assert session._reach._tree is None
+    assert session.station.reach._tree is None
     file.write_text("title = \n")
     with pytest.raises(UsageError, match="not valid TOML"):
         session.reload_references()
@@ -218,7 +219,8 @@ def test_a_look_at_the_desktop_after_a_restart_waits_as_long_as_a_start_may_take
         wait_ready=lambda deadline: waited.append(deadline.seconds), ping=lambda: 0.0
     )
     names = ("keyboard", "pointer", "tester")
-    session._machine = SimpleNamespace(
+    session.station.machine = SimpleNamespace(
+        name="one",
         definition=MachineDefinition(),
         guest=guest,
         screen=SimpleNamespace(watches=[]),

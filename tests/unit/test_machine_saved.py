@@ -60,6 +60,17 @@ def test_paths_of_then_become_paths_of_now():
     assert mark.get("id") == "now"
 
 
+def test_a_dvd_whose_image_has_moved_is_found():
+    text = saved().xml_at(
+        folder=Path("/new/n"),
+        serial_log=Path("/now/serial.log"),
+        disks={"/iso/a.iso": Path("/other/a.iso")},
+        run="now",
+    )
+    assert "/other/a.iso" in text
+    assert '"/iso/a.iso"' not in text
+
+
 def test_everything_else_stays_as_it_was():
     text = moved()
     for kept in ("/iso/a.iso", "/usr/share/OVMF/CODE.fd", "/old/m2/agent", "<name>tailstest-1"):

@@ -176,7 +176,7 @@ def test_an_unchanged_frame_is_not_searched_again(stage: Make, monkeypatch) -> N
         lambda frame, wanted: (searched.append(frame), best(frame, wanted))[1],
     )
     with pytest.raises(CheckFailed):
-        there.screen.wait_for("red", within=0.5)
+        there.screen.wait_for("red", within=2.0)
     assert there.film.taken > 2
     assert len(searched) == 1
 

@@ -57,6 +57,25 @@ def test_it_can_be_paused_reset_and_switched_off_and_on(make):
         machine.screen.wait_text("never to be seen", within=600)
 
 
+def test_one_that_switched_itself_off_has_let_go_of_its_media(make, bench):
+    machine = make(memory_mib=64)
+    machine.screen.wait_text("GNU/Linux")
+    machine.keyboard.press("c")
+    machine.screen.wait_text("grub>")
+    machine.keyboard.type("halt\n")
+    machine.wait_off()
+    assert qemu_of(bench) == []
+
+
+def test_its_state_is_known_at_once_when_it_was_paused_and_runs_on(make):
+    machine = make(memory_mib=64)
+    for _ in range(100):
+        machine.pause()
+        assert machine.state is MachineState.PAUSED
+        machine.resume()
+        assert machine.state is MachineState.RUNNING
+
+
 def test_what_the_guest_does_to_itself_ends_a_wait_at_once(rescue_shell):
     machine = rescue_shell
     machine.keyboard.type("reboot\n")
