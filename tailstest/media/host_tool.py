@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from tailstest.core.errors import InfrastructureError, SetupError
 from tailstest.core.text import printable
@@ -72,19 +75,54 @@ class HostTool:
             SetupError: it is not installed.
             InfrastructureError: it took too long, or could not be started.
         """
-        command = [self.path, *words]
-        environment = os.environ | {"LC_ALL": "C.UTF-8"}
-        try:
+        with self._told_troubles(within):
             done = subprocess.run(
-                command,
+                [self.path, *words],
                 input=stdin,
                 capture_output=True,
                 timeout=within,
                 check=False,
-                env=environment,
+                env=_environment(),
             )
+        return done.returncode, done.stdout, done.stderr
+
+    def attempt_into(self, target: Path, *words: str, most: int, within: float = CALL_LIMIT) -> int:
+        """Run it and return its exit status; nothing that it writes becomes large.
+
+        What takes something out of a medium does as it is told there, and a guest may have written
+        that.
+
+        Args:
+            target: file for what it prints; what it complains about is not kept.
+            most: bytes that any file that it writes may have. One that would have more gets so
+                many, and the program is ended by a signal or says that it failed.
+
+        Raises:
+            SetupError: it, or prlimit, is not installed.
+            InfrastructureError: it took too long, or could not be started.
+        """
+        bounded = [HostTool("prlimit", package="util-linux").path, f"--fsize={most}", "--"]
+        with self._told_troubles(within), target.open("wb") as printed:
+            done = subprocess.run(
+                [*bounded, self.path, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=subprocess.DEVNULL,
+                timeout=within,
+                check=False,
+                env=_environment(),
+            )
+        return done.returncode
+
+    @contextlib.contextmanager
+    def _told_troubles(self, within: float) -> Iterator[None]:
+        try:
+            yield
         except subprocess.TimeoutExpired as error:
             raise InfrastructureError(f"{self.name} did not end within {within:g} s") from error
         except OSError as error:
             raise InfrastructureError(f"{self.name} cannot be started: {error.strerror}") from error
-        return done.returncode, done.stdout, done.stderr
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"LC_ALL": "C.UTF-8"}

@@ -137,6 +137,13 @@ class LocalSession:
     scenario = "A \x1b[31mred\x1b[0m scenario"
     image = Path("/images/demo.iso")
     has_machine = True
+    called = "first"
+
+    def turn_to(self, name):
+        """Stay: there is one machine."""
+
+    def turn_to_a_machine(self):
+        """Stay: there is one machine."""
 
     def __init__(self, root):
         self.channel = LocalChannel(root)

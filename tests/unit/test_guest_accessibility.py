@@ -42,8 +42,8 @@ NEAR = {
 }
 
 
-def found(*nodes):
-    return {"nodes": list(nodes), "cut": False, "problems": []}
+def found(*nodes, cut=False, problems=()):
+    return {"nodes": list(nodes), "cut": cut, "problems": list(problems)}
 
 
 def program(answers, hello=HELLO, counter=None):
@@ -359,6 +359,36 @@ def test_waits(tree_of):
     turns = [found(START), found(START), found()]
     tree = tree_of({"find": [{"result": turn} for turn in turns]})
     assert tree.wait_for(Query("Start"), "gone", within=5) is None
+
+
+def test_a_program_that_hangs_does_not_count_as_gone(tree_of):
+    hung = {"result": found(problems=["Files", "pan\x1b[1mel"])}
+    tree = tree_of({"find": hung})
+    with pytest.raises(TreeUnavailable, match=r"no button “Start”.* “Files”, “panel”") as caught:
+        tree.wait_for(Query("Start", "button"), "gone", within=0.2)
+    assert isinstance(caught.value, CheckFailed)
+    assert "screen" in caught.value.hint
+    with pytest.raises(TreeUnavailable, match="“Files”"):
+        tree.exists(Query("Start"))
+    one = tree_of({"find": [{"result": found(problems=["Files"])}, {"result": found()}]})
+    assert one.wait_for(Query("Start"), "gone", within=5) is None
+    # What was found is there, whoever else hangs.
+    assert tree_of({"find": {"result": found(START, problems=["x"])}}).exists(Query("Start"))
+    assert not tree_of({"find": {"result": found()}}).exists(Query("Start"))
+
+
+def test_a_tree_that_was_too_large_to_look_through_says_nothing_of_what_is_gone(tree_of):
+    tree = tree_of({"find": {"result": found(cut=True)}})
+    with pytest.raises(TreeUnavailable, match="more than 20000 nodes") as caught:
+        tree.wait_for(Query("Start"), "gone", within=0.2)
+    assert caught.value.hint == ""
+
+
+def test_that_something_is_gone_is_never_said_from_memory(tree_of):
+    source = program({"find": {"result": found()}}).replace(
+        'op = request["op"]', 'op = request["op"]\n    if request["waiting"]: sys.exit(5)'
+    )
+    assert tree_of(source).wait_for(Query("Start"), "gone", within=5) is None
 
 
 def test_waits_that_end_in_vain(tree_of):

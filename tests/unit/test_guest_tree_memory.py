@@ -30,7 +30,7 @@ class Bus:
         self.before, self.now, self.age = before, now, age
         self.actions = list(actions)
         self.bulks, self.exchanges = 0, []
-        self.programs, self.action_counts = [], {}
+        self.programs, self.action_counts, self.titles = [], {}, {}
 
     def gather(self, calls):
         if calls:
@@ -64,6 +64,9 @@ class Bus:
 
     def one_by_one(self, refs):
         return nodes_of(refs, self.gather(property_calls(refs)))
+
+    def hung_programs(self, _application):
+        return []
 
     def unchanged(self, _application):
         return None if self.before is None else (self._told(self.before), self.age)

@@ -153,7 +153,7 @@ def test_a_program_that_never_ends_is_ended_with_what_it_started(tmp_path):
     note = tmp_path / "pid"
     script = f"trap '' INT; sleep 1000 & echo $! > {note}; wait"
     with pytest.raises(InfrastructureError, match="did not end within"):
-        tool.run_tool(["sh", "-c", script], environment={}, limit=0.5, grace=0.2)
+        tool.run_tool(["sh", "-c", script], environment={}, limit=4.0, grace=0.2)
     state = Path(f"/proc/{note.read_text().strip()}/stat")
     assert poll(lambda: not state.exists() or ") Z " in state.read_text() or None, Deadline(30.0))
 

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tailstest.core.errors import CheckFailed, UsageError
+from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
+from tailstest.media.host_tool import HostTool
 from tailstest.media.pattern_search import forms_of
+from tailstest.media.stick_content import inspection
 from tailstest.media.stick_content.inspection import StickInspection, same_content
 from tailstest.media.stick_content.volume import Volume, places
 from tailstest.media.stick_content.writing import written_stick
-from tailstest.media.usb_stick import UsbStick
+from tailstest.media.usb_stick import QEMU_IMG, UsbStick
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -139,6 +141,100 @@ def test_no_root_is_needed():
         command = [sys.executable, "-c", code, folder]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["ext4", "FAT32"], done.stderr
+
+
+@pytest.mark.parametrize("kind", ["FAT32", "NTFS", "ext4"])
+def test_no_more_of_a_large_file_is_taken_out_than_is_read(tmp_path, kind, files, monkeypatch):
+    monkeypatch.setattr(inspection, "READ_LIMIT", MIB)
+    with (files / "large").open("wb") as large:
+        large.truncate(32 * MIB)
+    (files / "most").write_bytes(b"x" * MIB)
+    with StickInspection.of(stick(tmp_path, "no", Volume(kind, files=files), size=GIB)) as seen:
+        with pytest.raises(InfrastructureError, match=f"large has more than {MIB} bytes"):
+            seen.read(1, "large")
+        (written,) = tmp_path.glob("look-*/file")
+        assert written.stat().st_size == MIB + 1
+        assert seen.read(1, "most") == b"x" * MIB
+
+
+def test_a_file_that_is_said_to_be_huge_takes_no_room(tmp_path, files, monkeypatch):
+    monkeypatch.setattr(inspection, "READ_LIMIT", MIB)
+    (files / "hole").touch()
+    raw = tmp_path / "raw"
+    made = stick(tmp_path, "no", Volume("ext4", files=files), size=GIB)
+    QEMU_IMG.run("convert", "-O", "raw", str(made.overlay), str(raw))
+    inspection.DEBUGFS.run("-w", "-R", f"sif /hole size {GIB}", str(raw))
+    with StickInspection.of(UsbStick.of_image(raw, tmp_path / "s.qcow2")) as seen:
+        with pytest.raises(InfrastructureError, match="hole has more than"):
+            seen.read(1, "hole")
+        (written,) = tmp_path.glob("look-*/file")
+        assert written.stat().st_size == MIB + 1
+
+
+def test_a_program_that_never_stops_writing_is_ended(tmp_path):
+    yes = HostTool("yes", package="coreutils")
+    assert yes.attempt_into(tmp_path / "out", most=5000, within=20) != 0
+    assert (tmp_path / "out").stat().st_size == 5000
+    echo = HostTool("echo", package="coreutils")
+    assert echo.attempt_into(tmp_path / "out", "a b", most=5000) == 0
+    assert (tmp_path / "out").read_bytes() == b"a b\n"
+
+
+@pytest.mark.parametrize("kind", ["FAT32", "NTFS", "ext4"])
+def test_the_folder_of_a_run_may_have_any_name(tmp_path, kind, files):
+    folder = tmp_path / 'my "new" runs'
+    folder.mkdir()
+    made = stick(folder, "GPT", Volume(kind, files=files))
+    with StickInspection.of(made) as seen:
+        assert seen.read(1, "hello.txt").decode() == "Grüße\n"
+
+
+@pytest.mark.parametrize("table", ["MBR", "no"])
+def test_a_partition_with_two_file_systems_does_not_hold_nothing(tmp_path, table):
+    raw, other = tmp_path / "raw", tmp_path / "other"
+    for kind, file in (("ext4", raw), ("FAT32", other)):
+        made = stick(tmp_path, "no", Volume(kind), size=64 * MIB)
+        QEMU_IMG.run("convert", "-O", "raw", str(made.overlay), str(file))
+    # ext4 begins behind the first 1024 bytes, where FAT32 has its boot sector.
+    with raw.open("r+b") as file:
+        file.write(other.read_bytes()[:1024])
+    if table == "MBR":
+        raw.write_bytes(mbr(64 * MIB) + b"\0" * (MIB - 512) + raw.read_bytes())
+    with StickInspection.of(UsbStick.of_image(raw, tmp_path / "s.qcow2")) as seen:
+        assert seen.table.kind == table
+        assert seen.file_system(1).kind == "several"
+        with pytest.raises(CheckFailed, match="holds several"):
+            seen.opens(1, "x")
+
+
+def test_what_blkid_cannot_read_is_not_nothing(tmp_path, monkeypatch):
+    made = UsbStick.blank(tmp_path / "a.qcow2", MIB)
+
+    class Broken:
+        @staticmethod
+        def attempt(*_words):
+            return 4, b"", b"blkid: input/output error"
+
+    with StickInspection.of(made) as seen:
+        monkeypatch.setattr(inspection, "BLKID", Broken)
+        with pytest.raises(InfrastructureError, match=r"status 4\): blkid: input/output error"):
+            seen.file_system(1)
+
+
+def mbr(size):
+    """Return a boot sector with one partition, which begins at 1 MiB."""
+    places = (MIB // 512).to_bytes(4, "little") + (size // 512).to_bytes(4, "little")
+    entry = bytes([0, 0, 0, 0, 0x83, 0, 0, 0]) + places
+    return b"\0" * 446 + entry + b"\0" * 48 + b"\x55\xaa"
+
+
+def test_a_table_within_a_partition_is_not_nothing(tmp_path):
+    raw = tmp_path / "raw"
+    table = mbr(MIB)
+    raw.write_bytes(table + b"\0" * (MIB - 512) + table + b"\0" * (2 * MIB - 512))
+    with StickInspection.of(UsbStick.of_image(raw, tmp_path / "s.qcow2")) as seen:
+        assert seen.table.kind == "MBR"
+        assert seen.file_system(1).kind == "a partition table"
 
 
 def test_a_blank_stick_has_nothing_and_two_of_them_are_the_same(tmp_path):

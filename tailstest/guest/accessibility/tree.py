@@ -18,6 +18,7 @@ from tailstest.guest.accessibility.errors import (
     NodeRefused,
     TreeUnavailable,
 )
+from tailstest.guest.accessibility.found import Found
 from tailstest.guest.accessibility.helper import Helper
 from tailstest.guest.accessibility.keeper import HelperKeeper
 from tailstest.guest.accessibility.near import explain_missing
@@ -113,17 +114,24 @@ class AccessibilityTree:
             NodeMissing: a CheckFailed that names what is there instead.
         """
         found = self._found(query, 1, skip=query.index)
-        if not found:
+        if found.first is None:
             raise NodeMissing(self._explain(query))
-        return found[0]
+        return found.first
 
     def find_all(self, query: Query, limit: int = 100) -> list[Node]:
         """Return the nodes that fit, in the order of the tree, from number `index` on."""
-        return self._found(query, min(limit, MAX_FOUND), skip=query.index)
+        return list(self._found(query, min(limit, MAX_FOUND), skip=query.index).nodes)
 
     def exists(self, query: Query) -> bool:
-        """Return whether a node fits."""
-        return bool(self._found(query, 1, skip=query.index))
+        """Return whether a node fits.
+
+        Raises:
+            TreeUnavailable: nobody knows, because a program does not answer; names it.
+        """
+        found = self._found(query, 1, skip=query.index)
+        if found.first is None and found.gap:
+            raise _unknown(query, found, "now")
+        return found.first is not None
 
     def refresh(self, node: Node) -> Node:
         """Return a node as it is now.
@@ -167,11 +175,13 @@ class AccessibilityTree:
         Args:
             state: "present" (showing or not), "showing", "sensitive", "insensitive", "checked",
                 "unchecked", any other state of AT-SPI, one with "not " before it, or "gone": no
-                node fits; then None is returned.
+                node fits, and every program has answered; then None is returned.
             within: seconds, before stretching.
 
         Raises:
             NodeMissing: it did not come to that in time; says what is there instead.
+            TreeUnavailable: nobody knows whether it is gone, because a program does not answer;
+                names it.
             UsageError: there is no such state.
         """
         wanted = NodeState.parse(state)
@@ -180,17 +190,25 @@ class AccessibilityTree:
         deadline = Deadline.after(self._default if within is None else within, scale=self._scale)
         last: Node | None = None
         trouble: GuestRefused | TreeUnavailable | None = None
+        # Who waits for something will look again; "it is gone" is the last look.
+        looks_again = wanted.name != "gone"
 
         def look() -> tuple[Node | None] | None:
             nonlocal last, trouble
             last, trouble = None, None
             try:
-                found = self._found(query, 1, skip=query.index, waiting=True)
+                found = self._found(query, 1, skip=query.index, waiting=looks_again)
             except (GuestRefused, TreeUnavailable) as error:
                 trouble = error
                 return None
-            last = found[0] if found else None
-            return (last,) if wanted.holds(last) else None
+            last = found.first
+            if not wanted.holds(last):
+                return None
+            if last is None and found.gap:
+                # A program that hangs may still have it on the screen.
+                trouble = _unknown(query, found, f"after {deadline.seconds:.0f} seconds")
+                return None
+            return (last,)
 
         result = poll(look, deadline, interval=_INTERVAL, rest=REST, watches=self._watches)
         if result is not None:
@@ -252,10 +270,10 @@ class AccessibilityTree:
 
     # How.
 
-    def _found(self, query: Query, limit: int, *, skip: int, waiting: bool = False) -> list[Node]:
+    def _found(self, query: Query, limit: int, *, skip: int, waiting: bool = False) -> Found:
         asked = {"limit": limit, "skip": skip, "waiting": waiting}
         values = {"query": query.to_request(), **asked}
-        return [Node.read(node) for node in self._look("find", values).field("nodes").items(limit)]
+        return Found.read(self._look("find", values), limit)
 
     def _look(self, op: str, values: Mapping[str, object] = MappingProxyType({})) -> Told:
         return self._keeper.ask(op, values, again=True)
@@ -287,3 +305,12 @@ class AccessibilityTree:
         if last is not None:
             return f"{last} is {wanted.lack} {after} (looked for: {query})"
         return f"{after}: {self._explain(query)}"
+
+
+def _unknown(query: Query, found: Found, when: str) -> TreeUnavailable:
+    return TreeUnavailable(
+        f"no {query} was found {when}, but {found.gap}",
+        hint="Look at the screen in the report: what hangs keeps its windows there."
+        if found.silent
+        else "",
+    )

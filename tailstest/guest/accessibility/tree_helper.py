@@ -113,6 +113,11 @@ _ITEM = re.compile(
 _SERIAL = re.compile(rb"\x05\x01u\0(.{4})", re.DOTALL)
 _SENDER = re.compile(rb"\x07\x01s\0.{4}([^\0]*)\0", re.DOTALL)
 
+#: The bus itself: name on it, object path. It answers for a program that has ended, with one of
+#: these errors; its other errors (a full queue) come from a program that takes nothing any more.
+DAEMON = ("org.freedesktop.DBus", "/org/freedesktop/DBus")
+ENDED = ("NoReply", "ServiceUnknown", "NameHasNoOwner", "Disconnected")
+
 Ref = tuple[str, str]  # name on the bus, object path
 Items = list[Any]
 Map = dict[Any, Any]
@@ -156,6 +161,16 @@ class Node:
         return bool(self.states >> STATES.index(state) & 1)
 
 
+def field(code: int, text: str) -> bytes:
+    """Return a field of the head of a message: 4 is the name of an error, 7 who sent it."""
+    return struct.pack("=BBsxI", code, 1, b"s", len(text)) + text.encode() + b"\0"
+
+
+#: What is in the head of a message from the bus, and in that of an error when somebody has ended.
+_FROM_DAEMON = field(7, DAEMON[0])
+_ENDED = tuple(field(4, f"{DAEMON[0]}.Error.{name}") for name in ENDED)
+
+
 class Wire:
     """A connection to a bus that hands out answers as they came, in bytes.
 
@@ -179,8 +194,7 @@ class Wire:
             raise Trouble("bus", "the bus refuses this user")
         self.buffer.clear()
         self.socket.sendall(b"BEGIN\r\n")
-        bus = "org.freedesktop.DBus"
-        hello = self.exchange([((bus, "/org/freedesktop/DBus"), bus, "Hello", None)], [25.0])[0]
+        hello = self.exchange([(DAEMON, DAEMON[0], "Hello", None)], [25.0])[0]
         if hello is None:
             raise Trouble("bus", "the bus is silent")
         self.values(hello)
@@ -198,9 +212,8 @@ class Wire:
             if value is not None:
                 message.set_body(value)
             data += message.to_blob(self.plain)
-            # How the head of an answer names its sender; the registry is asked by another name.
-            name = ref[0].encode() + b"\0" if ref[0].startswith(":") else b""
-            sender = name and struct.pack("=BBsxI", 7, 1, b"s", len(ref[0])) + name
+            # The registry is asked by another name than it answers by.
+            sender = field(7, ref[0]) if ref[0].startswith(":") else b""
             waiting[self.serial] = number, sender, now + seconds[number]
         try:
             last = now + max(seconds, default=0)
@@ -214,12 +227,19 @@ class Wire:
                     waiting = {key: call for key, call in waiting.items() if call[2] > now}
                     continue
                 serial, head, body = received
-                if serial in waiting and waiting[serial][1] in head:
+                if serial in waiting and self._answers(head, waiting[serial][1]):
                     answers[waiting.pop(serial)[0]] = head, body
         except OSError as error:
             self.closed = True
             raise Trouble("bus", f"{error}") from None
         return answers
+
+    @staticmethod
+    def _answers(head: bytes, sender: bytes) -> bool:
+        """Whether a message is from whoever was asked, or from the bus because he has ended."""
+        if sender in head:
+            return True
+        return head[1] == ERROR and _FROM_DAEMON in head and any(each in head for each in _ENDED)
 
     def _next(self) -> tuple[int, bytes, bytes] | None:
         """Take the next message that has come; its serial is 0 unless it is an answer."""
@@ -282,6 +302,10 @@ class Bus:
         #: Seconds that one call may take; less for an application that was silent before.
         self.patience = 1.0
         self.silent: set[str] = set()
+        #: Who let a call of this request go unanswered, by their names on the bus, as keys.
+        self.unanswered: Map = {}
+        #: What applications were called when they said so last, by their names on the bus.
+        self.titles: Map = {}
         #: Applications of the session when somebody asked for them last.
         self.programs: Items = []
         #: How many actions a node had when somebody asked for them last.
@@ -292,9 +316,8 @@ class Bus:
     def _listen(self) -> None:
         """Ask all programs to tell of changes; one that does not is asked as often as ever."""
         self.give(25.0)
-        bus = ("org.freedesktop.DBus", "/org/freedesktop/DBus")
         rule = f"type='signal',interface='{ATSPI}Event.Object'"
-        calls: Items = [(bus, "org.freedesktop.DBus", "AddMatch", "s", rule)]
+        calls: Items = [(DAEMON, DAEMON[0], "AddMatch", "s", rule)]
         registry = (f"{ATSPI}Registry", "/org/a11y/atspi/registry")
         calls += [(registry, f"{ATSPI}Registry", "RegisterEvent", "s", kind) for kind in CHANGES]
         self.listens = all(map(ok, self.gather(calls)))
@@ -315,6 +338,7 @@ class Bus:
         """Set the time for one request of the host; one silent program must not use up all."""
         self.until = time.monotonic() + seconds
         self.patience = seconds / 4
+        self.unanswered.clear()
 
     def is_silence(self, error: Any, name: str) -> bool:
         """Whether an error means that a program did not answer in time; remember that."""
@@ -322,6 +346,30 @@ class Bus:
             return False
         self.silent.add(name)
         return True
+
+    def hung_programs(self, application: str | None) -> Items:
+        """Return what those are called who let a call of this request go unanswered.
+
+        A program that has ended is none of them: the bus answers for it.
+
+        Args:
+            application: leave out programs that are known to be others; None for all.
+        """
+        told = []
+        for name in list(self.unanswered):
+            title = self.titles.get(name)
+            if application is None or title is None or title == application:
+                told.append((title or self._process_of(name))[:MAX_NAME])
+        return told
+
+    def _process_of(self, name: str) -> str:
+        """Return what the process of a program is called that has not told its name."""
+        try:
+            number = self.call(DAEMON, DAEMON[0], "GetConnectionUnixProcessID", "s", name)
+            with open(f"/proc/{number}/comm", "rb") as file:  # noqa: PTH123
+                return file.read().decode("utf-8", "replace").strip() or name
+        except (OSError, Trouble, self.glib.Error):
+            return name
 
     def _address(self) -> str:
         session = self.gio.bus_get_sync(self.gio.BusType.SESSION, None)
@@ -357,9 +405,11 @@ class Bus:
         """Make many calls at once; return what each returned, or its GLib.Error."""
         results: Items = []
         for first in range(0, len(calls), 500):
-            for received in self._exchange(calls[first : first + 500]):
+            part = calls[first : first + 500]
+            for call, received in zip(part, self._exchange(part)):  # noqa: B905
                 try:
                     if received is None:
+                        self._remember_silence(call[0][0])
                         raise self.glib.Error.new_literal(
                             self.gio.io_error_quark(),
                             "it is silent",
@@ -383,6 +433,10 @@ class Bus:
             seconds.append(min(left, self.patience / (10 if ref[0] in self.silent else 1)))
         return self.wire.exchange(whole, seconds)
 
+    def _remember_silence(self, name: str) -> None:
+        if self.gio.dbus_is_name(name):  # else nobody was asked
+            self.unanswered[name] = None
+
     def call(self, ref: Ref, interface: str, method: str, *arguments: Any) -> Any:
         """Make one call and return its first value; raises GLib.Error."""
         answer = self.gather([(ref, interface, method, *arguments)])[0]
@@ -401,6 +455,7 @@ class Bus:
         received = self._exchange([(place, f"{ATSPI}Cache", "GetItems")])[0]
         if received is None:
             self.silent.add(name)
+            self._remember_silence(name)
             raise Trouble("silent", "")
         self.silent.discard(name)
         # What it told of before this answer is in the answer.
@@ -488,17 +543,16 @@ class Look:
         nodes: (depth, node) in the order of the tree.
         age: seconds since the oldest of the bulk answers that were used again; None without one.
         cut: whether there was more than the limit.
-        problems: which applications did not answer.
     """
 
     def __init__(
         self, bus: Bus, application: str | None, *, hidden: bool, kept: bool = False
     ) -> None:
         self.bus, self.hidden, self.kept = bus, hidden, kept
+        self.application = application
         self.age: float | None = None
         self.nodes: Items = []
         self.cut = False
-        self.problems: Items = []
         self._visited = 0
         for node in applications(bus):
             if application is None or node.name == application:
@@ -507,7 +561,11 @@ class Look:
                 except Trouble as trouble:
                     if trouble.code != "silent":
                         raise
-                    self.problems.append(node.name[:MAX_NAME])
+
+    @property
+    def problems(self) -> Items:
+        """Which programs did not answer, be it for a part of what they were asked."""
+        return self.bus.hung_programs(self.application)[:20]
 
     def _add(self, application: Node) -> None:
         by_parent, children, seen = self._bulk(application.ref), {}, {application.ref}
@@ -595,9 +653,12 @@ def applications(bus: Bus) -> Items:
     new = [ref for ref in dict.fromkeys(refs) if ref not in names]
     names.update(zip(new, bus.gather([(ref, *_NAME) for ref in new])))  # noqa: B905
     bus.programs = list(dict.fromkeys(refs))
+    told_before = bus.titles
+    bus.titles = {name: told_before[name] for name, _ in refs if name in told_before}
     nodes = []
     for ref in refs:
         if ok(names[ref]):
+            bus.titles[ref[0]] = names[ref][0]
             nodes.append(Node(ref, 0, -1, names[ref][0], APPLICATION, "", 0))
         else:
             bus.is_silence(names[ref], ref[0])
@@ -697,7 +758,7 @@ class Tree:
         return {
             "nodes": told or self._details(nodes),
             "cut": look.cut,
-            "problems": look.problems[:20],
+            "problems": look.problems,
         }
 
     def _find(self, request: Map, wanted: Wanted, *, kept: bool) -> tuple[Look, Items]:
@@ -746,7 +807,7 @@ class Tree:
         return {
             "lines": lines,
             "cut": look.cut or len(look.nodes) > limit,
-            "problems": look.problems[:20],
+            "problems": look.problems,
         }
 
     def op_node(self, request: Map) -> Any:

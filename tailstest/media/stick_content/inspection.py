@@ -14,7 +14,13 @@ from tailstest.core.text import printable
 from tailstest.media.host_tool import HostTool
 from tailstest.media.pattern_search import SearchResult, search_path
 from tailstest.media.stick_content import luks
-from tailstest.media.stick_content.partition_table import BLKID, TableFound, read_table
+from tailstest.media.stick_content.partition_table import (
+    AMBIVALENT,
+    BLKID,
+    NOTHING,
+    TableFound,
+    read_table,
+)
 from tailstest.media.stick_content.sparse import copy_range, make_sparse
 from tailstest.media.usb_stick import QEMU_IMG, UsbStick
 
@@ -35,7 +41,8 @@ class FileSystemFound:
     """What a partition holds.
 
     Attributes:
-        kind: "FAT32", "ext4", "LUKS2"...; "none" if nothing is known there.
+        kind: "FAT32", "ext4", "LUKS2"...; "none" if nothing is known there, "several" if there are
+            signs of more than one, as an old file system leaves them below a new one.
         label: of the file system.
     """
 
@@ -130,28 +137,36 @@ class StickInspection:
             raise CheckFailed(
                 f"there is no file {printable(path)!r} on partition {number}, which holds {kind}"
             )
-        if len(content) > READ_LIMIT:
-            raise InfrastructureError(f"{printable(path)} has more than {READ_LIMIT} bytes")
         return content
 
     def _taken_out(self, part: Path, kind: str, path: str) -> bytes | None:
+        """Return what is in a file; None if there is none.
+
+        The file may be said to have any size, or to go round in a circle: no more than one byte
+        above the limit is written anywhere, and nothing is read before the size is known.
+        """
+        printed, target = self._folder / "printed", self._folder / "file"
+        target.unlink(missing_ok=True)
+        most = READ_LIMIT + 1
         if kind == "FAT32":
-            status, found, _said = MTYPE.attempt("-i", str(part), f"::/{path}")
-            return found if status == 0 else None
-        if kind == "ext4":
-            target = self._folder / "file"
-            target.unlink(missing_ok=True)
+            status = MTYPE.attempt_into(target, "-i", str(part), f"::/{path}", most=most)
+        elif kind == "ext4":
             # As a system that mounts it would: what a power cut left in the journal counts.
             E2FSCK.attempt("-y", "-E", "journal_only", str(part))
-            DEBUGFS.attempt("-R", f'dump "/{path}" {target}', str(part))
-            return target.read_bytes() if target.exists() else None
-        if kind == "NTFS":
-            status, found, _said = NTFSCAT.attempt("-f", str(part), f"/{path}")
-            return found if status == 0 else None
-        raise UsageError(
-            f"files of a partition that holds {kind} cannot be read without mounting it",
-            hint="let the machine read them",
-        )
+            # Within quotes, debugfs takes two of them for one.
+            quoted = str(target).replace('"', '""')
+            DEBUGFS.attempt_into(printed, "-R", f'dump "/{path}" "{quoted}"', str(part), most=most)
+            status = 0 if target.exists() else 1  # what it ends with does not tell
+        elif kind == "NTFS":
+            status = NTFSCAT.attempt_into(target, "-f", str(part), f"/{path}", most=most)
+        else:
+            raise UsageError(
+                f"files of a partition that holds {kind} cannot be read without mounting it",
+                hint="let the machine read them",
+            )
+        if target.exists() and target.stat().st_size > READ_LIMIT:
+            raise InfrastructureError(f"{printable(path)} has more than {READ_LIMIT} bytes")
+        return target.read_bytes() if status == 0 else None
 
     def _partition(self, number: int, passphrase: str = "") -> Path:
         found = {each.number: each for each in self.table.partitions}
@@ -195,13 +210,20 @@ def same_content(first: UsbStick, second: UsbStick) -> str:
 
 
 def _probe(part: Path) -> FileSystemFound:
-    status, stdout, _stderr = BLKID.attempt("-p", "-o", "export", str(part))
+    status, stdout, stderr = BLKID.attempt("-p", "-o", "export", str(part))
     pairs = dict(
         line.split("=", 1) for line in stdout.decode(errors="replace").splitlines() if "=" in line
     )
     kind = pairs.get("TYPE", "")
-    if status != 0 or not kind:
+    if status == NOTHING:
         return FileSystemFound("none", "")
+    if status == AMBIVALENT:
+        return FileSystemFound("several", "")
+    if status != 0:
+        said = printable(stderr.decode(errors="replace").strip()[-200:])
+        raise InfrastructureError(f"blkid cannot read this (exit status {status}): {said}")
+    if not kind:
+        return FileSystemFound("a partition table", "")
     if kind == "crypto_LUKS":
         return FileSystemFound(f"LUKS{pairs.get('VERSION', '')}", "")
     if kind == "vfat" and pairs.get("VERSION", "FAT32") != "FAT32":

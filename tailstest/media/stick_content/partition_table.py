@@ -13,6 +13,10 @@ from tailstest.media.stick_content.volume import Volume
 SFDISK = HostTool("sfdisk", package="fdisk")
 BLKID = HostTool("blkid", package="util-linux")
 
+#: What blkid ends with where there is nothing that it knows, and where there is more than one thing
+#: (its manual, "EXIT STATUS").
+NOTHING, AMBIVALENT = 2, 8
+
 _SECTOR = 512
 
 #: What partitions say they hold: UEFI specification 2.10, 5.3.3, and
@@ -98,9 +102,9 @@ def read_table(file: Path) -> TableFound:
             for entry in table.get("partitions", [])
         )
         # sfdisk takes the boot sector of a file system for a table, without or with odd entries;
-        # so does blkid for exFAT. An ISO image may be both.
-        _known, told, _stderr = BLKID.attempt("-p", "-o", "export", str(file))
-        is_file_system = b"USAGE=filesystem" in told
+        # so does blkid for exFAT. An ISO image may be both. Of several, blkid names none.
+        status, told, _stderr = BLKID.attempt("-p", "-o", "export", str(file))
+        is_file_system = b"USAGE=filesystem" in told or (status == AMBIVALENT and not found)
         if is_file_system and (not found or b"PTTYPE=" not in told):
             return TableFound("no", (whole,))
         kind = {"gpt": "GPT", "dos": "MBR"}.get(table["label"], str(table["label"])[:20])
