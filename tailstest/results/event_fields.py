@@ -46,6 +46,14 @@ def verdict_in(event: Json) -> Verdict:
         return Verdict.INCOMPLETE
 
 
+def trouble_in(event: Json) -> dict[str, Verdict]:
+    """Return what went wrong outside of scenarios, of `RunFinished`: place to verdict."""
+    trouble = event.get("trouble")
+    if not isinstance(trouble, Mapping):
+        return {}
+    return {str(place): verdict_in({"verdict": each}) for place, each in trouble.items()}
+
+
 def file_of(location: str) -> str:
     """Return the file of "file:line"."""
     file, separator, line = location.rpartition(":")

@@ -106,7 +106,7 @@ class _Writer:
         self._run = run
         self._folder = folder
         self._project = project
-        count = max(1, len(run.scenarios) + len(run.problems))
+        count = max(1, len(run.scenarios) + len(run.outside))
         self._limit = min(output_limit, MAX_FILE_BYTES // count)
         # Where the run took place, which may not be where this file is made.
         own = socket.gethostname() or "localhost"
@@ -121,7 +121,7 @@ class _Writer:
         names = unique_classnames(by_file)
         for file, scenarios in by_file.items():
             root.append(self._suite(file, names[file], scenarios))
-        if run.problems:
+        if run.outside:
             root.append(self._problems(unused(PROBLEMS_SUITE, set(names.values()))))
         for key in ("tests", "failures", "errors", "skipped"):
             root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
@@ -242,7 +242,7 @@ class _Writer:
     def _problems(self, name: str) -> ET.Element:
         suite = self._empty_suite(name, self._run.started)
         seen: Counter[str] = Counter()
-        for problem in self._run.problems:
+        for problem in self._run.outside:
             title = name_of(problem, "problem")
             seen[title] += 1
             if seen[title] > 1:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tailstest.core.errors import InfrastructureError, UsageError
-from tailstest.results.event_fields import list_of, number_of, text_of
+from tailstest.results.event_fields import list_of, number_of, text_of, trouble_in
 from tailstest.results.event_log import read_events
 from tailstest.results.report import build_report
 from tailstest.results.run_builder import RunBuilder
@@ -29,8 +29,9 @@ _NOT_COPIED = {EVENTS_FILE, JUNIT_FILE, REPORT_FILE, ".reserve"}
 def merge_runs(parts: Sequence[RunFolder], output: Path) -> int:
     """Write a run that has all that some runs have; merging again gives the same events.
 
-    A scenario that several of them ran has all of these attempts, and the verdict of the last.
-    One that was planned and that none of them ran is told as not run.
+    A scenario that several of them ran has all of these attempts. One that was planned and that
+    none of them ran is told as not run. What went wrong outside of scenarios in one of them is
+    wrong with the whole.
 
     Args:
         parts: in any order; they are put in the order in which they were started.
@@ -59,6 +60,11 @@ def merge_runs(parts: Sequence[RunFolder], output: Path) -> int:
     for event in events:
         builder.apply(event)
     run = builder.end()
+    run.trouble = {
+        f"{place}, {part.run_id}": verdict
+        for part, told in read
+        for place, verdict in trouble_in(_first(told, "RunFinished")).items()
+    }
     status = run.derived_status
     counts = {verdict.value: number for verdict, number in run.counts.items() if number}
     interrupted = any(_first(told, "RunFinished").get("interrupted") for _, told in read)
@@ -69,6 +75,7 @@ def merge_runs(parts: Sequence[RunFolder], output: Path) -> int:
             "counts": counts,
             "exit_status": status,
             "interrupted": interrupted,
+            "trouble": {place: verdict.value for place, verdict in run.trouble.items()},
         }
     )
     try:

@@ -181,6 +181,8 @@ class ReportView:
             return f"{passed} of {total} {noun} passed{left}, {by_hand} to be done by hand"
         if self.run.problems:
             return f"{passed} of {total} {noun} passed, but the plan has problems"
+        if self.run.trouble:
+            return f"{passed} of {total} {noun} passed, but there was trouble outside of them"
         if skipped:
             return f"{passed} of {total} {noun} passed, {skipped} skipped"
         return f"All {total} {noun} passed"

@@ -13,6 +13,7 @@ from tailstest.results.event_fields import (
     list_of,
     number_of,
     text_of,
+    trouble_in,
     verdict_in,
 )
 from tailstest.results.event_log import read_events
@@ -179,6 +180,7 @@ class RunBuilder:
         self.run.interrupted = bool(event.get("interrupted"))
         status = event.get("exit_status")
         self.run.reported_status = status if isinstance(status, int) else None
+        self.run.trouble |= trouble_in(event)
 
     def _frame_kept(self, event: Json) -> None:
         self._place().frames.append(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from tailstest.core.verdict import Verdict, exit_status, is_flaky
+from tailstest.core.verdict import Verdict, exit_status, is_flaky, verdict_of_attempts
 from tailstest.results.suspect import Suspicion
 
 
@@ -164,16 +164,16 @@ class ScenarioRecord:
 
     @property
     def decisive(self) -> AttemptRecord | None:
-        """The attempt that says why it did not pass: the last, of a flaky one the last failure."""
-        wrong = (Verdict.FAILED, Verdict.ERRORED)
-        if self.is_flaky:
-            return [attempt for attempt in self.attempts if attempt.verdict in wrong][-1]
-        return self.last
+        """The attempt that says why: the last of its verdict, of a flaky one the last failure."""
+        wanted = (Verdict.FAILED, Verdict.ERRORED) if self.is_flaky else (self.verdict,)
+        return next((each for each in reversed(self.attempts) if each.verdict in wanted), None)
 
     @property
     def verdict(self) -> Verdict:
-        """What is known about it: the verdict of the last attempt."""
-        return self.last.verdict if self.last else Verdict.NOT_RUN
+        """What is known about it: what all attempts say together."""
+        if not self.attempts:
+            return Verdict.NOT_RUN
+        return verdict_of_attempts([attempt.verdict for attempt in self.attempts])
 
     @property
     def seconds(self) -> float:
@@ -188,7 +188,12 @@ class ScenarioRecord:
 
 @dataclass
 class Run:
-    """Everything known about a run, complete or not."""
+    """Everything known about a run, complete or not.
+
+    Attributes:
+        problems: of its plan, broken files for example.
+        trouble: what went wrong outside of scenarios; place to verdict.
+    """
 
     run_id: str = ""
     command: list[str] = field(default_factory=list)
@@ -198,6 +203,7 @@ class Run:
     scenarios: list[ScenarioRecord] = field(default_factory=list)
     excluded: list[dict[str, str]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    trouble: dict[str, Verdict] = field(default_factory=dict)
     selection: str = ""
     notes: list[NoteRecord] = field(default_factory=list)
     looks: list[LookRecord] = field(default_factory=list)
@@ -226,8 +232,15 @@ class Run:
         A plan with problems never counts as passed: it gives at least 2. A scenario that failed
         and passed did not pass: trying again takes nothing back.
         """
-        status = exit_status((each.verdict for each in self.scenarios), len(self.flaky))
+        verdicts = [*(each.verdict for each in self.scenarios), *self.trouble.values()]
+        status = exit_status(verdicts, len(self.flaky))
         return 2 if self.problems and status in (0, 3) else status
+
+    @property
+    def outside(self) -> list[str]:
+        """What is wrong outside of scenarios, a line each: in the plan, and when it was run."""
+        trouble = [f"{place}: {verdict.value}" for place, verdict in self.trouble.items()]
+        return [*self.problems, *trouble]
 
     @property
     def seconds(self) -> float:

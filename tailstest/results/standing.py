@@ -96,26 +96,29 @@ def judge(
         attempts: in their order; those at several kinds of machines are judged one kind after the
             other, and the worst counts, so that a failure under UEFI is none that BIOS forgives.
         today: for excuses that end.
-        excuses: besides the tags of the scenario.
+        excuses: besides the tags of the attempts; each attempt is excused by its own alone.
     """
-    bugs = [*known_bugs(dict.fromkeys(tag for each in attempts for tag in each.tags)), *excuses]
-    spoken = [each for each in attempts if each.verdict in _CONCLUSIVE]
-    by_hand = [each for each in attempts if each.person]
-    if by_hand:  # a person corrects what was said before
-        return _judge_alike(by_hand[-1:], bugs, today)
-    if not spoken:
-        return _judge_alike(attempts, bugs, today)
+    excuses = tuple(excuses)
+    attempts = _corrected(attempts)
+    if not any(each.verdict in _CONCLUSIVE for each in attempts):
+        return _judge_alike(attempts, excuses, today)
     # What ended before it had a machine may have been about any of them.
     kinds = {each.machines for each in attempts if each.machines} or {()}
     found = [
-        _judge_alike([each for each in attempts if each.machines in (kind, ())], bugs, today)
+        _judge_alike([each for each in attempts if each.machines in (kind, ())], excuses, today)
         for kind in kinds
     ]
     return min(found, key=lambda one: RANK.index(one.standing))
 
 
+def _corrected(attempts: Sequence[AttemptInfo]) -> Sequence[AttemptInfo]:
+    """Return what counts: what a person said last of a run replaces all other attempts of it."""
+    said = {each.run: each for each in attempts if each.person}
+    return [each for each in attempts if said.get(each.run, each) is each]
+
+
 def _judge_alike(
-    attempts: Sequence[AttemptInfo], bugs: Sequence[KnownBug], today: datetime.date
+    attempts: Sequence[AttemptInfo], excuses: Sequence[KnownBug], today: datetime.date
 ) -> Judged:
     verdicts = {each.verdict for each in attempts}
     wrong = [each for each in attempts if each.verdict in _WRONG]
@@ -124,8 +127,12 @@ def _judge_alike(
     if Verdict.ERRORED in verdicts:
         return Judged(Standing.ERRORED, wrong[-1].cause, suspect=wrong[-1].suspect)
     if wrong:
-        return _failed(wrong[-1], bugs, today)
+        # Each failure needs an excuse of its own: a known one hides no other.
+        found = [_failed(each, [*known_bugs(each.tags), *excuses], today) for each in wrong[::-1]]
+        return min(found, key=lambda one: RANK.index(one.standing))
     if Verdict.PASSED in verdicts:
+        tags = [tag for each in attempts for tag in each.tags]
+        bugs = [*known_bugs(dict.fromkeys(tags)), *excuses]
         if not bugs:
             return Judged(Standing.PASSED)
         names = ", ".join(dict.fromkeys(bug.bug or bug.tag for bug in bugs))

@@ -145,6 +145,9 @@ class Terminal:
         self._print(parts.append(took) if parts else Text("no scenario ran" + took, "bold red"))
         if run.problems:
             self._print(Text(f"{plural(len(run.problems), 'problem')} in the plan", "bold magenta"))
+        for place, verdict in list(run.trouble.items())[:MAX_LISTED]:
+            text = f"trouble outside of the scenarios: {one_line(place)}: {verdict.value}"
+            self._print(Text(text, "bold magenta"))
         if run.flaky:
             text = f"{plural(len(run.flaky), 'scenario')} flaky: failed once and passed once"
             self._print(Text(text, "bold yellow"))

@@ -239,6 +239,16 @@ def test_runs_must_be_whole_and_of_one_image(gate: Gate) -> None:
     assert blocking(result) == {"runs": ["run-3", "run-3", "image"]}
 
 
+def test_trouble_outside_of_scenarios_blocks_though_all_of_them_passed(gate: Gate) -> None:
+    run = made_run(2, {"a": "passed"}, image="b")
+    run.trouble["after_all (1)"] = Verdict.FAILED
+    assert run.derived_status == 1
+    add_run(gate.store, run)
+    result = gate.judge()
+    assert blocking(result) == {"runs": ["run-2"]}
+    assert "after_all" in finding(result, "runs", "run-2").text
+
+
 COVERAGE = """
 [[coverage]]
 features = ["features/b*.feature"]

@@ -113,7 +113,7 @@ def test_new_failures_are_counted_where_they_began() -> None:
         ({Standing.PASSED: 1, Standing.NOT_RUN: 2}, {}, Standing.INCOMPLETE, "2 without a result"),
         ({Standing.PASSED: 1}, {"is_finished": False}, Standing.INCOMPLETE, "did not end"),
         ({Standing.PASSED: 1}, {"interrupted": True}, Standing.INCOMPLETE, "interrupted"),
-        ({Standing.PASSED: 1}, {"problems": ("x",)}, Standing.INCOMPLETE, "its plan had"),
+        ({Standing.PASSED: 1}, {"problems": ("x",)}, Standing.INCOMPLETE, "problems outside"),
         ({Standing.PASSED: 1, Standing.MANUAL: 2}, {}, Standing.MANUAL, "green, 2 to do by hand"),
         ({Standing.SKIPPED: 2}, {}, Standing.INCOMPLETE, "nothing ran"),
         ({}, {}, Standing.INCOMPLETE, "nothing ran"),

@@ -131,6 +131,30 @@ def test_a_known_bug_excuses_failures_until_its_day_and_turns_red_after(
     assert words in found.reason
 
 
+@pytest.mark.parametrize("same_machine", [True, False])
+@pytest.mark.parametrize("known_first", [True, False])
+def test_the_excuse_of_one_failure_excuses_no_other(same_machine: bool, known_first: bool) -> None:
+    picture, panic = told(
+        ("failed", None, "bios"), ("failed", None, "bios" if same_machine else "uefi")
+    )
+    picture = replace(picture, cause="no picture", tags=("known:BUG-1:2026-12-01",))
+    panic = replace(panic, cause="kernel panic")
+    judged = judge([picture, panic] if known_first else [panic, picture], TODAY)
+    assert (judged.standing, judged.reason) == (Standing.FAILED, "kernel panic")
+    assert judge([picture, replace(picture, number=2)], TODAY).standing is Standing.KNOWN
+
+
+def test_what_a_person_said_of_one_run_does_not_speak_for_another() -> None:
+    (automatic,) = told(("failed", None, "uefi"))
+    by_hand = replace(automatic, number=2, verdict=Verdict.PASSED, person="Ana", machines=())
+    assert judge([automatic, by_hand], TODAY).standing is Standing.PASSED
+    assert judge([by_hand, replace(automatic, run=2)], TODAY).standing is Standing.FLAKY
+    still_to_do = replace(automatic, run=2, verdict=Verdict.MANUAL)
+    assert judge([by_hand, still_to_do], TODAY).standing is Standing.PASSED
+    changed_mind = replace(by_hand, number=3, verdict=Verdict.FAILED)
+    assert judge([automatic, by_hand, changed_mind], TODAY).standing is Standing.FAILED
+
+
 @pytest.mark.parametrize(("hits", "trials"), [(0, 10), (1, 10), (5, 10), (10, 10), (3, 1000)])
 def test_wilsons_interval_is_where_the_rate_is_just_as_far_as_sure(hits: int, trials: int) -> None:
     """A bound is a true rate from which the one that was seen differs by 1.96 of its deviations."""

@@ -70,7 +70,7 @@ def ctrf_report(run: Run, folder: RunFolder) -> Json:
                     "run": one_line(run.run_id),
                     "exitStatus": run.exit_status,
                     "finished": run.is_finished,
-                    "problems": [shown(problem, MAX_ERROR) for problem in run.problems],
+                    "problems": [shown(problem, MAX_ERROR) for problem in run.outside],
                     "suspects": _suspects(tests),
                 },
             },

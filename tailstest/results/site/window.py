@@ -115,7 +115,7 @@ class SiteRun:
             ended = "interrupted" if info.interrupted else "did not end, or is going on"
             return State(Standing.INCOMPLETE, ended)
         if info.problems:
-            return State(Standing.INCOMPLETE, "its plan had problems")
+            return State(Standing.INCOMPLETE, "problems outside of scenarios")
         if self.unclear:
             return State(Standing.INCOMPLETE, f"{self.unclear} without a result")
         if not counts[Standing.PASSED] and not counts[Standing.KNOWN]:

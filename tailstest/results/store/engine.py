@@ -22,8 +22,8 @@ from tailstest.results.store.tables import SCHEMA
 #: Seconds to wait for another writer. A writer holds the store for milliseconds; one that holds
 #: it longer than this hangs.
 PATIENCE = 15.0
-#: Seconds that a run waits for it, whose machine waits meanwhile.
-PATIENCE_OF_A_RUN = 5.0
+#: Seconds that a run waits for it, whose machine waits meanwhile: once, then it does without.
+PATIENCE_OF_A_RUN = PATIENCE
 
 # Primary result codes of SQLite (https://www.sqlite.org/rescode.html).
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

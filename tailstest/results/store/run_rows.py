@@ -132,6 +132,7 @@ def end_run(connection: Connection, number: int, run: Run) -> None:
             is_finished=run.is_finished,
             interrupted=run.interrupted,
             exit_status=run.exit_status,
+            problems=storable("\n".join(run.outside), MAX_PROBLEMS),
         )
     )
     rows: list[dict[str, Any]] = [

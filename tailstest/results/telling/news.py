@@ -267,5 +267,7 @@ def _troubles(runs: Sequence[RunInfo], previous: RunInfo | None) -> tuple[str, .
         elif was_whole and not run.is_finished:
             found.append(f"run {run.run_id} did not end")
         if run.problems and (previous is None or run.problems != previous.problems):
-            found.append(f"the plan of run {run.run_id} has problems: {run.problems[0]}")
+            found.append(
+                f"run {run.run_id} has a problem outside of its scenarios: {run.problems[0]}"
+            )
     return tuple(found)
