@@ -11,7 +11,10 @@ def window_is_open(context, title):
 
 @then('the window "{title}" is closed')
 def window_is_closed(context, title):
-    """Wait until no window has this title, or this as a part of it."""
+    """Wait until no window has this title, or this as a part of it.
+
+    A program that does not answer may still have it: then this fails and names the program.
+    """
     context.test.desktop.wait_window_gone(title)
 
 
@@ -35,7 +38,10 @@ def there_is_within(context, role, name, seconds):
 
 @then('there is no {role:Role} "{name}"')
 def there_is_no(context, role, name):
-    """Wait until nothing of a kind ("button", "entry", "menu item", ...) and name is there."""
+    """Wait until nothing of a kind ("button", "entry", "menu item", ...) and name is there.
+
+    A program that does not answer may still have it: then this fails and names the program.
+    """
     context.test.desktop.wait_node_gone(role, name)
 
 

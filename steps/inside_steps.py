@@ -35,7 +35,10 @@ def command_succeeds(context):
 
 @then("the command fails")
 def command_fails(context):
-    """Check that the last command inside ended with another status than 0."""
+    """Check that the last command inside ended with another status than 0.
+
+    Not 126 or 127 either: then it was not found or cannot be executed, and nothing was tried.
+    """
     context.test.inside.check_failed()
 
 
@@ -53,7 +56,10 @@ def command_writes_only(context, text):
 
 @then('the command does not write "{text}"')
 def command_does_not_write(context, text):
-    """Check that the last command inside did not write this text."""
+    """Check that the last command inside did not write this text, nor as an error.
+
+    It must have ended by itself, in time, and must not have been missing (status 126 or 127).
+    """
     context.test.inside.check_output(text, absent=True)
 
 
@@ -143,13 +149,19 @@ def unit_is_active(context, unit):
 
 @then('a process "{name}" runs')
 def process_runs(context, name):
-    """Wait until a process of this name runs inside the machine."""
+    """Wait until a process of this name runs inside the machine.
+
+    Of a long name only the first 15 bytes count; the kernel keeps no more.
+    """
     context.test.system.wait_process(name)
 
 
 @then('no process "{name}" runs')
 def no_process_runs(context, name):
-    """Wait until no process of this name runs inside the machine."""
+    """Wait until no process of this name runs inside the machine.
+
+    Of a long name only the first 15 bytes count; the kernel keeps no more.
+    """
     context.test.system.check_no_process(name)
 
 

@@ -2,7 +2,7 @@
 
 from behave import given, then, when
 
-from tailstest.suite.fitting import chooses_image
+from tailstest.suite.fitting import chooses_image, turns_to_machine
 from tailstest.suite.needs import asks_for
 
 
@@ -65,6 +65,25 @@ def use_debug_shell(context):
     through the shell that systemd then opens on the serial port, and is gone with the next start.
     """
     context.test.define(channel="debug-shell")
+
+
+@given('another machine called "{name}"')
+@turns_to_machine
+def add_machine(context, name):
+    """Let another machine join; what steps say from here on is about it.
+
+    It has its own image, parts, keyboard, media and card, and shares with the others the lab and
+    the media on the shelf. See docs/writing-scenarios.md.
+    """
+    context.test.add_machine(name)
+
+
+@given('I turn to the machine "{name}"')
+@when('I turn to the machine "{name}"')
+@turns_to_machine
+def turn_to_machine(context, name):
+    """Let what steps say from here on be about that machine; the first one is called "first"."""
+    context.test.turn_to(name)
 
 
 @given("the machine starts from a {medium:Medium}")

@@ -83,7 +83,10 @@ def stick_does_not_hold_secret(context, name, secret):
 
 @then("no medium holds any secret")
 def no_medium_holds_secret(context):
-    """Search all sticks and disks of the scenario; steps before must have found each secret."""
+    """Search all sticks and disks of the scenario; steps before must have found each secret.
+
+    The stick that the machine was started from is one of them, whether it has a name or not.
+    """
     context.test.secrets.check_media()
 
 

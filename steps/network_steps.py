@@ -36,7 +36,7 @@ def card_has_mac(context, mac):
 
 @when("I plug in the network cable")
 def plug_in_cable(context):
-    """Plug the cable into the network card."""
+    """Plug the cable into the network card, a second after it was pulled out if that was now."""
     context.test.network.plug_cable(plugged=True)
 
 
@@ -142,7 +142,7 @@ def has_packages(context, host):
 
     In sources.list it is `deb [signed-by=KEY] http://HOST ./`.
     """
-    rows = [(row["name"], row["version"]) for row in context.table]
+    rows = [(row["name"], row["version"]) for row in context.table or ()]
     context.test.network.services.add_packages(host, rows)
 
 
@@ -208,7 +208,11 @@ def clock_is_ahead(context, seconds):
 
 @then("the machine has an address from the network")
 def has_address(context):
-    """Wait until the machine has been given an address by the lab."""
+    """Wait until the lab has given the machine an address since it was started or unplugged.
+
+    One that it was given before a reset, a restart or a power cut, or before its cable was pulled
+    out, counts only when the lab has acknowledged it anew.
+    """
     context.test.network.wait_address()
 
 

@@ -17,8 +17,9 @@ def see_text_within(context, text, seconds):
 
 @then("I see all of these texts")
 def see_texts(context):
-    """Wait until each text of the table (one column, any heading) can be read."""
-    context.test.tester.see_all(row[0] for row in context.table)
+    """Wait until each text of the table (any heading) can be read."""
+    rows = context.table or ()
+    context.test.tester.see_all([text for row in rows for text in row.cells])
 
 
 @then('"{text}" disappears')
@@ -48,7 +49,7 @@ def see_picture_within(context, reference, seconds):
 @then("I see one of these pictures")
 def see_any_picture(context):
     """Wait until any of the reference images in the table (one column, any heading) is there."""
-    context.test.screen.wait_for(*(row[0] for row in context.table))
+    context.test.screen.wait_for(*(row[0] for row in context.table or ()))
 
 
 @then('the picture "{reference}" disappears')

@@ -9,6 +9,7 @@ import click
 from tailstest.core.errors import InfrastructureError, UsageError
 from tailstest.core.settings import load_settings
 from tailstest.core.text import printable, shortened
+from tailstest.results.wording import plural
 from tailstest.suite.checkpoints.store import CheckpointStore, StoreEntry, checkpoints_folder
 
 
@@ -31,7 +32,8 @@ def list_() -> None:
             f"spares {manifest.seconds:3.0f} s  {shortened(printable(manifest.steps[-1]), 60)}"
         )
     total = sum(entry.manifest.size for entry in entries if entry.manifest)
-    click.echo(f"{len(entries)} checkpoints, {total / 1e6:.0f} MB, in {checkpoints_folder()}")
+    count = plural(len(entries), "checkpoint")
+    click.echo(f"{count}, {total / 1e6:.0f} MB, in {checkpoints_folder()}")
 
 
 @command.command("show")

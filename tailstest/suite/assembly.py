@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,32 @@ from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.paths import bundled
 from tailstest.core.settings import Settings
 from tailstest.core.text import printable
+from tailstest.machine.profile import load_profiles
 from tailstest.suite.checkpoints.checkpoints import Checkpoints, work_folder
 from tailstest.suite.checkpoints.keys import base_of
 from tailstest.suite.checkpoints.store import CheckpointStore, checkpoints_folder
-from tailstest.suite.image_choice import GivenImage
+from tailstest.suite.image_catalogue import GivenImage
 from tailstest.suite.late_patch import LatePatch
+from tailstest.suite.needs import Needs, needs_of
 from tailstest.suite.patch_sources import Patch
 from tailstest.suite.plan import Plan
+from tailstest.suite.run_host import usual_processors
 from tailstest.suite.run_options import RunOptions
 from tailstest.suite.session import Session
 
 #: Settings that change nothing in a machine, so that they are no part of a checkpoint's key.
-_OF_THE_HOST = frozenset({"store", "memory_limit", "trust_network"})
+_OF_THE_HOST = frozenset(
+    {
+        "store",
+        "memory_limit",
+        "trust_network",
+        "free_space_needed",
+        "checkpoints_limit",
+        "junit_output_limit",
+        "video",
+        "video_fps",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,24 @@ class RunOrder:
             late_patch=LatePatch(self.patches, events) if late_patch is None else late_patch,
             workers=self.options.workers,
             given=self.given,
+            guests=self._guests_of(plan),
         )
+
+    def _guests_of(self, plan: Plan) -> Callable[[str], tuple[int, ...]]:
+        """Return what tells the memory of each machine of a scenario that has several; () if not.
+
+        Each scenario is looked at when it begins: a process of many runs few of them.
+        """
+        profiles = load_profiles(plan.suite.images_folders)
+
+        def guests(scenario: str) -> tuple[int, ...]:
+            alone = replace(
+                plan, scenarios=[each for each in plan.scenarios if each.id == scenario]
+            )
+            found = needs_of(alone, profiles, self.image, self.settings).get(scenario, Needs())
+            return (found.guest_memory, *found.more_memory) if found.more_memory else ()
+
+        return guests
 
     @property
     def has_viewer(self) -> bool:
@@ -101,7 +132,7 @@ class RunOrder:
             return None
         return Checkpoints(
             plan,
-            session,
+            session.resting,
             store,
             events,
             base=base,
@@ -121,8 +152,9 @@ class RunOrder:
             "settings": self.settings.model_dump(exclude=set(_OF_THE_HOST)),
             "image": environment.get("image"),
             "has viewer": self.has_viewer,
-            # See `RunHost.fitted`: machines may have another number of processors.
-            "cores per worker": environment["cores_per_worker"],
+            # All that the cores of the host change in a machine. One that a profile or a step gives
+            # a number of processors has that many anywhere; profiles and steps are in the key.
+            "processors": usual_processors(host["accelerator"], environment["cores_per_worker"]),
         }
 
 

@@ -74,7 +74,7 @@ class Film:
                 ArtifactKept(
                     kind="video",
                     path=self._evidence.relative(report.path),
-                    title=f"Video, {report.seconds:.0f} s",
+                    title=f"Video of {self._machine.name}, {report.seconds:.0f} s",
                     truncated=report.truncated,
                 )
             )

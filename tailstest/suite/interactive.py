@@ -49,6 +49,7 @@ class Prompt(cmd.Cmd):
         self._access: MachineAccess | None = None
         self._context: Any = None
         self._step: Any = None
+        self._about = ""  # the machine that the step was about
         self._is_repaired = False
 
     def after_failed_step(self, context: Any, step: Any) -> bool:
@@ -61,6 +62,8 @@ class Prompt(cmd.Cmd):
         with self._suspended():
             self._say(f"\nThe step failed: {step.keyword} {step.name}")
             self._say(printable(str(step.exception or step.error_message or "")))
+            self._about = self._session.called
+            self._session.turn_to_a_machine()
             socket = self._session.machine.viewer_socket if self._session.has_machine else None
             if socket is not None:
                 self._say(f"The machine is alive. Watch it: remote-viewer vnc+unix://{socket}")
@@ -73,6 +76,7 @@ class Prompt(cmd.Cmd):
                     self.cmdloop()
                 finally:
                     self._access = None
+                    self._session.turn_to(self._about)
         return self._is_repaired
 
     def onecmd(self, line: str) -> bool:
@@ -92,12 +96,14 @@ class Prompt(cmd.Cmd):
                 self._say("no step is defined for this text any more")
                 return False
             self._context.text, self._context.table = self._step.text, self._step.table
+            self._session.turn_to(self._about)
             match.run(self._context)
         except Exception as error:  # noqa: BLE001 - a step may raise anything
             self._say(f"it failed again: {printable(str(error))}")
+            self._session.turn_to_a_machine()
             return False
         self._say("it passes now")
-        self._is_repaired = True
+        self._is_repaired, self._about = True, self._session.called
         return True
 
     def do_next(self, _line: str) -> bool:

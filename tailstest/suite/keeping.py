@@ -55,6 +55,7 @@ class Keeping:
             verdict: of the scenario, for the message.
         """
         with self._suspended():
+            self._session.turn_to_a_machine()
             if not self._session.has_machine:
                 self._say("There is no machine to keep: this scenario started none.")
                 return

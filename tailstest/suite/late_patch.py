@@ -31,7 +31,7 @@ class LatePatch:
         self._patches = list(patches)
         self._events = events
         self._done: set[str] = set()
-        self._is_waiting = False
+        self._waiting: set[str] = set()  # machines
 
     def __bool__(self) -> bool:
         return bool(self._patches)
@@ -50,11 +50,12 @@ class LatePatch:
                 f"{paths} changed in the guest after each start: {', '.join(self.facts())}"
             )
 
-    def begin_machine(self, channel: str) -> None:
+    def begin_machine(self, channel: str, name: str) -> None:
         """Note that a machine starts.
 
         Args:
             channel: the way into its image, of its definition.
+            name: of the machine.
 
         Raises:
             UsageError: there is no way in.
@@ -64,14 +65,16 @@ class LatePatch:
                 f"{FILES}: nobody knows a way into this image, so nothing can be put into it",
                 hint="say in its profile which channel it has: [machine] channel = ...",
             )
-        self._is_waiting = bool(self._patches)
+        if self._patches:
+            self._waiting.add(name)
 
-    def apply(self, channel: GuestChannel, info: AgentInfo) -> None:
+    def apply(self, channel: GuestChannel, info: AgentInfo, name: str) -> None:
         """Change a guest that answers, once after each start of it.
 
         Args:
             channel: to a guest that answers.
             info: who answers there.
+            name: of its machine.
 
         Raises:
             UsageError: the guest does not take a file; names it.
@@ -94,12 +97,12 @@ class LatePatch:
                 "the guest is not what the image has"
             )
         self._done.add(info.boot_id)
-        self._is_waiting = False
+        self._waiting.discard(name)
 
-    def end_machine(self) -> None:
+    def end_machine(self, name: str) -> None:
         """Tell if a machine ended without the patch: what it showed is the image as it is."""
-        if self._is_waiting:
-            self._is_waiting = False
+        if name in self._waiting:
+            self._waiting.remove(name)
             self._warn(
                 "late patch: nothing was changed in this guest, "
                 "because no step used its inside; this was the image as it is"

@@ -12,7 +12,7 @@ from tailstest.machine.definition import MachineDefinition, memory_needed
 from tailstest.machine.profile import Profile
 from tailstest.suite.feature_reader import PlannedScenario
 from tailstest.suite.fitting import MARK as CHOOSES_IMAGE
-from tailstest.suite.fitting import image_named_by
+from tailstest.suite.fitting import images_named_by, steps_by_machine
 from tailstest.suite.plan import Plan
 
 #: Tag of scenarios that take too long where a machine is emulated.
@@ -47,6 +47,7 @@ class Needs:
 
     Attributes:
         guest_memory: MiB of the machine; 0 without one.
+        more_memory: MiB of each further machine.
         lab: whether it uses networks of the lab.
         kvm: whether an emulated machine will not do.
     """
@@ -54,12 +55,15 @@ class Needs:
     guest_memory: int = 0
     lab: bool = False
     kvm: bool = False
+    more_memory: tuple[int, ...] = ()
 
     def memory_on(self, accelerator: str) -> int:
         """Return the MiB of a host with this accelerator that are needed."""
-        if not self.guest_memory:
-            return 0
-        return memory_needed(MachineDefinition(memory_mib=self.guest_memory), accelerator)
+        return sum(
+            memory_needed(MachineDefinition(memory_mib=mib), accelerator)
+            for mib in (self.guest_memory, *self.more_memory)
+            if mib
+        )
 
 
 def needs_of(
@@ -119,20 +123,26 @@ def _needs_of(
     under_test: str | None,
     settings: Settings,
 ) -> Needs:
-    memory, lab, has_machine = 0, LAB_TAG in scenario.tags, False
-    for step in scenario.model.all_steps:
-        function = getattr(plan.definition_of(step), "func", None)
+    lab = LAB_TAG in scenario.tags
+    memory: dict[str, int] = {}
+    are_there: dict[str, bool] = {}
+    for machine, step, function in steps_by_machine(scenario, plan):
         asked = getattr(function, _MARK, None)
-        has_machine = has_machine or asked == "machine" or hasattr(function, CHOOSES_IMAGE)
+        is_there = asked == "machine" or hasattr(function, CHOOSES_IMAGE)
+        are_there[machine] = are_there.get(machine, False) or is_there
         lab = lab or asked == "lab"
         if asked == "memory":
-            memory = _argument(plan.registry.find_match(step), "memory") or memory
-    if has_machine:
-        usual = _usual_machine(image_named_by(scenario, plan) or under_test, profiles)
-        memory = memory or usual.memory_mib
-        lab = lab or usual.network in {"lab", "isolated"}
-    kvm = KVM_TAG in scenario.tags or (has_machine and settings.accelerator == "kvm")
-    return Needs(memory if has_machine else 0, lab, kvm)
+            found = _argument(plan.registry.find_match(step), "memory")
+            memory[machine] = found or memory.get(machine, 0)
+    guests = []
+    for machine, image in images_named_by(scenario, plan).items():
+        if are_there.get(machine):
+            usual = _usual_machine(image or under_test, profiles)
+            guests.append(memory.get(machine, 0) or usual.memory_mib)
+            lab = lab or usual.network in {"lab", "isolated"}
+    kvm = KVM_TAG in scenario.tags or (bool(guests) and settings.accelerator == "kvm")
+    first, *others = guests or [0]
+    return Needs(first, lab, kvm, tuple(others))
 
 
 def _usual_machine(image: str | None, profiles: Mapping[str, Profile]) -> MachineDefinition:

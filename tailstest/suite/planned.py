@@ -10,7 +10,7 @@ from rich.text import Text
 from tailstest.results.answers.forecast import Forecast
 from tailstest.results.console import safe
 from tailstest.results.wording import duration, plural
-from tailstest.suite.checkpoints.keys import key_chain, leading_steps
+from tailstest.suite.checkpoints.keys import keys_of, leading_steps
 from tailstest.suite.choosing.choice import Chosen
 from tailstest.suite.feature_reader import PlannedScenario
 from tailstest.suite.plan import Plan
@@ -97,7 +97,7 @@ def _beginnings(plan: Plan) -> dict[str, str]:
     for number, each in enumerate(plan.scenarios, 1):
         if each.is_manual:
             continue
-        chain = key_chain(each.model, "")
+        chain = keys_of(each, plan, "")
         shared = [key for key in chain if key in first]
         if shared:
             steps = len(leading_steps(each.model))

@@ -13,6 +13,7 @@ from tailstest.guest import note_writer
 from tailstest.guest.own_programs import run_module
 from tailstest.machine.inside import Inside
 from tailstest.machine.machine import Machine
+from tailstest.media.stick_content.inspection import READ_LIMIT
 from tailstest.suite.checkpoints.state import CutCopy
 from tailstest.suite.shelf import Shelf
 
@@ -25,7 +26,10 @@ MOST_COPIES = 50
 #: First serial port of a Linux guest; what it writes there stands on the host at once.
 PORT = "/dev/ttyS0"
 
-_CONFIRMED = re.compile(rf"{note_writer.CONFIRMED} (\d{{1,9}})\r*\n")
+#: Most notes that can be compared: so many fit into the largest file that is read from a medium.
+MOST_NOTES = READ_LIMIT // (len(note_writer.note(1)) + 1)
+
+_CONFIRMED = re.compile(rf"{note_writer.CONFIRMED} ([0-9]{{1,18}})\r*\n")
 
 
 class PowerCuts:
@@ -89,7 +93,7 @@ class PowerCuts:
             size: bytes that must be written before each.
 
         Raises:
-            UsageError: no such stick, it is not plugged in, or too many copies.
+            UsageError: no such stick, it is not plugged in, too many copies, or too many notes.
             CheckFailed: the machine does not write that much.
             InfrastructureError: no space.
         """
@@ -180,4 +184,11 @@ def missing_notes(content: bytes, confirmed: int) -> list[int]:
 
 
 def _last_confirmed(printed: str) -> int:
-    return max((int(number) for number in _CONFIRMED.findall(printed)), default=0)
+    last = max((int(number) for number in _CONFIRMED.findall(printed)), default=0)
+    if last > MOST_NOTES:
+        raise UsageError(
+            f"the machine says on its serial port that {last} notes are confirmed; no more than "
+            f"{MOST_NOTES} can be read from a stick and compared",
+            hint="copy the stick earlier; or does something else inside write such lines?",
+        )
+    return last

@@ -16,6 +16,7 @@ from tailstest.machine.system_state import SystemState
 from tailstest.suite.image_choice import ImageChoice
 from tailstest.suite.inside_evidence import InsideEvidence
 from tailstest.suite.late_patch import LatePatch
+from tailstest.suite.suite_files import SuiteFiles
 
 
 class Reach:
@@ -26,6 +27,7 @@ class Reach:
         choice: knows the profile of its image.
         events: told about what is done.
         late_patch: applied whenever the system has started.
+        files: told which files of the suite were put inside.
     """
 
     def __init__(
@@ -34,11 +36,13 @@ class Reach:
         choice: ImageChoice,
         events: Events,
         late_patch: LatePatch,
+        files: SuiteFiles,
     ) -> None:
         self._machine = machine
         self._choice = choice
         self._events = events
         self._late_patch = late_patch
+        self._files = files
         self._inside: Inside | None = None
         self._tree: AccessibilityTree | None = None
 
@@ -53,8 +57,9 @@ class Reach:
                 default_deadline=machine.default_deadline,
                 events=self._events,
                 boot_limit=self._choice.times.boot,
-                on_ready=self._late_patch.apply,
+                on_ready=lambda channel, info: self._late_patch.apply(channel, info, machine.name),
                 keeps_clock=machine.definition.clock_ahead != 0,
+                on_file=self._files.use,
             )
         return self._inside
 
@@ -117,7 +122,6 @@ class Reach:
     def withdraw(self) -> None:
         """Leave nothing of ours running in a machine that is about to be saved."""
         self._close_tree()
-        self._inside = None
 
     def forget(self) -> None:
         """The machine is gone."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,11 @@ class RunHost:
         self._report: HostReport | None = None
         self._hypervisor: Hypervisor | None = None
         self._labs: LabKeeper | None = None
-        self._patience = 1.0
+        self._patience = math.inf
         self._claims = MemoryClaims(settings.memory_limit)
-        self._claim: Claim | None = None
+        self._claimed: list[Claim] = []
+        self._guests: tuple[int, ...] = ()
+        self._taken: dict[str, int] = {}
 
     def fitted(self, definition: MachineDefinition) -> MachineDefinition:
         """Return a machine with no more processors than the host has cores for each worker.
@@ -63,28 +66,60 @@ class RunHost:
         Raises:
             SetupError, InfrastructureError: the host cannot run machines.
         """
-        if self._examined().accelerator == "kvm" or "cpus" in definition.model_fields_set:
+        if "cpus" in definition.model_fields_set:
             return definition
-        return definition.model_copy(update={"cpus": min(definition.cpus, self._share)})
+        cpus = usual_processors(self._examined().accelerator, self._share)
+        return definition.model_copy(update={"cpus": cpus})
 
     @property
     def _share(self) -> int:
         """Cores of the host for each worker."""
         return max(1, self._examined().cores // self._workers)
 
-    def claim_memory(self, definition: MachineDefinition) -> None:
+    def begin_scenario(self, guests: Sequence[int]) -> None:
+        """Note what machines the next scenario will have at the same time.
+
+        The first of them then waits until there is room for all: two scenarios that both have one
+        machine and want another would wait for each other.
+
+        Args:
+            guests: MiB of memory of each; empty if nobody knows.
+        """
+        self._taken = {}
+        self._release()
+        self._guests = tuple(guests)
+        self._patience = math.inf
+
+    def claim_memory(self, definition: MachineDefinition, name: str) -> None:
         """Wait until the host has the memory for a machine, and keep it until `release_memory`.
 
-        A machine that takes the place of another one of the same size takes its memory, too.
+        A machine that takes the place of another one of the same name takes its memory, too.
+
+        Args:
+            name: what the machine is called; each has memory of its own.
 
         Raises:
             UsageError: it is more than the host has.
             SetupError, InfrastructureError: the host cannot run machines, or made no room.
         """
-        needed = memory_needed(definition, self._examined().accelerator)
-        if self._claim is not None and self._claim.mib == needed:
-            return
-        self.release_memory()
+        accelerator = self._examined().accelerator
+        needed = memory_needed(definition, accelerator)
+        others = sum(mib for each, mib in self._taken.items() if each != name)
+        claimed = sum(each.mib for each in self._claimed)
+        if others + needed > claimed:
+            if not others:
+                self._release()
+                expected = sum(
+                    memory_needed(MachineDefinition(memory_mib=mib), accelerator)
+                    for mib in self._guests
+                )
+                self._claim(max(needed, expected), 0)
+            else:
+                self._claim(others + needed - claimed, claimed)
+        self._taken[name] = needed
+
+    def _claim(self, mib: int, has: int) -> None:
+        """Claim memory; who has some already does not wait long for more."""
         hypervisor = self._opened()
         began = time.monotonic()
         reason = ""
@@ -95,16 +130,21 @@ class RunHost:
             self._events.publish(HeldUp(text=text))
 
         marker = str(hypervisor.root or hypervisor.run_folder)
-        self._claim = self._claims.claim(needed, marker, hold)
+        self._claimed.append(self._claims.claim(mib, marker, hold, has=has))
         if reason:
             took = time.monotonic() - began
             self._events.publish(Noted(text=f"waited {took:.0f} s: {reason}"))
 
-    def release_memory(self) -> None:
-        """Give back what was claimed; the machine is off."""
-        claim, self._claim = self._claim, None
-        if claim is not None:
-            claim.release()
+    def release_memory(self, name: str) -> None:
+        """Give back what a machine took, which is off; harmless if it took none."""
+        self._taken.pop(name, None)
+        if not self._taken:
+            self._release()
+
+    def _release(self) -> None:
+        claimed, self._claimed = self._claimed, []
+        for each in claimed:
+            each.release()
 
     def bench(self, library: ReferenceLibrary) -> Bench:
         """Return what the next machine needs.
@@ -114,8 +154,11 @@ class RunHost:
         """
         report = self._examined()
         # Others may have begun to use the host since the run began, or ended.
-        speed = replace(report.speed, load_per_core=load_per_core())
-        self._patience = max(1.0, speed.load_per_core, speed.crowding)
+        crowding = self._crowding(report, max(1, len(self._guests)))
+        speed = replace(report.speed, load_per_core=load_per_core(), crowding=crowding)
+        patience = max(1.0, speed.load_per_core, speed.crowding)
+        # Of machines beside one another the least patient one is judged.
+        self._patience = min(self._patience, patience) if len(self._taken) > 1 else patience
         return Bench(
             hypervisor=self._opened(),
             host=replace(report, speed=speed),
@@ -192,7 +235,8 @@ class RunHost:
         """Close the connection; may be called twice."""
         self.end_lab()
         self._labs = None
-        self.release_memory()
+        self._taken = {}
+        self._release()
         hypervisor, self._hypervisor = self._hypervisor, None
         if hypervisor is not None:
             hypervisor.close()
@@ -205,6 +249,25 @@ class RunHost:
     def _examined(self) -> HostReport:
         if self._report is None:
             report = examine_host(self._settings)
-            crowding = self._workers * _CPUS / report.cores if self._workers > 1 else 1.0
-            self._report = replace(report, speed=replace(report.speed, crowding=crowding))
+            speed = replace(report.speed, crowding=self._crowding(report, 1))
+            self._report = replace(report, speed=speed)
         return self._report
+
+    def _crowding(self, report: HostReport, of_each: int) -> float:
+        """Return the processors of all machines that run beside one another, for each core.
+
+        Args:
+            of_each: machines of each worker.
+        """
+        machines = self._workers * of_each
+        return machines * _CPUS / report.cores if machines > 1 else 1.0
+
+
+def usual_processors(accelerator: str, share: int) -> int:
+    """Return how many processors a machine has for which nobody gives a number; see `fitted`.
+
+    Args:
+        accelerator: of the host.
+        share: cores of the host for each worker.
+    """
+    return _CPUS if accelerator == "kvm" else min(_CPUS, share)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tailstest.core.events import Events, RunFinished
 from tailstest.core.verdict import Verdict, exit_status
@@ -21,11 +21,13 @@ class RunResult:
         verdicts: scenario id, broken file or place of trouble outside of scenarios, to verdict.
         interrupted: whether somebody ended it.
         flaky: ids of scenarios whose attempts contradict each other.
+        trouble: those of `verdicts` that belong to no scenario and no broken file.
     """
 
     verdicts: Mapping[str, Verdict]
     interrupted: bool = False
     flaky: frozenset[str] = frozenset()
+    trouble: Mapping[str, Verdict] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -39,7 +41,12 @@ class RunResult:
         """Return the result of a plan; what has no verdict was not run."""
         planned = dict.fromkeys((scenario.id for scenario in plan.scenarios), Verdict.NOT_RUN)
         broken = dict.fromkeys(plan.broken_files, Verdict.ERRORED)
-        return cls({**planned, **broken, **verdicts}, interrupted, frozenset(flaky))
+        trouble = {
+            place: verdict
+            for place, verdict in verdicts.items()
+            if place not in planned and place not in broken
+        }
+        return cls({**planned, **broken, **verdicts}, interrupted, frozenset(flaky), trouble)
 
     @property
     def exit_status(self) -> int:
@@ -51,7 +58,10 @@ class RunResult:
         counts = Counter(verdict.value for verdict in self.verdicts.values())
         events.publish(
             RunFinished(
-                counts=dict(counts), exit_status=self.exit_status, interrupted=self.interrupted
+                counts=dict(counts),
+                exit_status=self.exit_status,
+                interrupted=self.interrupted,
+                trouble={place: verdict.value for place, verdict in self.trouble.items()},
             )
         )
 

@@ -16,7 +16,7 @@ from behave.runner_util import exec_file
 from tailstest.core.errors import UsageError
 from tailstest.core.events import Events, Noted
 from tailstest.core.text import printable
-from tailstest.core.verdict import Verdict, is_flaky, verdict_of
+from tailstest.core.verdict import Verdict, is_flaky, verdict_of, verdict_of_attempts
 from tailstest.suite.behave_runner import BehaveRunner, StepContext
 from tailstest.suite.checkpoints.checkpoints import Checkpoints
 from tailstest.suite.feature_reader import PlannedScenario
@@ -150,7 +150,9 @@ class SuiteRunner:
             verdicts.append(self._attempt(scenario, run, runner))
         if is_flaky(verdicts):
             self._flaky.add(scenario.id)
-        has_failed = is_bad(verdicts[-1]) or is_flaky(verdicts)
+        together = verdict_of_attempts(verdicts)
+        self._narrator.verdicts[scenario.id] = together
+        has_failed = is_bad(together) or is_flaky(verdicts)
         self._is_over = self._is_over or (has_failed and self._stop)
         return has_failed
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
 from tailstest.lab.capture_file import packets_in
 from tailstest.lab.network.addressing import given_out
 from tailstest.lab.network.answers_view import answers_text
 from tailstest.lab.network.keeper import LabKeeper
+from tailstest.lab.network.knocking import Answer
 from tailstest.lab.network.neighbour import Neighbour, Probed, neighbours_in
 from tailstest.lab.network.plan import Kind
 from tailstest.lab.own_addresses import own_addresses
@@ -18,11 +20,30 @@ from tailstest.machine.machine import Machine
 #: IPv6 addresses of a machine that are tried: it has two or three at a time, and takes new ones
 #: each time its network comes up.
 MOST_ADDRESSES6 = 32
+#: Times that a neighbour tries: a machine may take new IPv6 addresses while the others are tried.
+MOST_PROBES = 3
 #: Addresses that a message names.
 _MOST_NAMED = 5
 #: Answers that a computer gives although it offers nothing.
 _HARMLESS = frozenset({"ping", "refused", "udp refused"})
 _PORT = re.compile(r"(?:(?P<protocol>TCP|UDP) +)?(?P<number>[0-9]{1,5})", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a neighbour found, and what keeps silence from being a proof.
+
+    Attributes:
+        answers: of the machine.
+        is_complete: whether the machine has come to all that was sent.
+        lost: frames that the machine's wire lost meanwhile.
+        untried: addresses that it had in the end, and that nobody tried.
+    """
+
+    answers: tuple[Answer, ...]
+    is_complete: bool
+    lost: int
+    untried: tuple[str, ...]
 
 
 class ScenarioNeighbours:
@@ -32,6 +53,7 @@ class ScenarioNeighbours:
         machine: returns the machine of the scenario; raises a UsageError if there is none.
         labs: returns who gives out the lab.
         note: told the name and the values of each change, for a checkpoint.
+        is_bad_wire: tells whether steps made the machine's wire worse than a good one.
     """
 
     def __init__(
@@ -39,10 +61,12 @@ class ScenarioNeighbours:
         machine: Callable[[], Machine],
         labs: Callable[[], LabKeeper],
         note: Callable[..., None],
+        is_bad_wire: Callable[[], bool],
     ) -> None:
         self._machine = machine
         self._labs = labs
         self._note = note
+        self._is_bad_wire = is_bad_wire
 
     def add_neighbour(self, kind: Kind) -> Neighbour:
         """Put a neighbour into the first network of this kind."""
@@ -56,18 +80,19 @@ class ScenarioNeighbours:
 
         Raises:
             CheckFailed: lists what answered.
-            UsageError: nothing would be proven: the machine is in no lab, has no address, or the
-                neighbour cannot see it.
-            InfrastructureError: the machine did not get through with what was sent.
+            UsageError: nothing would be proven: the machine is in no lab, has no address, takes new
+                ones all the time, the neighbour cannot see it, or steps made its wire lose frames.
+            InfrastructureError: the machine did not get through with what was sent, or its wire
+                lost frames although it is a good one.
         """
-        probed = self._probed()
-        if probed.answers:
+        found = self._probed()
+        if found.answers:
             raise CheckFailed(
                 "nothing in the machine should answer a neighbour on its network, but:\n"
-                + answers_text(probed.answers),
+                + answers_text(found.answers),
                 hint="let the firewall of the image drop what nobody inside has asked for",
             )
-        _expect_all(probed)
+        self._expect_all(found)
 
     def check_open(self, rows: Sequence[str]) -> None:
         """Check that these ports of the machine are open to a neighbour, and no others.
@@ -79,11 +104,11 @@ class ScenarioNeighbours:
 
         Raises:
             CheckFailed: lists what is open beside them, or which of them are not.
-            UsageError: a row is no port, or see `check_no_answer`.
+            UsageError, InfrastructureError: a row is no port, or see `check_no_answer`.
         """
         wanted = {_port(row) for row in rows}
-        probed = self._probed([port for what, port in wanted if what == "open"])
-        found = [each for each in probed.answers if each.what not in _HARMLESS]
+        all_found = self._probed([port for what, port in wanted if what == "open"])
+        found = [each for each in all_found.answers if each.what not in _HARMLESS]
         more = [each for each in found if (each.what, each.port) not in wanted]
         if more:
             raise CheckFailed(
@@ -91,30 +116,49 @@ class ScenarioNeighbours:
                 f"{answers_text(more)}",
                 hint="close them, or write them into the table if they are meant to be open",
             )
-        _expect_all(probed)
+        self._expect_all(all_found)
         missing = sorted(wanted - {(each.what, each.port) for each in found})
         if missing:
             raise CheckFailed(
                 f"not open to a neighbour: {', '.join(map(_name, missing))}; what answered:\n"
-                + (answers_text(probed.answers) or "  nothing"),
+                + (answers_text(all_found.answers) or "  nothing"),
                 hint="does the service run, and does it listen on the network?",
             )
 
-    def _probed(self, more_tcp: Sequence[int] = ()) -> Probed:
-        machine, labs = self._machine(), self._labs()
-        card = machine.card
-        network = card.network
+    def _probed(self, more_tcp: Sequence[int] = ()) -> _Found:
+        """Try all addresses of the machine, and those that it takes while others are tried."""
+        card = self._machine().card
         card.check()
-        leases = given_out(network, labs.lab.folder)
-        if not leases:
-            raise UsageError(
-                "the machine has no address yet, so nothing would be proven",
-                hint='put "Then the machine has an address from the network" before this step',
-            )
-        here = neighbours_in(network, labs.lab.neighbours)
-        neighbour = here[0] if here else self.add_neighbour(network.kind)
+        addresses = self._addresses()
+        neighbour = self._neighbour()
+        lost, is_complete = card.state().lost, True
+        tried: set[str] = set()
+        answers: dict[Answer, None] = {}
+        for _ in range(MOST_PROBES):
+            new = [each for each in addresses if each not in tried]
+            if not new:
+                break
+            probed = self._probe(neighbour, new, more_tcp)
+            tried.update(new)
+            answers.update(dict.fromkeys(probed.answers))
+            is_complete &= probed.is_complete
+            addresses = self._addresses()
+        return _Found(
+            answers=tuple(answers),
+            is_complete=is_complete,
+            lost=card.state().lost - lost,
+            untried=tuple(each for each in addresses if each not in tried),
+        )
+
+    def _probe(
+        self, neighbour: Neighbour, addresses: Sequence[str], more_tcp: Sequence[int]
+    ) -> Probed:
+        """Try some addresses, and those that the lab gave out: by these the machine is seen."""
+        machine = self._machine()
+        card = machine.card
+        leases = self._leases()
         probed = neighbour.probe(
-            [*leases, *self._addresses6()],
+            list(dict.fromkeys([*leases, *addresses])),
             more_tcp=more_tcp,
             ignored=card.other_macs,
             watches=[machine.check],
@@ -130,6 +174,53 @@ class ScenarioNeighbours:
             )
         return probed
 
+    def _expect_all(self, found: _Found) -> None:
+        """Raise if what did not answer may just not have been asked."""
+        if not found.is_complete:
+            raise InfrastructureError(
+                "the machine did not get through with what a neighbour sent, so nobody knows what "
+                "it would have answered",
+                hint="is it paused, was its cable pulled out, or is this host too busy?",
+            )
+        if found.lost > 0:
+            said = (
+                f"{found.lost} frames were lost on the wire of the machine while a neighbour tried "
+                "what it answers, so nothing is proven"
+            )
+            if self._is_bad_wire():
+                raise UsageError(
+                    said,
+                    hint="do this on a good wire: without the steps that let packets be lost or "
+                    "come late, or that bound what the wire carries",
+                )
+            raise InfrastructureError(
+                said, hint="does the machine take what is sent to it, or is this host too busy?"
+            )
+        if found.untried:
+            raise UsageError(
+                "the machine takes always new addresses while a neighbour tries the others, and "
+                f"these were not tried: {', '.join(found.untried[:_MOST_NAMED])}",
+                hint="put this step where its network has come to rest",
+            )
+
+    def _neighbour(self) -> Neighbour:
+        network = self._machine().card.network
+        here = neighbours_in(network, self._labs().lab.neighbours)
+        return here[0] if here else self.add_neighbour(network.kind)
+
+    def _addresses(self) -> list[str]:
+        return [*self._leases(), *self._addresses6()]
+
+    def _leases(self) -> list[str]:
+        card = self._machine().card
+        leases = given_out(card.network, self._labs().lab.folder, others=card.other_macs)
+        if not leases:
+            raise UsageError(
+                "the machine has no address yet, so nothing would be proven",
+                hint='put "Then the machine has an address from the network" before this step',
+            )
+        return leases
+
     def _addresses6(self) -> list[str]:
         card = self._machine().card
         network = card.network
@@ -142,15 +233,6 @@ class ScenarioNeighbours:
                 hint="put this step further to the front, or into a scenario of its own",
             )
         return found
-
-
-def _expect_all(probed: Probed) -> None:
-    if not probed.is_complete:
-        raise InfrastructureError(
-            "the machine did not get through with what a neighbour sent, so nobody knows what it "
-            "would have answered",
-            hint="is it paused, was its cable pulled out, or is this host too busy?",
-        )
 
 
 def _port(text: str) -> tuple[str, int]:

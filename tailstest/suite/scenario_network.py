@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NoReturn
 
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import CheckFailed, UsageError
@@ -16,6 +17,7 @@ from tailstest.suite.scenario_neighbours import ScenarioNeighbours
 from tailstest.suite.scenario_services import ScenarioServices
 from tailstest.suite.scenario_traffic import ScenarioTraffic
 from tailstest.suite.step_clock import StepClock
+from tailstest.suite.suite_files import SuiteFiles
 
 #: Seconds, before scaling, for a system to ask for an address: systemd asks within a second, but
 #: not before it has started.
@@ -30,6 +32,8 @@ class ScenarioNetwork:
         labs: returns who gives out the lab.
         events: listened to, to know during which step something happened.
         owners: says which program inside has which socket open.
+        files: told which files of the suite were used.
+        called: returns what steps call the machine.
     """
 
     def __init__(
@@ -38,19 +42,30 @@ class ScenarioNetwork:
         labs: Callable[[], LabKeeper],
         events: Events,
         owners: Callable[[], Mapping[tuple[str, int], str]] = dict,
+        *,
+        files: SuiteFiles,
+        called: Callable[[], str] = str,
     ) -> None:
         self._machine = machine
+        self._called = called
         self._labs = labs
         self._changes: list[tuple[str, list[object]]] = []
-        self._quality = Quality()
+        self._qualities: dict[str, Quality] = {}
         #: The servers of the lab.
-        self.services = ScenarioServices(lambda: self.machine, labs, self._note)
+        self.services = ScenarioServices(lambda: self.machine, labs, self._note, files)
         #: Who shares its network with the machine.
-        self.neighbours = ScenarioNeighbours(lambda: self.machine, labs, self._note)
+        self.neighbours = ScenarioNeighbours(
+            lambda: self.machine, labs, self._note, lambda: not self._quality.is_perfect
+        )
         #: What the machine sent.
         self.traffic = ScenarioTraffic(
             lambda: self.machine, lambda: self.services.tor, StepClock(events), owners
         )
+
+    @property
+    def _quality(self) -> Quality:
+        """How good the wire of the machine is."""
+        return self._qualities.get(self._called(), Quality())
 
     @property
     def machine(self) -> Machine:
@@ -78,10 +93,11 @@ class ScenarioNetwork:
     def shape(self, **changes: float) -> None:
         """Make the wire worse; see `Quality`. Before the machine starts, or while it runs."""
         self._note("shape", changes)
-        self._quality = Quality(**{**self._quality.to_json(), **changes})
+        quality = Quality(**{**self._quality.to_json(), **changes})
+        self._qualities[self._called()] = quality
         machine = self._machine()
         if machine is not None and machine.is_on:
-            machine.card.shape(self._quality)
+            machine.card.shape(quality)
 
     def begin(self, machine: Machine) -> None:
         """Give a machine that is about to start the wire that steps described."""
@@ -92,27 +108,43 @@ class ScenarioNetwork:
     def wait_address(self, *, within: float | None = None) -> None:
         """Wait until the machine has been given an IPv4 address by the lab.
 
+        Since its last start or restart, and since its cable was pulled out: one of before counts
+        when the lab acknowledges it anew.
+
         Raises:
             CheckFailed: it was given none in time.
+            UsageError, MachineStopped: it is off.
         """
         machine = self.machine
-        network = machine.card.network
+        card, network = machine.card, machine.card.network
         folder = self._labs().lab.folder
+
+        def given() -> list[str]:
+            since, others = card.no_address_before, card.other_macs
+            return given_out(network, folder, since=since, others=others)
+
         deadline = Deadline.after(
             ADDRESS_LIMIT if within is None else within, scale=machine.deadline_scale
         )
-        given = poll(
-            lambda: given_out(network, folder) or None,
-            deadline,
-            watches=[machine.check],
+        found = poll(lambda: (machine.is_on and given()) or None, deadline, watches=[machine.check])
+        if found is None:
+            self._no_address(given_out(network, folder, others=card.other_macs), deadline)
+
+    def _no_address(self, old: list[str], deadline: Deadline) -> NoReturn:
+        said = (
+            f"waited {deadline.elapsed:.0f} s for the machine to ask for an address; it sent "
+            f"{self.machine.card.state().sent} packets"
         )
-        if given is None:
-            state = machine.card.state()
+        if old:
             raise CheckFailed(
-                f"waited {deadline.elapsed:.0f} s for the machine to ask for an address; it sent "
-                f"{state.sent} packets",
-                hint="does the image use its network card? Is the cable plugged in?",
+                f"{said}, and {', '.join(old)} was given out before it was last started, or its "
+                "cable pulled out",
+                hint="does the image renew its address when it starts, and when its cable is "
+                "plugged in again? Is the cable plugged in?",
             )
+        raise CheckFailed(
+            said, hint="does the image use its network card? Is the cable plugged in?"
+        )
 
     # Between scenarios, and for checkpoints
 
@@ -137,7 +169,7 @@ class ScenarioNetwork:
 
     def clear(self) -> None:
         """Forget everything: another scenario begins."""
-        self.traffic.moments, self._changes, self._quality = {}, [], Quality()
+        self.traffic.moments, self._changes, self._qualities = {}, [], {}
 
     def _note(self, name: str, *values: object) -> None:
         self._changes.append((name, list(values)))

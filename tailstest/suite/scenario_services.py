@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from tailstest.core.deadline import Deadline, poll
@@ -14,6 +13,7 @@ from tailstest.lab.network.keeper import LabKeeper
 from tailstest.lab.network.tor import TorNetwork
 from tailstest.lab.network.upgrade_server import USUAL_SIZE
 from tailstest.machine.machine import Machine
+from tailstest.suite.suite_files import SuiteFiles
 
 #: Seconds, before scaling, for a mail to come; who sends it may have to find its server first.
 MAIL_LIMIT = 30.0
@@ -51,6 +51,7 @@ class ScenarioServices:
         machine: returns the machine of the scenario; raises a UsageError if there is none.
         labs: returns who gives out the lab.
         note: told the name and the values of each change, for a checkpoint.
+        files: told which files of the suite were used.
     """
 
     def __init__(
@@ -58,10 +59,12 @@ class ScenarioServices:
         machine: Callable[[], Machine],
         labs: Callable[[], LabKeeper],
         note: Callable[..., None],
+        files: SuiteFiles,
     ) -> None:
         self._machine = machine
         self._labs = labs
         self._note = note
+        self._files = files
 
     def change(self, name: str, values: Sequence[Any]) -> None:
         """Do again what was noted."""
@@ -75,9 +78,16 @@ class ScenarioServices:
         self._labs().lab.answer(self._labs().network("full"), name, addresses)
 
     def show_folder(self, host: str, folder: str) -> None:
-        """Show the files of a folder as a web site of the lab."""
-        self._note("show_folder", host, folder)
-        self._labs().internet.show(host, Path(folder))
+        """Show the files of a folder as a web site of the lab.
+
+        Args:
+            folder: absolute, or relative to the suite.
+        """
+        place = self._files.path_of(folder)
+        if place.is_dir():
+            self._files.use(place)
+        self._note("show_folder", host, self._files.name_of(place))
+        self._labs().internet.show(host, place)
 
     def ask_for_login(self) -> None:
         """Let the lab be a hotspot with a login page."""
@@ -185,7 +195,15 @@ class ScenarioServices:
 
         Args:
             packages: names and versions.
+
+        Raises:
+            UsageError: there is none, so that a package that cannot be installed proves nothing.
         """
+        if not packages:
+            raise UsageError(
+                "no package for the APT repository was given",
+                hint="the first row of a table is its heading: name, version",
+            )
         self._note("add_packages", host, [list(each) for each in packages])
         repository = self._labs().internet.repository(host)
         for name, version in packages:
@@ -232,9 +250,17 @@ class ScenarioServices:
         self._labs().internet.upgrades.offer(product, installed, version, size)
 
     def offer_file_as_upgrade(self, product: str, installed: str, version: str, file: str) -> None:
-        """Offer a file as an upgrade to those who have a version of a product."""
-        self._note("offer_file_as_upgrade", product, installed, version, file)
-        self._labs().internet.upgrades.offer_file(product, installed, version, Path(file))
+        """Offer a file as an upgrade to those who have a version of a product.
+
+        Args:
+            file: absolute, or relative to the suite.
+        """
+        place = self._files.path_of(file)
+        if place.is_file():
+            self._files.use(place)
+        name = self._files.name_of(place)
+        self._note("offer_file_as_upgrade", product, installed, version, name)
+        self._labs().internet.upgrades.offer_file(product, installed, version, place)
 
     def offer_no_upgrade(self, product: str, installed: str) -> None:
         """Say that a version of a product is the newest one."""

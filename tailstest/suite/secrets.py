@@ -14,7 +14,7 @@ from tailstest.machine.inside import Inside
 from tailstest.machine.machine import Machine
 from tailstest.media.pattern_search import SearchResult, forms_of
 from tailstest.suite.checkpoints.state import SecretsState, SecretState
-from tailstest.suite.shelf import Shelf
+from tailstest.suite.shelf import BOOT_STICK, Shelf
 
 #: Stands in the memory of every Linux from its start to its end: its own version. A search that
 #: found it before and does not find it any more is blind.
@@ -93,9 +93,7 @@ class Secrets:
         done = self._inside().channel.run(f"kill -KILL {process}")
         if not done.ok:
             raise CheckFailed(f"the program with the secret had ended before. {done.explain()}")
-        self._inside().wait_until_succeeds(
-            f"! grep -q '^State:\\s*[^Z]' /proc/{process}/status", "the program to end"
-        )
+        self._inside().wait_until_succeeds(f"! test -e /proc/{process}", "the program to end")
 
     # Looking
 
@@ -135,18 +133,24 @@ class Secrets:
     def check_media(self) -> None:
         """Search all media of the scenario for all secrets, none of which may be there.
 
+        Those without a name are searched, too: what a machine was started from.
+
         Raises:
             CheckFailed: one is; says where.
-            UsageError: see `check_memory`; or there is no medium that could be written to.
+            UsageError: see `check_stick`; or there is no medium that could be written to.
         """
-        if not self._shelf.names:
+        boot_stick = self._shelf.look_at_boot_stick()
+        if not self._shelf.names and boot_stick is None:
             raise UsageError(
-                "this scenario has no medium that has a name and could keep anything",
+                "this scenario has no medium that could keep anything",
                 hint='give it one, such as: Given a USB stick "mine" of 2 GiB with the image '
                 "under test",
             )
         for name in self._shelf.names:
             self.check_stick(name, None, held=False)
+        if boot_stick is not None:
+            wanted = self._wanted(None, held=False)
+            self._judge(wanted, boot_stick.search(self._needles(wanted)), BOOT_STICK, held=False)
 
     # How it is done
 

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from tailstest.core.errors import UsageError
 from tailstest.core.evidence import EvidenceFolder
-from tailstest.core.folder_digest import digest_of_folder
 from tailstest.core.text import printable
 from tailstest.machine.machine import Machine
 from tailstest.media.faults import Faults
@@ -18,16 +17,20 @@ from tailstest.media.file_copy import copy_file
 from tailstest.media.image_file import Digests
 from tailstest.media.stick_content.volume import Volume
 from tailstest.media.stick_content.writing import written_stick
-from tailstest.media.usb_stick import Bus, UsbStick
+from tailstest.media.usb_stick import Bus, UsbStick, follow_image
 from tailstest.suite.checkpoints.state import CheckpointStale, ShelfState, StickState
 from tailstest.suite.image_guard import ImageGuard
 from tailstest.suite.stick_check import StickCheck
+from tailstest.suite.suite_files import SuiteFiles
 
 #: Most characters of the name of a medium.
 NAME_LIMIT = 100
 
 #: Most characters of a serial number; QEMU cuts off what is longer.
 SERIAL_LIMIT = 20
+
+#: The stick without a name, in messages.
+BOOT_STICK = "USB stick the machine was started from"
 
 #: What can be particular about a stick; see `UsbStick`.
 _TRAITS = ("serial", "is_write_protected", "bytes_per_second", "bus", "format")
@@ -38,30 +41,37 @@ class Shelf:
 
     Args:
         evidence: gives out names for their files.
-        machine: returns the machine of the scenario; None before it was started.
+        machines: returns the machines of the scenario that were started, the one that steps are
+            about at the end.
         digests: of images.
         guard: watches that images do not change.
+        files: told which folders of the suite were used.
+        called: returns what steps call the machine that they are about.
     """
 
     def __init__(
         self,
         evidence: EvidenceFolder,
-        machine: Callable[[], Machine | None],
+        machines: Callable[[], list[Machine]],
         digests: Digests,
         guard: ImageGuard,
+        files: SuiteFiles,
+        called: Callable[[], str] = str,
     ) -> None:
         self._evidence = evidence
-        self._machine = machine
+        self._machines = machines
         self._digests = digests
         self.guard = guard
+        self._files = files
+        self._called = called
         self._sticks: dict[str, UsbStick] = {}
+        self._boot_sticks: dict[str, UsbStick] = {}
         self._images: set[Path] = set()
-        self._folders: dict[str, str] = {}
 
     def clear(self) -> None:
         """Forget everything: another scenario begins."""
         self._sticks, self._images = {}, set()
-        self._folders = {}
+        self._boot_sticks = {}
 
     # Making media
 
@@ -108,10 +118,11 @@ class Shelf:
             SetupError: a tool is not installed.
             InfrastructureError: it cannot be made.
         """
-        self._sticks[name] = written_stick(self._new_file(name), size, table, volumes)
+        file = self._new_file(name)
         for volume in volumes:
-            if volume.files is not None:
-                self._folders[str(volume.files)] = digest_of_folder(volume.files)
+            if volume.files is not None and volume.files.is_dir():
+                self._files.use(volume.files)
+        self._sticks[name] = written_stick(file, size, table, volumes)
 
     def add_copy(self, name: str, other: str) -> None:
         """Put a stick with the content of another one on the shelf.
@@ -137,9 +148,18 @@ class Shelf:
         """
         self._sticks[name] = self.stick(other).copy_to(self._new_file(name))
 
+    def keep_boot_stick(self, stick: UsbStick) -> None:
+        """Note the stick that a machine starts from if no step has given it a name."""
+        self._boot_sticks[self._called()] = stick
+
+    @property
+    def images(self) -> list[Path]:
+        """The images that media were made of."""
+        return sorted(self._images)
+
     @property
     def names(self) -> list[str]:
-        """The names of all sticks and disks."""
+        """The names of all sticks and disks that have one."""
         return list(self._sticks)
 
     def stick(self, name: str) -> UsbStick:
@@ -156,6 +176,10 @@ class Shelf:
             )
         return self._sticks[name]
 
+    def machine_with(self, stick: UsbStick) -> Machine | None:
+        """Return the machine that a medium is plugged into; None if it lies on the shelf."""
+        return next((each for each in self._machines() if each.bay.holds(stick.overlay)), None)
+
     def look_at(self, name: str) -> StickCheck:
         """Return what checks the content of a stick.
 
@@ -166,6 +190,18 @@ class Shelf:
         self.check_at_rest(name, "be looked at")
         return StickCheck(name, stick)
 
+    def look_at_boot_stick(self) -> StickCheck | None:
+        """Return what checks the stick without a name; None if no machine was started from one.
+
+        Raises:
+            UsageError: a machine that runs may be writing to it.
+        """
+        stick = self._boot_sticks.get(self._called())
+        if stick is None:
+            return None
+        self._check_at_rest(stick, BOOT_STICK, "be looked at")
+        return StickCheck(BOOT_STICK, stick)
+
     def check_at_rest(self, name: str, what: str) -> None:
         """Raise if a machine that runs may write to a stick.
 
@@ -175,11 +211,13 @@ class Shelf:
         Raises:
             UsageError: it is plugged into a machine that runs.
         """
-        machine = self._machine()
-        if machine is not None and machine.is_on and machine.bay.holds(self.stick(name).overlay):
+        self._check_at_rest(self.stick(name), f'USB stick "{printable(name)}"', what)
+
+    def _check_at_rest(self, stick: UsbStick, called: str, what: str) -> None:
+        machine = self.machine_with(stick)
+        if machine is not None and machine.is_on:
             raise UsageError(
-                f'the USB stick "{printable(name)}" cannot {what} while it is plugged into a '
-                "machine that runs",
+                f"the {called} cannot {what} while it is plugged into a machine that runs",
                 hint="pull it out, or switch the machine off",
             )
 
@@ -263,8 +301,8 @@ class Shelf:
         self._sticks[name] = self._sticks[name].with_faults(faults, file)
 
     def _unplugged(self, name: str) -> UsbStick:
-        stick, machine = self.stick(name), self._machine()
-        if machine is not None and machine.bay.holds(stick.overlay):
+        stick = self.stick(name)
+        if self.machine_with(stick) is not None:
             raise UsageError(
                 f'the USB stick "{printable(name)}" is plugged in', hint="say this before"
             )
@@ -275,19 +313,26 @@ class Shelf:
     @property
     def state(self) -> ShelfState:
         """What has to be known, besides files, to take all of it up again."""
-        machine = self._machine()
-        sticks = {}
-        for number, (name, stick) in enumerate(self._sticks.items()):
-            is_in = machine is not None and machine.bay.holds(stick.overlay)
-            sticks[name] = StickState(
-                file=str(stick.overlay),
-                image=str(stick.image) if stick.image else None,
-                copy_name="" if is_in else f"shelf-{number}.qcow2",
-                traits={trait: getattr(stick, trait) for trait in _TRAITS},
-                faults=stick.faults,
-            )
-        images = {str(image): self._digests.of(image) for image in sorted(self._images)}
-        return ShelfState(sticks=sticks, images=images, folders=self._folders)
+        images = {self._files.name_of(image): self._digests.of(image) for image in self.images}
+        boot_stick = self._boot_sticks.get(self._called())
+        return ShelfState(
+            sticks={
+                name: self._state_of(stick, f"shelf-{number}.qcow2")
+                for number, (name, stick) in enumerate(self._sticks.items())
+            },
+            images=images,
+            boot_stick=self._state_of(boot_stick, "shelf-boot.qcow2") if boot_stick else None,
+        )
+
+    def _state_of(self, stick: UsbStick, copy_name: str) -> StickState:
+        is_in = self.machine_with(stick) is not None
+        return StickState(
+            file=str(stick.overlay),
+            image=self._files.name_of(stick.image) if stick.image else None,
+            copy_name="" if is_in else copy_name,
+            traits={trait: getattr(stick, trait) for trait in _TRAITS},
+            faults=stick.faults,
+        )
 
     def rest(self, folder: Path) -> None:
         """Write what is not plugged in into a folder; the machine writes what is.
@@ -295,16 +340,24 @@ class Shelf:
         Raises:
             InfrastructureError: no space, no permission.
         """
-        for name, stick in self.state.sticks.items():
-            if stick.copy_name:
-                copy_file(self._sticks[name].overlay, folder / stick.copy_name)
+        state = self.state
+        for stick in (*state.sticks.values(), state.boot_stick):
+            if stick is not None and stick.copy_name:
+                copy_file(Path(stick.file), folder / stick.copy_name)
 
-    def take_up(self, state: ShelfState, folder: Path, moved: Mapping[str, Path]) -> None:
+    def take_up(
+        self,
+        state: ShelfState,
+        folder: Path,
+        moved: Mapping[str, Path],
+        images: Mapping[str, Path] | None = None,
+    ) -> None:
         """Take up the media of a checkpoint.
 
         Args:
             folder: with the copies of what was not plugged in.
             moved: of the woken machine: file then to file now.
+            images: that lie in another place now: path of then to path of now.
 
         Raises:
             CheckpointStale: an image is not the one that it was.
@@ -312,7 +365,7 @@ class Shelf:
         """
         self.clear()
         for name, digest in state.images.items():
-            image = Path(name)
+            image = self._files.path_of(name)
             try:
                 is_same = self._digests.of(image) == digest
             except OSError:
@@ -320,17 +373,23 @@ class Shelf:
             if not is_same:
                 raise CheckpointStale(f"{printable(name)} is not the image that it was")
             self.use_image(image)
-        for name, digest in state.folders.items():
-            if not Path(name).is_dir() or digest_of_folder(Path(name)) != digest:
-                raise CheckpointStale(f"{printable(name)} holds other files than then")
-        self._folders = dict(state.folders)
+        places = images or {}
         for name, stick in state.sticks.items():
             file = moved.get(stick.file)
             if file is None:
-                file = self._new_file(name)
-                copy_file(folder / stick.copy_name, file)
-            content = Path(stick.image) if stick.image else None
-            self._sticks[name] = UsbStick(file, content, faults=stick.faults, **stick.traits)
+                file = _copied(stick, folder, self._new_file(name), places)
+            self._sticks[name] = self._with_file(stick, file)
+        if (boot_stick := state.boot_stick) is not None:
+            file = moved.get(boot_stick.file)
+            if file is None:
+                own = self._evidence.path("disks", "boot-stick", ".qcow2")
+                file = _copied(boot_stick, folder, own, places)
+            self.keep_boot_stick(self._with_file(boot_stick, file))
+
+    def _with_file(self, stick: StickState, file: Path) -> UsbStick:
+        """Return a stick of a checkpoint, whose content is in another file now."""
+        content = self._files.path_of(stick.image) if stick.image else None
+        return UsbStick(file, content, faults=stick.faults, **stick.traits)
 
     def _new_file(self, name: str) -> Path:
         if name in self._sticks:
@@ -340,3 +399,11 @@ class Shelf:
         if not name.strip() or len(name) > NAME_LIMIT:
             raise UsageError(f"a USB stick needs a name of 1 to {NAME_LIMIT} characters")
         return self._evidence.path("disks", f"stick-{name}", ".qcow2")
+
+
+def _copied(stick: StickState, folder: Path, file: Path, images: Mapping[str, Path]) -> Path:
+    """Copy a medium that was not plugged in out of a checkpoint; see `Shelf.take_up`."""
+    copy_file(folder / stick.copy_name, file)
+    if stick.traits.get("format") == "qcow2":
+        follow_image(file, images)
+    return file

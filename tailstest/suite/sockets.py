@@ -47,6 +47,7 @@ class Sockets:
             InfrastructureError: QEMU refuses.
         """
         stick, machine = self._shelf.stick(name), self._machine()
+        self._check_free(name, stick)
         if machine is not None:
             machine.bay.plug_in(stick.disk())
         elif name in self._waiting:
@@ -123,12 +124,16 @@ class Sockets:
             content, first = chosen.image, chosen.disk()
         elif definition.medium == "usb":
             overlay = self._evidence.path("disks", f"{machine_name}-stick", ".qcow2")
-            content, first = image, UsbStick.of_image(image, overlay).disk()
+            made = UsbStick.of_image(image, overlay)
+            self._shelf.keep_boot_stick(made)
+            content, first = image, made.disk()
         else:
             content, first = image, Dvd(image).disk()
         if content is not None:
             _check_bootable(content, definition)
             self._shelf.guard.watch(content)
+        for name in [*others, *([stick] if stick is not None else [])]:
+            self._check_free(name, self._shelf.stick(name))
         self._waiting = []
         return [first, *(self._shelf.stick(name).disk() for name in others)]
 
@@ -148,10 +153,20 @@ class Sockets:
         _check_firmware(stick, machine.definition)
         if stick.image is not None:
             _check_bootable(stick.image, machine.definition.model_copy(update={"medium": "usb"}))
+        self._check_free(name, stick)
         if not machine.bay.holds(stick.overlay):
             machine.bay.plug_in(stick.disk())
         machine.bay.boot_from(stick.overlay)
         machine.power_on()
+
+    def _check_free(self, name: str, stick: UsbStick) -> None:
+        """Raise if a medium is plugged into another machine."""
+        holder = self._shelf.machine_with(stick)
+        if holder is not None and holder is not self._machine():
+            raise UsageError(
+                f'the USB stick "{printable(name)}" is plugged into another machine',
+                hint="turn to that machine and pull it out",
+            )
 
     def _take_back(self, name: str) -> None:
         if name not in self._waiting:

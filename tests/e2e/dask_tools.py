@@ -1,5 +1,6 @@
 """A Dask scheduler and workers, started with Dask's own commands as a user would."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -107,7 +108,7 @@ class Cluster:
                 process.kill()
                 process.wait()
             for each in family:
-                if each.is_running():
+                with contextlib.suppress(psutil.NoSuchProcess):
                     each.kill()
 
     def _start(self, name, pattern, *words, count=1, **environment):

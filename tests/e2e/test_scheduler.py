@@ -82,6 +82,14 @@ class FarSuite(Suite):
             start_new_session=True,
         )
 
+    def pids(self, note):
+        try:
+            return super().pids(note)
+        except AssertionError as error:
+            told = events(self.run) if (self.run / "events.jsonl").exists() else []
+            logs = (each.read_text(errors="replace") for each in self.cluster.folder.glob("*.log"))
+            raise AssertionError("\n".join([str(error), *map(str, told), *logs])) from error
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
@@ -220,13 +228,78 @@ def test_a_scenario_that_nobody_can_run_is_an_error_before_anything_starts(suite
     assert not suite.run.exists()
 
 
-def test_a_worker_with_another_tailstest_is_refused(suite, tmp_path, cluster):
-    copied = tmp_path / "other"
+def other_tailstest(copied):
+    """Make a copy of tailstest that is another version."""
     source = Path(package.__file__).parent
     shutil.copytree(source, copied / "tailstest", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("steps", "images", "vm-templates"):
         (copied / name).symlink_to(source.parent / name)
     (copied / "tailstest" / "__init__.py").write_text('__version__ = "0.0.1"\n')
+    return copied
+
+
+def notes_of(run):
+    return [each["text"] for each in events(run) if each["event"] == "Noted"]
+
+
+def test_a_worker_with_another_tailstest_that_comes_late_gets_no_scenario(suite, tmp_path):
+    copied = other_tailstest(tmp_path / "other")
+    late = Cluster(tmp_path / "c4", "tcp")
+    try:
+        late.add_host("north")
+        suite.cluster = late
+        suite.write(
+            one=['I leave the note "one"', 'I find the note "go"'],
+            **{f"n{number}": ['I leave the note "n"'] for number in range(6)},
+        )
+        process = suite.start()
+        suite.pids("one")
+        late.add_host("old", PYTHONPATH=str(copied))
+        told = "has tailstest 0.0.1, and this is"
+        assert poll(lambda: told in "".join(notes_of(suite.run)) or None, Deadline.after(60))
+        (suite.meeting / "go").touch()
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, output
+        assert events(suite.run)[-1]["counts"] == {"passed": 7}
+        assert len(suite.verdicts()) == 7
+    finally:
+        late.close()
+
+
+def test_the_only_worker_is_killed_and_what_comes_after_it_runs_the_rest(suite, tmp_path):
+    only = Cluster(tmp_path / "c5", "tcp")
+    try:
+        only.add_host("first", "--no-nanny")
+        suite.cluster = only
+        suite.write(
+            one=['I leave the note "one"', 'I find the note "go"'], two=['I leave the note "two"']
+        )
+        process = suite.start()
+        suite.pids("one")
+        only.workers["first"].kill()
+        only.workers["first"].wait()
+        (suite.meeting / "go").touch()
+        only.add_host("second")
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, output
+        assert events(suite.run)[-1]["counts"] == {"passed": 2}
+    finally:
+        only.close()
+
+
+def test_what_a_killed_process_had_kept_comes_back(suite):
+    suite.write(
+        a=["I keep 10 bytes", 'the process is killed unless there is the note "a"'],
+        b=["I keep 20 bytes"],
+    )
+    done = suite.ran()
+    assert done.returncode == 0, done.stdout + done.stderr
+    kept = [each["path"] for each in events(suite.run) if each["event"] == "ArtifactKept"]
+    assert sorted((suite.run / each).stat().st_size for each in kept) == [10, 10, 20]
+
+
+def test_a_worker_with_another_tailstest_is_refused(suite, tmp_path, cluster):
+    copied = other_tailstest(tmp_path / "other")
     other = Cluster(tmp_path / "c2", "tcp")
     try:
         other.add_host("old", PYTHONPATH=str(copied))
@@ -276,3 +349,41 @@ def test_a_scheduler_that_is_lost_ends_the_run_with_what_there_is(suite, tmp_pat
         assert "the connection to the scheduler was lost" in output
     finally:
         lost.close()
+
+
+FEATURE = """Feature: f
+  Background:
+    Given the image under test
+    And the machine starts from a DVD
+    And I see "GNU/Linux"
+
+  @checkpoint
+  Scenario: a
+    Then I see "GRUB"
+
+  Scenario: b
+    When I press "c"
+    Then I see "grub>"
+
+  Scenario: c
+    Then I do not see "grub>"
+"""
+
+
+@pytest.mark.timeout(900)
+def test_the_workers_of_a_host_share_checkpoints_from_run_to_run(tmp_path):
+    cluster = Cluster(tmp_path / "cluster")
+    try:
+        cluster.add_host("north", workers=2)
+        suite = FarSuite(tmp_path, cluster)
+        suite.write()
+        (suite.folder / "features" / "f.feature").write_text(FEATURE, encoding="utf-8")
+        went_on = []
+        for _ in range(2):
+            done = suite.ran("--image", "/usr/lib/grub-rescue/grub-rescue-cdrom.iso")
+            assert done.returncode == 0, done.stdout + done.stderr
+            notes = [each["text"] for each in events(suite.run) if each["event"] == "Noted"]
+            went_on.append(sum("from a checkpoint" in each for each in notes))
+    finally:
+        cluster.close()
+    assert went_on == [2, 3]

@@ -115,3 +115,33 @@ def test_runs_that_do_not_belong_together_are_refused(suite):
     assert done.returncode == 2
     assert "same image" in done.stderr
     assert tailstest("run", "--shard", "3/2", cwd=suite.folder).returncode == 2
+
+
+def test_trouble_behind_the_last_scenario_of_a_part_is_trouble_of_the_whole(suite):
+    suite.write("f1", a=['I leave the note "a"'])
+    suite.write("f2", b=['I leave the note "b"'])
+    hook = "def after_all(context):\n    assert 'b' not in context.names, 'a leak'\n"
+    names = "def before_all(context):\n    context.names = set()\n"
+    each = "def after_scenario(context, scenario):\n    context.names.add(scenario.name)\n"
+    (suite.folder / "environment.py").write_text(names + each + hook, encoding="utf-8")
+    runs, codes = [], []
+    for number in (1, 2):
+        done = suite.ran("--shard", f"{number}/2")
+        codes.append(done.returncode)
+        runs.append(suite.run)
+    assert sorted(codes) == [0, 1]
+    bad = runs[codes.index(1)]
+    assert "after_all" in str(list(last(bad)["trouble"]))
+    errors = [
+        case.name
+        for each in JUnitXml.fromfile(str(bad / "junit.xml"))
+        for case in each
+        if not case.is_passed
+    ]
+    assert errors == ["after_all (1): failed"]
+    done, whole = merged(suite, *runs)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert last(whole)["exit_status"] == 1
+    assert last(whole)["counts"] == {"passed": 2}
+    shown = tailstest("report", whole, cwd=suite.folder)
+    assert shown.returncode in (0, 1)

@@ -31,13 +31,20 @@ def leave(context, name):
 @step('I find the note "{name}"')
 def find(context, name):
     """Wait for another process."""
-    if poll(lambda: (HERE / name).exists() or None, Deadline.after(60)) is None:
+    if poll(lambda: (HERE / name).exists() or None, Deadline.after(300)) is None:
         raise InfrastructureError(f"no note {name}")
 
 @step("it is wrong")
 def wrong(context):
     """Fail."""
     raise CheckFailed("expected a, seen b")
+
+@step('it is wrong unless there is the note "{name}"')
+def wrong_once(context, name):
+    """Fail the first time."""
+    if not (HERE / name).exists():
+        (HERE / name).touch()
+        raise CheckFailed("expected a, seen b")
 
 @step("the host is lost")
 def lost(context):
@@ -161,6 +168,24 @@ def test_a_scenario_whose_process_was_killed_is_run_again_and_both_attempts_are_
     ]
     assert len(set(suite.pids("began"))) == 2
     assert events(suite.run)[-1]["counts"] == {"passed": 2}
+
+
+def test_a_failure_counts_though_its_process_was_killed_and_another_one_passed(suite):
+    suite.write(
+        victim=[
+            'it is wrong unless there is the note "w"',
+            'the process is killed unless there is the note "k"',
+        ],
+        other=['I leave the note "other"'],
+    )
+    done = suite.ran("--workers", "2", "--retry", "1")
+    assert [each for each in suite.verdicts() if each[0] == "victim"] == [
+        ("victim", "failed"),
+        ("victim", "incomplete"),
+        ("victim", "passed"),
+    ]
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "1 scenario flaky" in done.stdout
 
 
 def test_a_scenario_that_kills_each_process_is_given_up_and_the_others_run(suite):

@@ -113,6 +113,45 @@ def test_the_least_recently_used_files_go_and_those_in_use_stay(tmp_path):
     assert digests[1] not in arrivals
 
 
+def test_a_file_has_the_same_path_with_a_name_for_all_workers_and_runs(tmp_path):
+    paths = set()
+    for _ in range(2):
+        arrivals = Arrivals(tmp_path)
+        sent(arrivals)
+        with contextlib.ExitStack() as held:
+            paths.add(arrivals.use_named(DIGEST, "night 7.iso", held))
+    (path,) = paths
+    assert path.name == "night 7.iso"
+    assert path.read_bytes() == DATA
+    Arrivals(tmp_path, limit=1).prune()
+    assert not path.parent.exists()
+
+
+@pytest.mark.parametrize("name", ["../../x.iso", "/etc/x.iso", "x.iso/"])
+def test_the_name_of_a_file_that_came_leads_nowhere_else(arrivals, name):
+    sent(arrivals)
+    with contextlib.ExitStack() as held:
+        named = arrivals.use_named(DIGEST, name, held)
+    assert named == arrivals.folder / f"{DIGEST}.named" / "x.iso"
+
+
+@pytest.mark.parametrize("name", ["", "..", "/", "a/.."])
+def test_a_file_that_came_without_a_name_has_its_digest(arrivals, name):
+    sent(arrivals)
+    with contextlib.ExitStack() as held:
+        named = arrivals.use_named(DIGEST, name, held)
+    assert named == arrivals.folder / f"{DIGEST}.named" / DIGEST
+    assert named.read_bytes() == DATA
+
+
+def test_a_file_that_is_not_there_gets_no_name(arrivals):
+    with (
+        contextlib.ExitStack() as held,
+        pytest.raises(InfrastructureError, match="not on the host"),
+    ):
+        arrivals.use_named(DIGEST, "x.iso", held)
+
+
 def test_all_who_share_the_folder_are_one_host(tmp_path):
     assert Arrivals(tmp_path / "a").host == Arrivals(tmp_path / "a").host
     assert Arrivals(tmp_path / "a").host != Arrivals(tmp_path / "b").host

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tailstest.core.errors import InfrastructureError, UsageError
+from tailstest.suite.checkpoints import packing
 from tailstest.suite.checkpoints.packing import CheckpointDamaged, pack, unpack
 from tailstest.suite.checkpoints.store import CheckpointStore, Manifest
 
@@ -76,6 +77,30 @@ def test_two_who_publish_at_once_leave_one_good_checkpoint(store, files, tmp_pat
         each.join()
     assert len(list(store.folder.iterdir())) == 1
     assert len(unpacked(store, tmp_path / "back")["memory"]) == 6_000_000
+
+
+def test_holes_are_holes_again(store, files, tmp_path):
+    size, data = 64 * 1024 * 1024, os.urandom(5000)
+    with (files / "stick").open("wb") as stick:
+        stick.seek(20_000_123)
+        stick.write(data)
+        stick.truncate(size)
+    store.publish(manifest(), files)
+    back = unpacked(store, tmp_path / "back")["stick"]
+    assert len(back) == size
+    assert back == bytes(20_000_123) + data + bytes(size - 20_000_123 - len(data))
+    on_the_disk = (tmp_path / "back" / "stick").stat().st_blocks * 512
+    assert on_the_disk < 1024 * 1024
+    store.verify(KEY)
+
+
+def test_a_file_that_takes_too_long_to_pack_is_not_saved(store, files, tmp_path):
+    with (files / "stick").open("wb") as stick:
+        stick.truncate(packing.MOST_BYTES + 1)
+    with pytest.raises(InfrastructureError, match=r"stick.* has 8\.0 GiB"):
+        store.publish(manifest(), files)
+    assert KEY not in store
+    assert list(store.folder.iterdir()) == []
 
 
 def flip(file):

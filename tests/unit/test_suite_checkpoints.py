@@ -3,17 +3,20 @@
 import pytest
 from suite_tools import Keeper, feature, make_suite, scenario
 
-from tailstest.core.errors import InfrastructureError
+from tailstest.core.errors import CheckFailed, InfrastructureError, MachineStopped, SetupError
 from tailstest.core.events import Events
 from tailstest.core.verdict import Verdict
+from tailstest.guest.errors import GuestRefused
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.saved_machine import MachineLost, SavedMachine
 from tailstest.suite.checkpoints.checkpoints import Checkpoints
+from tailstest.suite.checkpoints.keys import keys_of
 from tailstest.suite.checkpoints.savings import Costs
 from tailstest.suite.checkpoints.state import CheckpointStale, SessionState
 from tailstest.suite.checkpoints.store import CheckpointStore
 from tailstest.suite.plan import make_plan
 from tailstest.suite.runner import SuiteRunner
+from tailstest.suite.spread.turns import turns_elsewhere
 
 STATE = SessionState(
     wanted=None,
@@ -55,9 +58,11 @@ class Session(Keeper):
         self.wake_troubles = []
         self.dropped = 0
         self.owned = []
+        self.is_bare = True
 
     def begin_scenario(self, scenario_id, name):
         super().begin_scenario(scenario_id, name)
+        self.is_bare = True
         self.words.append(f"[{name}]")
 
     def own(self, folder):
@@ -133,6 +138,14 @@ def three(*leading, tags="", first="When I pass"):
 LEADING = ("Given I pass", 'When I say "start"')
 
 
+def test_no_step_from_another_machine_on_has_a_key(tmp_path):
+    leading = ("Given I pass", 'Given another machine called "other"', "Given I pass")
+    suite = make_suite(tmp_path / "suite", f=three(*leading))
+    plan = make_plan([str(suite)])
+    assert [len(keys_of(each, plan, "base")) for each in plan.scenarios] == [1, 1, 1]
+    assert [turn.after for turn in turns_elsewhere(plan, {})][1:] == [plan.scenarios[0].id] * 2
+
+
 def test_steps_behind_a_checkpoint_do_not_run_and_have_passed(tmp_path):
     suite = make_suite(tmp_path / "suite", f=three(*LEADING))
     ran = Followed(suite, tmp_path)
@@ -168,7 +181,16 @@ def test_what_is_damaged_is_reported_removed_and_made_anew(tmp_path):
     first.store.verify(entry.key)
 
 
-@pytest.mark.parametrize("trouble", [CheckpointStale("old"), InfrastructureError("no wake")])
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        CheckpointStale("old"),
+        InfrastructureError("no wake"),
+        MachineStopped("the machine crashed"),
+        GuestRefused("no such user"),
+        SetupError("nothing to copy with"),
+    ],
+)
 def test_a_checkpoint_that_is_of_no_use_lets_the_scenario_start_anew(tmp_path, trouble):
     suite = make_suite(tmp_path / "suite", f=three(*LEADING))
     Followed(suite, tmp_path)
@@ -179,6 +201,26 @@ def test_a_checkpoint_that_is_of_no_use_lets_the_scenario_start_anew(tmp_path, t
     assert session.words[:3] == ["[a]", "start", "A"]
     assert session.dropped == 1
     assert trouble.message in again.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "stays"),
+    [
+        (InfrastructureError("the host is busy"), True),
+        (SetupError("nothing to copy with"), True),
+        (CheckpointStale("old"), False),
+        (CheckFailed("what was saved cannot go on"), False),
+    ],
+)
+def test_a_checkpoint_whose_machine_does_not_run_on_is_not_tried_for_ever(tmp_path, trouble, stays):
+    suite = make_suite(tmp_path / "suite", f=three(*LEADING))
+    first = Followed(suite, tmp_path)
+    (entry,) = first.store.entries()
+    session = Session()
+    session.wake_troubles = [trouble] * 2
+    session.rest_trouble = InfrastructureError("disk full")
+    Followed(suite, tmp_path, session)
+    assert (entry.key in first.store) is stays
 
 
 def test_a_machine_that_cannot_be_saved_runs_on_and_is_not_asked_again(tmp_path):
@@ -192,14 +234,29 @@ def test_a_machine_that_cannot_be_saved_runs_on_and_is_not_asked_again(tmp_path)
     assert "disk full" in ran.warnings[0]
 
 
-def test_a_machine_that_was_saved_and_does_not_run_on_is_the_hosts_fault(tmp_path):
+@pytest.mark.parametrize("trouble", [InfrastructureError("gone"), MachineStopped("gone")])
+def test_a_machine_that_was_saved_and_does_not_run_on_is_the_hosts_fault_and_once(
+    tmp_path, trouble
+):
     suite = make_suite(tmp_path / "suite", f=three(*LEADING))
     session = Session()
-    session.wake_troubles = [InfrastructureError("gone"), InfrastructureError("gone")]
+    session.wake_troubles = [trouble] * 9
     ran = Followed(suite, tmp_path, session)
     assert ran.verdicts == [Verdict.INCOMPLETE, Verdict.PASSED, Verdict.PASSED]
     assert ran.result.exit_status == 3
-    assert session.words[-5:] == ["[b]", "start", "B", "[c]", "C"]
+    assert session.resting == ["a"]
+    assert len(session.wake_troubles) == 8
+    assert session.words[-6:] == ["[b]", "start", "B", "[c]", "start", "C"]
+    assert ran.store.entries() == []
+    error = ran.of("ScenarioFinished")[0].error
+    assert error == "the machine was saved for a checkpoint and does not run on: gone"
+
+
+def test_a_machine_that_is_lost_while_it_is_saved_is_the_last_one_to_be_saved(tmp_path):
+    session = Session()
+    session.rest_trouble = MachineLost("no space for the stick")
+    ran = Followed(make_suite(tmp_path / "suite", f=three(*LEADING)), tmp_path, session)
+    assert ran.verdicts == [Verdict.INCOMPLETE, Verdict.PASSED, Verdict.PASSED]
 
 
 def test_what_a_lost_machine_brings_about_later_is_still_the_hosts_fault(tmp_path):
@@ -389,3 +446,105 @@ def test_a_checkpoint_of_another_version_is_removed_and_made_anew(tmp_path):
     assert again.verdicts == [Verdict.PASSED] * 3
     assert again.session.resting == ["a"]
     assert ["cannot be understood" in text for text in again.warnings] == [True]
+
+
+def hooked(folder, hook, *leading, tags="", own=""):
+    """Make a suite with a hook before each scenario, of which the second has tags."""
+    text = feature(
+        "Background:\n" + "".join(f"    {step}\n" for step in leading),
+        scenario("a", 'When I say "A"'),
+        tags,
+        scenario("b", 'When I say "B"'),
+        scenario("c", 'When I say "C"'),
+        scenario("d", 'When I say "D"'),
+    )
+    suite = make_suite(folder, f=text)
+    (suite / "environment.py").write_text(hook)
+    (suite / "steps" / "own.py").write_text(own)
+    return suite
+
+
+SET_UP = """
+def before_scenario(context, scenario):
+    if "uefi" in scenario.effective_tags:
+        context.test.is_bare = False
+"""
+
+
+def test_where_a_hook_sets_something_up_a_checkpoint_would_not_have_it(tmp_path):
+    ran = Followed(hooked(tmp_path / "suite", SET_UP, *LEADING, tags="@uefi"), tmp_path)
+    assert ran.session.words == ["[a]", "start", "A", "[b]", "start", "B", "[c]", "C", "[d]", "D"]
+    assert ran.session.waking == ["a", "c", "d"]
+    assert ran.session.dropped == 0
+
+
+def test_what_a_hook_sets_up_is_in_no_checkpoint_and_is_told_once(tmp_path):
+    always = SET_UP.replace('"uefi" in', '"uefi" not in')
+    ran = Followed(hooked(tmp_path / "suite", always, *LEADING), tmp_path)
+    assert ran.session.resting == ran.session.waking == []
+    assert ran.session.words.count("start") == 4
+    told = [note.text for note in ran.of("Noted") if "before the first step" in note.text]
+    assert len(told) == 1
+
+
+def test_what_is_set_up_where_no_step_leads_is_not_worth_a_word(tmp_path):
+    suite = make_suite(tmp_path / "suite", f=feature(scenario("a", "When I pass")))
+    (suite / "environment.py").write_text(SET_UP.replace('"uefi" in', '"uefi" not in'))
+    assert Followed(suite, tmp_path).of("Noted") == []
+
+
+CHANGE = """
+from behave import given
+
+@given("I change what the hook made")
+def change(context):
+    \"\"\"Change it.\"\"\"
+    {change}
+"""
+
+
+@pytest.mark.parametrize(
+    ("made", "change"),
+    [
+        ("[]", "context.things.append(1)"),
+        ("[1, 2]", "context.things[0] = 2"),
+        ("{}", "context.things['a'] = 1"),
+        ("{'a': 1}", "context.things['a'] = 2"),
+        ("set()", "context.things.add(1)"),
+        ("{'a': [{}]}", "context.things['a'][0]['b'] = 1"),
+        ("([],)", "context.things[0].append(1)"),
+    ],
+)
+@pytest.mark.parametrize("hook", ["before_scenario", "before_feature", "before_all"])
+def test_what_a_step_puts_into_what_a_hook_made_cannot_be_saved(tmp_path, hook, made, change):
+    suite = hooked(
+        tmp_path / "suite",
+        f"def {hook}(context, *_which):\n    context.things = {made}\n",
+        "Given I change what the hook made",
+        'And I say "start"',
+        own=CHANGE.format(change=change),
+    )
+    ran = Followed(suite, tmp_path)
+    assert ran.verdicts == [Verdict.PASSED] * 4
+    assert ran.session.resting == []
+    assert ran.session.words.count("start") == 4
+
+
+def test_what_a_hook_made_and_no_step_changed_is_no_obstacle_whatever_it_is(tmp_path):
+    hook = """
+class Odd:
+    def __eq__(self, other):
+        raise ValueError("the truth of this is not known")
+    def __repr__(self):
+        raise ValueError("nor what it looks like")
+    def __deepcopy__(self, memo):
+        raise ValueError("and there is one only")
+    __hash__ = object.__hash__
+
+def before_scenario(context, scenario):
+    context.things = [Odd(), {"odd": Odd()}, {Odd(), Odd()}, list(range(1_000_000))]
+    context.things.append(context.things)
+"""
+    ran = Followed(hooked(tmp_path / "suite", hook, *LEADING), tmp_path)
+    assert ran.verdicts == [Verdict.PASSED] * 4
+    assert ran.session.waking == ["a", "b", "c", "d"]

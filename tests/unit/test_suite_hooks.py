@@ -68,6 +68,7 @@ def test_c12_a_hook_after_the_last_scenario_counts(tmp_path, hook):
     (finished,) = ran.of("RunFinished")
     assert finished.exit_status == 2
     assert sum(finished.counts.values()) == 3
+    assert finished.trouble == {f"{hook} (1)": "errored"}
     assert any(hook in each.text and each.level == "warning" for each in ran.of("Noted"))
 
 

@@ -16,7 +16,7 @@ def test_an_image_that_is_built_here_is_asked_for_once_in_a_run(tmp_path, monkey
         recipe = "recipe" if wanted.startswith("demo") else ""
         return tmp_path / wanted, SimpleNamespace(image=SimpleNamespace(recipe=recipe))
 
-    monkeypatch.setattr("tailstest.suite.image_choice.find_image", find)
+    monkeypatch.setattr("tailstest.suite.image_catalogue.find_image", find)
     session = Session(
         settings=Settings(),
         events=Events(),

@@ -18,10 +18,19 @@ class FakeSession:
     def __init__(self):
         self.typed = []
         self.reloads = 0
+        self.called = "server"
+        self.turns = []
         self.keyboard = SimpleNamespace(type=self.typed.append, press=self.typed.append)
 
     def reload_references(self):
         self.reloads += 1
+
+    def turn_to(self, name):
+        self.turns.append(name)
+        self.called = name
+
+    def turn_to_a_machine(self):
+        self.turn_to("first")
 
 
 def context():
@@ -71,6 +80,8 @@ def test_a_changed_step_is_read_again_and_retried(suite):
     assert session.reloads == 2
     assert "it failed again: expected a, seen b" in shown.getvalue()
     assert "it passes now" in shown.getvalue()
+    # A person looks at a machine that was started; the step is about the one that it was about.
+    assert session.turns == ["first", "server", "first", "server", "server"]
 
 
 def test_going_on_leaves_the_step_failed(suite):

@@ -62,8 +62,8 @@ def patched(patches, guest, warnings=None):
     if warnings is not None:
         events.subscribe(lambda event: warnings.append((event.level, event.text)))
     late = LatePatch(patches, events)
-    late.begin_machine("agent")
-    late.apply(guest, guest.wait_ready())
+    late.begin_machine("agent", "one")
+    late.apply(guest, guest.wait_ready(), "one")
     return late
 
 
@@ -233,7 +233,7 @@ def test_it_is_done_once_for_each_start_before_anybody_uses_the_inside():
         deadline_scale=1.0,
         default_deadline=0.3,
         events=events,
-        on_ready=late.apply,
+        on_ready=lambda channel, info: late.apply(channel, info, "one"),
     )
     assert inside.channel.files == {"/etc/x": b"new"}
     guest.files["/etc/x"] = b"changed by a step"
@@ -259,7 +259,8 @@ def test_a_step_that_only_looks_at_the_desktop_brings_it_too_after_a_restart(tmp
     parts = dict.fromkeys(
         ("keyboard", "pointer", "tester", "deadline_scale", "default_deadline"), 1
     )
-    session._machine = SimpleNamespace(
+    session.station.machine = SimpleNamespace(
+        name="one",
         guest=guest,
         screen=SimpleNamespace(watches=[]),
         definition=MachineDefinition(),
@@ -298,8 +299,8 @@ def test_a_guest_that_does_not_take_it_is_no_failure_of_the_image():
 def test_an_image_without_a_way_in_is_refused_before_it_starts():
     late = LatePatch([Patch("/etc/x", "x", b"")], Events())
     with pytest.raises(UsageError, match=r"--late-patch.*no.*way into this image"):
-        late.begin_machine("none")
-    LatePatch([], Events()).begin_machine("none")
+        late.begin_machine("none", "one")
+    LatePatch([], Events()).begin_machine("none", "one")
 
 
 def test_the_report_says_that_the_image_is_not_what_it_was_or_that_it_was():
@@ -311,17 +312,17 @@ def test_the_report_says_that_the_image_is_not_what_it_was_or_that_it_was():
     assert "not tested as it is" in warnings[0][1]
     assert "/etc/x" in warnings[0][1]
     assert "\x1b" not in warnings[0][1]
-    late.begin_machine("agent")
-    late.end_machine()  # no step looked inside
+    late.begin_machine("agent", "one")
+    late.end_machine("one")  # no step looked inside
     assert "nothing was changed in this guest" in warnings[1][1]
-    late.begin_machine("agent")
+    late.begin_machine("agent", "one")
     guest = Guest()
-    late.apply(guest, guest.wait_ready())
-    late.end_machine()
-    late.end_machine()
+    late.apply(guest, guest.wait_ready(), "one")
+    late.end_machine("one")
+    late.end_machine("one")
     assert len(warnings) == 3
     none = LatePatch([], events)
     none.announce()
-    none.begin_machine("agent")
-    none.end_machine()
+    none.begin_machine("agent", "one")
+    none.end_machine("one")
     assert len(warnings) == 3

@@ -10,7 +10,7 @@ import pytest
 from tailstest.core.errors import CheckFailed, MachineStopped, UsageError
 from tailstest.core.events import Events
 from tailstest.guest import note_writer
-from tailstest.suite.power_cuts import MOST_COPIES, PowerCuts, missing_notes
+from tailstest.suite.power_cuts import MOST_COPIES, MOST_NOTES, PowerCuts, missing_notes
 
 
 class Machine:
@@ -122,6 +122,20 @@ def test_copies_are_made_one_after_another_and_go_on_counting(cuts, shelf):
 def test_the_number_of_copies_is_bounded(cuts, count):
     with pytest.raises(UsageError, match=f"not {count}"):
         cuts.copy_at_moments("mine", count, 300)
+
+
+@pytest.mark.parametrize("number", [MOST_NOTES + 1, 999_999_999, 10**17])
+def test_more_notes_than_a_file_may_hold_are_no_claim_to_check(cuts, machine, shelf, number):
+    machine.text = lambda: f"confirmed note {number}\n"
+    with pytest.raises(
+        UsageError, match=rf"says .* that {number} notes are confirmed; .*{MOST_NOTES}"
+    ):
+        cuts.copy_at_moments("mine", 1, 100)
+    assert shelf.files == {}
+    machine.text = lambda: f"confirmed note {MOST_NOTES}\n"
+    machine.is_frozen = False
+    cuts.copy_at_moments("mine", 1, 100)
+    assert cuts.copies["mine"][0].confirmed == MOST_NOTES == 16384
 
 
 def test_what_is_lost_is_named_for_each_copy(cuts, shelf):

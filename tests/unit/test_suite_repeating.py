@@ -4,7 +4,7 @@ import pytest
 from suite_tools import Keeper, feature, make_suite, scenario
 
 from tailstest.core.events import Events
-from tailstest.core.verdict import Verdict, is_flaky
+from tailstest.core.verdict import Verdict, is_flaky, verdict_of_attempts
 from tailstest.results.run_builder import RunBuilder
 from tailstest.suite.plan import make_plan
 from tailstest.suite.repeating import PATIENCE, Repeating
@@ -24,6 +24,8 @@ def goes(context, letters):
         raise CheckFailed(f"attempt {number + 1}")
     if letters[number] == "i":
         raise InfrastructureError("the disk is full")
+    if letters[number] == "s":
+        context.scenario.skip("no network today")
 '''
 
 
@@ -102,6 +104,35 @@ def test_until_failure_stops_there(tmp_path):
     attempts, run = ran(tmp_path, "pppfp", Repeating(until_failure=True))
     assert attempts == [P, P, P, F]
     assert run.exit_status == 1
+
+
+@pytest.mark.parametrize("repeating", [Repeating(retries=1), Repeating(times=2)])
+@pytest.mark.parametrize(("letters", "last"), [("fs", Verdict.SKIPPED), ("fi", INC)])
+def test_what_comes_after_a_failure_does_not_take_it_back(tmp_path, letters, last, repeating):
+    attempts, run = ran(tmp_path, letters, repeating)
+    assert attempts == [F, last]
+    assert run.exit_status == 1
+    assert run.scenarios[0].verdict is F
+    assert run.scenarios[0].decisive is run.scenarios[0].attempts[0]
+
+
+@pytest.mark.parametrize(
+    ("attempts", "together"),
+    [
+        ([P], P),
+        ([F, P], P),
+        ([INC, P], P),
+        ([P, INC], INC),
+        ([E, F, INC], F),
+        ([F, E], F),
+        ([E, Verdict.SKIPPED], E),
+        ([INC, Verdict.SKIPPED], INC),
+        ([P, Verdict.SKIPPED], Verdict.SKIPPED),
+        ([Verdict.NOT_RUN], Verdict.NOT_RUN),
+    ],
+)
+def test_attempts_together_say_what_the_worst_says_unless_the_last_one_passed(attempts, together):
+    assert verdict_of_attempts(attempts) is together
 
 
 @pytest.mark.parametrize(("tag", "count"), [("", 3), ("@no-retry", 1)])

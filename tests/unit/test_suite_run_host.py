@@ -11,6 +11,7 @@ from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.hypervisor.host_report import examine_host
 from tailstest.hypervisor.host_speed import MAX_LOAD_SCALE, HostSpeed, usable_cores
+from tailstest.hypervisor.memory_claims import QEMU_OVERHEAD
 from tailstest.machine.definition import MachineDefinition
 from tailstest.screen.library import ReferenceLibrary
 from tailstest.suite import run_host
@@ -57,6 +58,8 @@ def test_machines_beside_one_another_need_patience_from_the_beginning(scale):
         (8, 2, "tcg", {}, 2),
         (2, 2, "kvm", {}, 2),
         (2, 2, "tcg", {"cpus": 2}, 2),
+        (2, 1, "tcg", {"cpus": 4}, 4),
+        (8, 1, "tcg", {"cpus": 4}, 4),
     ],
 )
 def test_emulated_machines_have_no_more_processors_than_there_are_cores_for_them(
@@ -75,13 +78,20 @@ def test_load_and_crowding_are_the_same_work_counted_twice():
     assert HostSpeed(work_seconds=0.42, load_per_core=4.0, crowding=3.0).deadline_scale == 4.0
 
 
-def test_a_load_that_outgrew_the_patience_is_told(tmp_path, monkeypatch):
-    loads = [1.0]
+@pytest.fixture
+def loaded(tmp_path, monkeypatch):
+    """Return a host of normal speed with two cores, and a list of its present load per core."""
+    loads = [0.0]
     monkeypatch.setattr(os, "getloadavg", lambda: (loads[0] * usable_cores(), 0.0, 0.0))
-    normal = replace(examine_host(Settings()), speed=HostSpeed(0.42, load_per_core=0.0))
+    normal = replace(examine_host(Settings()), speed=HostSpeed(0.42, load_per_core=0.0), cores=2)
     monkeypatch.setattr(run_host, "examine_host", lambda _settings: normal)
     host = RunHost(Settings(), Events(), EvidenceFolder(tmp_path))
     monkeypatch.setattr(host, "_opened", lambda: SimpleNamespace(root=tmp_path))
+    return host, loads
+
+
+def test_a_load_that_outgrew_the_patience_is_told(loaded):
+    host, loads = loaded
     loads[0] = 4.0
     host.bench(ReferenceLibrary([]))
     loads[0] = 5.9
@@ -89,3 +99,85 @@ def test_a_load_that_outgrew_the_patience_is_told(tmp_path, monkeypatch):
     loads[0] = 6.1
     assert host.overload().startswith(OVERLOADED)
     assert "6.1 processes want each core" in host.overload()
+
+
+def test_a_machine_that_takes_the_place_of_another_is_judged_by_its_own_patience(loaded):
+    host, loads = loaded
+    loads[0] = 1.0
+    host.bench(ReferenceLibrary([]))
+    loads[0] = 3.0
+    host.bench(ReferenceLibrary([]))  # it runs on from a checkpoint
+    assert host.overload() == ""
+    host._taken = {"first": 1, "server": 1}
+    loads[0] = 9.0
+    host.bench(ReferenceLibrary([]))
+    assert "stretched for 3.0" in host.overload()
+
+
+class Kept:
+    """Claims of memory: what was asked for, and what was given back."""
+
+    def __init__(self):
+        self.asked = []
+        self.given = []
+
+    def claim(self, mib, _marker, _hold, *, has=0):
+        self.asked.append((mib, has))
+        return SimpleNamespace(mib=mib, release=lambda: self.given.append(mib))
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    host = RunHost(Settings(), Events(), EvidenceFolder(tmp_path))
+    monkeypatch.setattr(host, "_opened", lambda: SimpleNamespace(root=tmp_path))
+    monkeypatch.setattr(host, "_examined", lambda: SimpleNamespace(accelerator="kvm"))
+    host._claims = Kept()
+    return host, host._claims
+
+
+def machine(mib):
+    return MachineDefinition(memory_mib=mib - QEMU_OVERHEAD)
+
+
+def test_a_machine_that_takes_the_place_of_another_takes_its_memory(kept):
+    host, claims = kept
+    host.claim_memory(machine(1000), "first")
+    host.claim_memory(machine(1000), "first")
+    host.claim_memory(machine(2000), "first")
+    assert (claims.asked, claims.given) == ([(1000, 0), (2000, 0)], [1000])
+    host.release_memory("first")
+    host.release_memory("first")
+    assert claims.given == [1000, 2000]
+
+
+def test_memory_for_all_machines_is_claimed_with_the_first_if_somebody_knows_it(kept):
+    host, claims = kept
+    host.begin_scenario([1000 - QEMU_OVERHEAD, 2000 - QEMU_OVERHEAD])
+    host.claim_memory(machine(1000), "first")
+    host.claim_memory(machine(2000), "server")
+    host.claim_memory(machine(500), "more")
+    assert claims.asked == [(3000, 0), (500, 3000)]
+    host.release_memory("server")
+    host.release_memory("first")
+    assert claims.given == []
+    host.release_memory("more")
+    assert claims.given == [3000, 500]
+
+
+def test_a_scenario_begins_with_no_memory_of_the_one_before(kept):
+    host, claims = kept
+    host.claim_memory(machine(1000), "first")
+    host.claim_memory(machine(1000), "server")
+    host.begin_scenario([])
+    assert claims.given == [1000, 1000]
+    host.claim_memory(machine(2000), "first")
+    assert claims.asked[-1] == (2000, 0)
+
+
+def test_several_machines_of_a_scenario_need_patience_as_those_of_several_workers_do(loaded):
+    host, _loads = loaded
+    scales = []
+    for guests in ((), (500, 500), ()):
+        host.begin_scenario(guests)
+        scales.append(host.bench(ReferenceLibrary([])).host.deadline_scale)
+    assert scales == [1.0, 2.0, 1.0]

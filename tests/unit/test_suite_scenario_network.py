@@ -8,10 +8,12 @@ import pytest
 
 from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
 from tailstest.core.events import Events, ScenarioStarted, StepStarted
-from tailstest.lab.network.addressing import given_out, leases_file
+from tailstest.lab.network.addressing import LEASE_TIME, given_out, leases_file
 from tailstest.lab.network.recording import Recording
 from tailstest.lab.network.tor import OR_PORT
+from tailstest.media.image_file import Digests
 from tailstest.suite.scenario_network import ScenarioNetwork
+from tailstest.suite.suite_files import SuiteFiles
 
 REAL_MAC = kit.GUEST
 NEAR = "2001:db8:76:1::c8"
@@ -43,15 +45,21 @@ class Card:
 def scenario(tmp_path):
     """Return a network of a scenario, its events, and what records a packet in its capture."""
     events = Events()
-    card = Card(tmp_path / "one.pcap")
+    card = Card(tmp_path / "one.pcapng")
     tor = SimpleNamespace(addresses=[kit.RELAY], has_bridge=False)
     labs = SimpleNamespace(tor=tor)
     machine = SimpleNamespace(name="one", card=card, is_on=True)
     owners = {}
-    network = ScenarioNetwork(lambda: machine, lambda: labs, events, lambda: owners)
+    files = SuiteFiles(tmp_path, Digests())
+    network = ScenarioNetwork(lambda: machine, lambda: labs, events, lambda: owners, files=files)
     recording = Recording(card.captures[0], 10**8)
+
+    def record(frame, sent=None):
+        is_given = frame[6:12] == bytes.fromhex(kit.LAB.replace(":", ""))
+        recording.keep(frame, sent=not is_given if sent is None else sent)
+
     yield SimpleNamespace(
-        network=network, events=events, record=recording.keep, card=card, tor=tor, owners=owners
+        network=network, events=events, record=record, card=card, tor=tor, owners=owners
     )
     recording.close()
 
@@ -155,6 +163,26 @@ def test_a_leak_says_which_program_has_its_socket_open(scenario):
         assert "chatty40001" not in str(error.value)
 
 
+def test_a_machine_that_takes_the_mac_address_of_the_router_hides_nothing(scenario):
+    scenario.record(tcp())
+    scenario.record(tcp(port=80, source=kit.LAB), sent=True)
+    traffic = scenario.network.traffic
+    with pytest.raises(CheckFailed, match="which is somebody else"):
+        traffic.check_only_hosts([(kit.RELAY, "TCP", "9001"), (kit.RELAY, "TCP", "80")])
+    with pytest.raises(CheckFailed, match="2 leaked"):
+        traffic.check_silent()
+
+
+def test_what_another_machine_of_the_network_sent_is_not_of_this_one(scenario):
+    scenario.record(tcp())
+    scenario.record(kit.arp(sender="02:00:00:00:00:77"), sent=False)
+    scenario.record(tcp("203.0.113.9", 53, source="02:00:00:00:00:77"), sent=False)
+    scenario.network.traffic.check_real_mac_is_told()
+    with pytest.raises(CheckFailed) as caught:
+        scenario.network.traffic.check_silent()
+    assert "203.0.113.9" not in caught.value.message
+
+
 def test_the_real_mac_address_is_told_where_it_shall_be(scenario):
     scenario.record(tcp(source="02:00:00:00:00:01"))
     with pytest.raises(CheckFailed, match="none of the 1 packets"):
@@ -220,6 +248,73 @@ def test_only_lines_about_ipv4_addresses_are_leases(tmp_path):
     assert given_out(network, tmp_path) == ["10.76.1.23"]
 
 
+def lease(network, folder, given, mac=REAL_MAC):
+    line = f"{given + LEASE_TIME} {mac} 10.76.1.23 demo ff:12:34:56\n"
+    leases_file(network, folder).write_text(line)
+
+
+def test_a_lease_counts_from_a_moment_on_and_those_of_others_never(tmp_path):
+    network = SimpleNamespace(number=1)
+    lease(network, tmp_path, 5000)
+    for since, counts in ((0.0, True), (4999.9, True), (5000.0, True), (5000.1, False)):
+        assert bool(given_out(network, tmp_path, since=since)) is counts
+    assert given_out(network, tmp_path, others=[kit.LAB]) == ["10.76.1.23"]
+    assert given_out(network, tmp_path, others=[REAL_MAC.upper()]) == []
+    for end in ("0", "-1", "soon"):  # no end, or a line that is being written
+        leases_file(network, tmp_path).write_text(f"{end} {REAL_MAC} 10.76.1.23 demo *\n")
+        assert given_out(network, tmp_path) == ["10.76.1.23"]
+        assert given_out(network, tmp_path, since=1.0) == []
+
+
+@pytest.fixture
+def waiting(tmp_path):
+    """Return what a wait for an address looks at."""
+    found = SimpleNamespace(network=SimpleNamespace(number=1), folder=tmp_path, watched=0)
+    found.card = SimpleNamespace(
+        network=found.network,
+        other_macs=(kit.LAB,),
+        no_address_before=0.0,
+        state=lambda: SimpleNamespace(sent=7),
+    )
+
+    def check():
+        found.watched += 1
+        if not found.machine.is_on:
+            raise UsageError("the machine is switched off")
+
+    found.machine = SimpleNamespace(card=found.card, check=check, is_on=True, deadline_scale=1.0)
+    labs = SimpleNamespace(lab=SimpleNamespace(folder=tmp_path))
+    files = SuiteFiles(tmp_path, Digests())
+    network = ScenarioNetwork(lambda: found.machine, lambda: labs, Events(), files=files)
+    found.wait = lambda: network.wait_address(within=0.0)
+    return found
+
+
+def test_an_address_of_an_earlier_start_is_none(waiting):
+    with pytest.raises(CheckFailed, match=r"ask for an address; it sent 7 packets\n"):
+        waiting.wait()
+    lease(waiting.network, waiting.folder, 5000)
+    waiting.wait()
+    waiting.card.no_address_before = 5000.4
+    with pytest.raises(
+        CheckFailed, match=r"10\.76\.1\.23 was given out before .* started"
+    ) as error:
+        waiting.wait()
+    assert "renew" in str(error.value)
+    lease(waiting.network, waiting.folder, 5002)
+    waiting.wait()
+    lease(waiting.network, waiting.folder, 5002, mac=kit.LAB)
+    with pytest.raises(CheckFailed, match="ask for an address"):
+        waiting.wait()
+
+
+def test_a_machine_that_is_off_has_no_address(waiting):
+    lease(waiting.network, waiting.folder, 5000)
+    waiting.machine.is_on = False
+    with pytest.raises(UsageError, match="is switched off"):
+        waiting.wait()
+
+
 def test_silence_is_broken_by_any_packet_of_the_machine(scenario):
     scenario.record(kit.ethernet(b"", source=kit.LAB, target=kit.GUEST))
     scenario.network.traffic.check_silent()
@@ -238,6 +333,19 @@ def test_what_qemu_says_for_a_restored_machine_is_not_the_machines(scenario):
     scenario.network.traffic.check_silent()
     scenario.record(tcp(source="02:00:00:00:00:01"))
     scenario.network.traffic.check_real_mac()
+
+
+def test_what_qemu_says_for_a_restored_machine_proves_nothing(scenario):
+    scenario.record(kit.rarp())
+    for check in (
+        scenario.network.traffic.check_only_tor,
+        lambda: scenario.network.traffic.check_only_hosts([]),
+    ):
+        with pytest.raises(UsageError, match=r"(?s)one\.pcapng: none.*ignored.*proves nothing"):
+            check()
+    scenario.record(kit.arp())
+    scenario.network.traffic.check_only_tor()
+    scenario.network.traffic.check_only_hosts([])
 
 
 def test_a_wire_that_keeps_nothing_any_more_proves_nothing(scenario):

@@ -8,8 +8,10 @@ import pytest
 
 from tailstest.core.errors import CheckFailed, UsageError
 from tailstest.core.events import Events
+from tailstest.media.image_file import Digests
 from tailstest.suite.scenario_network import ScenarioNetwork
 from tailstest.suite.scenario_services import CHANGES
+from tailstest.suite.suite_files import SuiteFiles
 
 
 @pytest.fixture
@@ -18,9 +20,10 @@ def labs():
 
 
 @pytest.fixture
-def network(labs):
+def network(labs, tmp_path):
     machine = SimpleNamespace(check=lambda: None, deadline_scale=0.001, is_on=False)
-    return ScenarioNetwork(lambda: machine, lambda: labs, Events())
+    files = SuiteFiles(tmp_path, Digests())
+    return ScenarioNetwork(lambda: machine, lambda: labs, Events(), files=files)
 
 
 def calls(labs):
@@ -103,6 +106,13 @@ def test_a_mail_in_an_unknown_character_set_is_no_match_and_no_crash(network, la
     labs.internet.mail.mails.return_value = [odd]
     with pytest.raises(CheckFailed):
         network.services.wait_mail("anna@lab.test", "Hi", "text")
+
+
+def test_a_repository_of_no_package_proves_nothing(network, labs):
+    with pytest.raises(UsageError, match="no package") as caught:
+        network.services.add_packages("deb.lab.test", [])
+    assert "heading" in caught.value.hint
+    assert calls(labs) == []
 
 
 def test_a_repository_that_is_not_there_is_told_with_those_that_are(network, labs):

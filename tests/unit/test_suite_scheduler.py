@@ -1,6 +1,7 @@
 """Which schedulers and workers are trusted and understood, and who can run what."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from tailstest.suite.spread.abilities import (
     LAB,
     MACHINE,
     MEMORY,
+    SCENARIO,
     Worker,
     as_announced,
     resources_for,
@@ -126,9 +128,15 @@ def test_a_scheduler_without_workers_is_no_crew():
 NAMES = {"a": "f.feature:1 a", "b": "f.feature:9 b"}
 
 
-def test_where_every_worker_will_do_nothing_is_asked_of_dask():
-    assert resources_for({"a": Needs(512)}, [worker(EMULATED), worker(FAST)], NAMES) == {}
-    assert resources_for({"a": Needs()}, [worker(EMULATED), worker(NOTHING)], NAMES) == {}
+def test_a_scenario_takes_all_that_it_needs_since_others_may_come_late():
+    needs = {"a": Needs(512, lab=True, kvm=True)}
+    found = resources_for(needs, [worker(FAST)], NAMES)
+    assert set(found["a"]) == {SCENARIO, MACHINE, KVM, LAB, MEMORY}
+    assert found["b"] == {SCENARIO: 1}  # nothing is known of its needs
+    for late in (EMULATED, NO_LAB, NOTHING, replace(FAST, memory_mib=600)):
+        has = worker(late).resources
+        assert any(has[name] < value for name, value in found["a"].items())
+        assert has[SCENARIO] == 1
 
 
 def test_scenarios_go_only_to_workers_that_have_what_they_need():
@@ -186,6 +194,21 @@ FEATURE = """Feature: f
     And a UEFI machine with 3000 MiB of memory
     When I start the machine from a DVD
 
+  Scenario: several
+    Given the image "plain"
+    And another machine called "second"
+    And a UEFI machine with 3000 MiB of memory
+    And another machine called "third"
+    And the image "plain"
+    And I turn to the machine "first"
+    When I start the machine from a DVD
+
+  Scenario: only another
+    Given another machine called "server"
+    And the image "plain"
+    And the machine is in the lab
+    When I start the machine from a DVD
+
   @needs-kvm
   Scenario: fast
     Given the machine is in the lab
@@ -218,10 +241,33 @@ def test_needs_are_read_from_steps_tags_and_profiles(tmp_path):
         "none": Needs(),
         "usual": Needs(700),
         "larger": Needs(3000),
+        "several": Needs(700, more_memory=(700,)),
+        "only another": Needs(700, lab=True),
         "fast": Needs(2000, lab=True, kvm=True),
     }
     kvm = needs_of(plan, profiles, None, Settings(accelerator="kvm"))
-    assert sorted(each.kvm for each in kvm.values()) == [False, True, True, True]
+    assert sorted(each.kvm for each in kvm.values()) == [False, True, True, True, True, True]
+
+
+@pytest.mark.parametrize("needs", [Needs(2048), Needs(2048, more_memory=(2048, 512))])
+@pytest.mark.parametrize("kind", ["tcg", "kvm"])
+@pytest.mark.parametrize("spare", [0, 400, 5000])
+def test_who_can_run_a_scenario_is_offered_it(needs, kind, spare):
+    able = worker(Abilities(needs.memory_on(kind) + spare, kind, ""), "able")
+    small = worker(Abilities(needs.memory_on(kind) - 1, kind, ""), "small")
+    assert not able.lacks(needs) and small.lacks(needs)
+    taken = resources_for({"a": needs}, [able, small], NAMES)["a"]
+    assert all(able.resources[name] >= amount for name, amount in taken.items())
+    if kind == "tcg":
+        assert any(small.resources[name] < amount for name, amount in taken.items())
+
+
+def test_all_machines_of_a_scenario_must_fit():
+    assert Needs(64, more_memory=(100, 0)).memory_on("kvm") == (
+        Needs(64).memory_on("kvm") + Needs(100).memory_on("kvm")
+    )
+    with pytest.raises(UsageError, match=r"f\.feature:9 b"):
+        check_memory({"b": Needs(700, more_memory=(700,))}, NAMES, 1500, lambda: "kvm")
 
 
 def test_only_what_is_larger_than_the_host_is_refused_before_a_run():

@@ -20,6 +20,7 @@ class Guest:
     def __init__(self):
         self.memory = LINUX
         self.sticks = {}
+        self.boot_stick = None
         self.requests = []
         self.started = []
 
@@ -32,6 +33,11 @@ class Guest:
 
     def look_at(self, name):
         return SimpleNamespace(search=lambda needles: searched(self.sticks[name], needles))
+
+    def look_at_boot_stick(self):
+        if self.boot_stick is None:
+            return None
+        return SimpleNamespace(search=lambda needles: searched(self.boot_stick, needles))
 
     @property
     def channel(self):
@@ -148,13 +154,27 @@ def test_every_medium_is_searched(secrets, guest):
     secrets.know_text("correct horse")
     guest.memory += b"correct horse"
     secrets.check_memory(None, held=True)
-    with pytest.raises(UsageError, match="no medium that has a name"):
+    with pytest.raises(UsageError, match="no medium that could keep anything"):
         secrets.check_media()
     guest.sticks = {"mine": bytes(1000), "other": bytes(500) + "correct horse".encode("utf-16-le")}
     with pytest.raises(CheckFailed, match=r'in the USB stick "other": 1 copy \(UTF-16\) at 0x1f4'):
         secrets.check_media()
     guest.sticks["other"] = b""
     secrets.check_media()
+
+
+def test_the_stick_that_was_started_from_is_searched_without_a_name(secrets, guest, told):
+    secrets.know_text("correct horse")
+    guest.memory += b"correct horse"
+    secrets.check_memory(None, held=True)
+    guest.boot_stick = bytes(500) + b"correct horse"
+    guest.sticks = {"mine": bytes(1000)}
+    where = r"in the USB stick the machine was started from: 1 copy \(raw\) at 0x1f4"
+    with pytest.raises(CheckFailed, match=where):
+        secrets.check_media()
+    guest.sticks, guest.boot_stick = {}, bytes(500)
+    secrets.check_media()
+    assert '"correct horse" in the USB stick the machine was started from: no copy' in told[-1]
 
 
 def test_names_are_those_of_this_scenario(secrets, tmp_path):

@@ -1,6 +1,8 @@
 """Media by name: made, plugged in and pulled out, and taken up again from a checkpoint."""
 
 import dataclasses
+import shutil
+import subprocess
 from types import SimpleNamespace
 
 import pytest
@@ -9,11 +11,13 @@ from tailstest.core.errors import CheckFailed, UsageError
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.machine.definition import MachineDefinition
 from tailstest.media.image_file import Digests
+from tailstest.media.stick_content.volume import Volume
 from tailstest.suite.checkpoints.state import CheckpointStale, ShelfState
 from tailstest.suite.image_guard import ImageGuard
 from tailstest.suite.parameter_types import PARAMETER_TYPES
 from tailstest.suite.shelf import Shelf
 from tailstest.suite.sockets import Sockets
+from tailstest.suite.suite_files import SuiteFiles
 
 MIB = 1 << 20
 
@@ -53,7 +57,13 @@ def place(tmp_path):
     found = SimpleNamespace(machine=None)
     evidence, digests = EvidenceFolder(tmp_path), Digests()
     guard = ImageGuard(digests)
-    found.shelf = Shelf(evidence, lambda: found.machine, digests, guard)
+    found.files = SuiteFiles(tmp_path, digests)
+    found.others = []
+
+    def machines():
+        return [*found.others, *([found.machine] if found.machine else [])]
+
+    found.shelf = Shelf(evidence, machines, digests, guard, found.files)
     found.sockets = Sockets(found.shelf, evidence, lambda: found.machine)
     found.image = tmp_path / "an.img"
     found.image.write_bytes(b"\0" * 510 + b"\x55\xaa" + b"\0" * 512)
@@ -99,6 +109,57 @@ def test_what_waits_is_there_when_the_machine_starts(place):
     parts = MachineDefinition(medium="usb")
     disks = place.sockets.disks_to_start(parts, place.image, "c", "m")
     assert [disk.source for disk in disks] == [place.shelf.stick(name).overlay for name in "ca"]
+
+
+def started_from_a_stick(place):
+    """Start a machine from a stick that has no name, and return that stick's file."""
+    place.image.write_bytes(b"\xeb" + place.image.read_bytes()[1:])
+    parts = MachineDefinition(medium="usb")
+    (disk,) = place.sockets.disks_to_start(parts, place.image, None, "m")
+    place.machine = Machine()
+    place.machine.bay.plug_in(disk)
+    return disk.source
+
+
+def write_to(file, text):
+    subprocess.run(["qemu-io", "-c", f"write -s {text} 512 512", str(file)], check=True)
+
+
+def test_the_stick_that_was_started_from_is_a_medium_of_the_scenario(place, tmp_path):
+    assert place.shelf.look_at_boot_stick() is None
+    file = started_from_a_stick(place)
+    with pytest.raises(UsageError, match="started from cannot be looked at while it is plugged"):
+        place.shelf.look_at_boot_stick()
+    place.machine.is_on = False
+    (tmp_path / "text").write_bytes(b"correct horse".ljust(512))
+    needles = {"horse": b"correct horse"}
+    assert not place.shelf.look_at_boot_stick().search(needles).found
+    write_to(file, tmp_path / "text")
+    assert place.shelf.look_at_boot_stick().search(needles).found
+    assert place.shelf.names == []
+    place.shelf.clear()
+    assert place.shelf.look_at_boot_stick() is None
+
+
+@pytest.mark.parametrize("is_pulled", [False, True])
+def test_a_checkpoint_keeps_the_stick_that_was_started_from(place, tmp_path, is_pulled):
+    file = started_from_a_stick(place)
+    (tmp_path / "text").write_bytes(b"correct horse".ljust(512))
+    write_to(file, tmp_path / "text")
+    if is_pulled:
+        place.machine.bay.files.clear()
+    rest = tmp_path / "rest"
+    rest.mkdir()
+    state = ShelfState.model_validate_json(place.shelf.state.model_dump_json())
+    place.shelf.rest(rest)
+    moved = {}
+    if not is_pulled:  # the machine keeps it
+        moved = {str(file): tmp_path / "moved.qcow2"}
+        shutil.copy(file, tmp_path / "moved.qcow2")
+    file.unlink()
+    place.machine = None
+    place.shelf.take_up(state, rest, moved)
+    assert place.shelf.look_at_boot_stick().search({"horse": b"correct horse"}).found
 
 
 def test_an_image_that_cannot_boot_is_the_products_fault(place):
@@ -182,6 +243,16 @@ def test_an_image_that_changed_makes_a_checkpoint_stale(place, tmp_path):
     place.image.unlink()
     with pytest.raises(CheckpointStale):
         place.shelf.take_up(state, tmp_path, {})
+
+
+def test_a_folder_that_is_copied_onto_a_stick_is_a_file_that_was_used(place, tmp_path):
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "letter.txt").write_text("dear")
+    place.shelf.add_written("a", 64 * MIB, "no", [Volume("FAT32", files=tmp_path / "papers")])
+    assert list(place.files.used) == ["papers"]
+    assert place.files.are_as_used
+    (tmp_path / "papers" / "letter.txt").write_text("dear friend")
+    assert not place.files.are_as_used
 
 
 def test_faults_are_given_before_a_stick_is_plugged_in(place, tmp_path):

@@ -1,5 +1,7 @@
 """Real machines for tests: one connection for a module, machines closed after each test."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.hypervisor.connection import Hypervisor
 from tailstest.hypervisor.host_report import examine_host
+from tailstest.hypervisor.host_speed import load_per_core, usable_cores
 from tailstest.lab.network.keeper import LabKeeper
 from tailstest.machine.bench import Bench
 from tailstest.machine.definition import MachineDefinition
@@ -16,6 +19,8 @@ from tailstest.machine.machine import Machine
 from tailstest.media.dvd import Dvd
 from tailstest.screen.library import ReferenceLibrary
 
+#: How many processes run tests on this host.
+BESIDE = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 RESCUE = Path("/usr/lib/grub-rescue/grub-rescue-cdrom.iso")
 
 
@@ -24,7 +29,9 @@ def bench(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     settings = Settings(default_deadline=60)
     with Hypervisor.open(settings, folder) as hypervisor:
-        host = examine_host(settings)
+        found = examine_host(settings)
+        crowding = max(1.0, BESIDE * 2 / usable_cores()) if BESIDE > 1 else 1.0
+        host = replace(found, speed=replace(found.speed, crowding=crowding))
         labs = LabKeeper(hypervisor.root, deadline_scale=host.deadline_scale)
         yield Bench(
             hypervisor=hypervisor,
@@ -45,7 +52,10 @@ def make(bench):
 
     def machine(*disks, **parts):
         media = disks or (Dvd(RESCUE).disk(),)
-        one = Machine(f"test-{len(made)}", MachineDefinition(**parts), media, bench)
+        # What else the host does changes during a module.
+        speed = replace(bench.host.speed, load_per_core=load_per_core())
+        now = replace(bench, host=replace(bench.host, speed=speed))
+        one = Machine(f"test-{len(made)}", MachineDefinition(**parts), media, now)
         made.append(one)
         one.power_on()
         return one

@@ -6,29 +6,33 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from tailstest.core.errors import InfrastructureError
+from tailstest.core.errors import CheckFailed, InfrastructureError, TailstestError
 from tailstest.core.events import Events, Noted
 from tailstest.core.settings import Strict
 from tailstest.core.text import printable
 from tailstest.core.verdict import Verdict
 from tailstest.machine.saved_machine import MachineAtRest, MachineLost, SavedMachine
-from tailstest.suite.checkpoints.keys import key_chain, leading_steps
+from tailstest.suite.checkpoints.keys import keys_of, leading_steps
 from tailstest.suite.checkpoints.packing import CheckpointDamaged
 from tailstest.suite.checkpoints.savings import Costs, Savings
 from tailstest.suite.checkpoints.state import CheckpointStale, SessionState
 from tailstest.suite.checkpoints.store import CheckpointStore, Manifest
+from tailstest.suite.checkpoints.traces import Traces
 from tailstest.suite.feature_reader import PlannedScenario
 from tailstest.suite.plan import Plan
 
 #: Tags of scenarios that never use a checkpoint, and that save one behind their leading steps.
 FORBID_TAG = "no-checkpoint"
 FORCE_TAG = "checkpoint"
+
+#: Trouble that a checkpoint would bring again: what is not as it was saved, and what was saved in
+#: such a moment that the machine, or somebody inside, cannot go on.
+_LASTING = (CheckpointDamaged, CheckpointStale, CheckFailed)
 
 #: Unpacked checkpoints that a run keeps at hand; scenarios come in groups.
 _AT_HAND = 3
@@ -42,11 +46,16 @@ class Whole(Strict):
 
 
 class Restable(Protocol):
-    """A session whose machine can be put to rest and taken up again; see `suite.session`."""
+    """A session whose machine can be put to rest and taken up again; see `suite.resting`."""
 
     @property
     def state(self) -> SessionState | None:
         """What steps have set up; None if that cannot be kept."""
+        ...
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether nothing has been set up in this scenario yet, by a hook for example."""
         ...
 
     def own(self, folder: Path) -> None:
@@ -96,7 +105,7 @@ class Checkpoints:
         self._work = work
         self._costs = Costs.on(slowness)
         self._chains = {
-            scenario.id: key_chain(scenario.model, base)
+            scenario.id: keys_of(scenario, plan, base)
             for scenario in plan.scenarios
             if FORBID_TAG not in scenario.tags
             and scenario.id not in plan.undefined
@@ -105,15 +114,17 @@ class Checkpoints:
         self._savings = Savings(self._chains)
         self._at_hand: dict[str, Whole] = {}
         self._is_broken = False
+        self._private: set[str] = set()
+        self._has_told_of_hooks = False
         self._scenario: PlannedScenario | None = None
         self._chain: list[str] = []
         self._since = 0.0
         self._gone_on = 0
-        self._traces: _Traces | None = None
+        self._traces: Traces | None = None
 
     @property
     def chains(self) -> Mapping[str, Sequence[str]]:
-        """Scenario id to one key for each of its leading steps; see `key_chain`."""
+        """Scenario id to one key for each of its leading steps; see `keys_of`."""
         return self._chains
 
     def is_saved(self, key: str) -> bool:
@@ -138,9 +149,12 @@ class Checkpoints:
         """
 
         def perform(context: Any) -> None:
-            if index == 0:
-                self._traces = _Traces.of(context)
-                self._go_on()
+            if index == 0 and self._chain:
+                self._traces = Traces.of(context)
+                if self._session.is_bare:
+                    self._go_on()
+                else:
+                    self._stand_aside()
             if index >= self._gone_on:
                 run(context)
 
@@ -172,15 +186,21 @@ class Checkpoints:
         if not (is_forced or self._savings.pays(scenario.id, index, seconds, self._costs)):
             return
         key = self._chain[index]
-        if key in self._at_hand or key in self._store or not self._is_untouched(context):
+        if key in self._at_hand or key in self._store or not self._is_shared(key, context):
             return
         state = self._session.state
         if state is not None:
             self._save(key, state, scenario, index, seconds)
 
-    def _is_untouched(self, context: Any) -> bool:
-        """Tell whether steps have put nothing into behave's context; nobody could save that."""
-        return self._traces is not None and self._traces.is_as(_Traces.of(context))
+    def _is_shared(self, key: str, context: Any) -> bool:
+        """Tell whether steps have put nothing into behave's context; nobody could save that.
+
+        What they once did they do again, also where it changes nothing: in a list of the whole run
+        may stand already what they would put there.
+        """
+        if self._traces is None or not self._traces.is_left_as_it_was(context):
+            self._private.add(key)
+        return key not in self._private
 
     def close(self) -> None:
         """Remove what was unpacked."""
@@ -188,17 +208,31 @@ class Checkpoints:
 
     # Going on
 
+    def _stand_aside(self) -> None:
+        """Leave a scenario alone that began with more than its steps say.
+
+        A hook may go by a tag, or by anything: what it did is in no key, and a checkpoint would
+        take the place of it.
+        """
+        self._chain = []
+        if not self._has_told_of_hooks:
+            self._has_told_of_hooks = True
+            self._note(
+                "no checkpoint is used or saved where a hook has set something up before the first "
+                "step, as here"
+            )
+
     def _go_on(self) -> None:
         for index in reversed(range(len(self._chain))):
             key = self._chain[index]
             if key in self._at_hand or key in self._store:
                 try:
                     self._take_up(key, index)
-                except (CheckpointDamaged, CheckpointStale) as error:
+                except TailstestError as error:
+                    # Whatever it is: it says nothing about the image, which starts anew.
                     self._give_up(key, error)
-                    self._store.discard(key)
-                except InfrastructureError as error:
-                    self._give_up(key, error)
+                    if isinstance(error, _LASTING):
+                        self._store.discard(key)
                 else:
                     return
 
@@ -226,7 +260,7 @@ class Checkpoints:
         self._keep_at_hand(key, whole)
         return whole
 
-    def _give_up(self, key: str, error: InfrastructureError) -> None:
+    def _give_up(self, key: str, error: TailstestError) -> None:
         self._session.drop()
         self._forget(key)
         text = printable(f"a checkpoint is of no use, the scenario starts anew: {error.message}")
@@ -242,17 +276,25 @@ class Checkpoints:
             folder = self._new_folder(key)
             machine = self._session.rest(folder)
         except MachineLost:
+            self._break_off(key)
             raise
         except InfrastructureError as error:
             # The machine runs on; but what went wrong once would go wrong again.
-            self._is_broken = True
-            shutil.rmtree(self._work / key, ignore_errors=True)
+            self._break_off(key)
             text = printable(f"no checkpoint was saved, and none will be: {error.message}")
             self._note(text, level="warning")
             return
         whole = Whole(session=state, machine=machine)
         self._keep_at_hand(key, whole)
-        self._session.wake(state, MachineAtRest(machine, folder))
+        try:
+            self._session.wake(state, MachineAtRest(machine, folder))
+        except TailstestError as error:
+            # The image ran until we stopped it, so this is no failure of the image.
+            self._break_off(key)
+            raise MachineLost(
+                f"the machine was saved for a checkpoint and does not run on: {error.message}",
+                hint=error.hint or "`tailstest run --no-checkpoints` saves no machine",
+            ) from error
         saved = time.monotonic()
         size = self._publish(key, whole, scenario, index, seconds)
         self._costs.saw_saving(time.monotonic() - began)
@@ -261,6 +303,11 @@ class Checkpoints:
             f"a checkpoint ({key[:8]}) was saved in {saved - began:.1f} s{size}; "
             "scenarios that begin like this go on from here"
         )
+
+    def _break_off(self, key: str) -> None:
+        """Save no more in this run: each scenario that tried would come to the same harm."""
+        self._is_broken = True
+        self._forget(key)
 
     def _publish(
         self, key: str, whole: Whole, scenario: PlannedScenario, index: int, seconds: float
@@ -311,34 +358,3 @@ class Checkpoints:
 def work_folder(run: Path) -> Path:
     """Return a new folder for a run's unpacked checkpoints; it is not made yet."""
     return run / f".checkpoints-{uuid.uuid4().hex[:8]}"
-
-
-@dataclass(frozen=True)
-class _Traces:
-    """What hooks and steps have put into behave's context.
-
-    Attributes:
-        own: name to value of what belongs to the scenario.
-        clean_ups: how many are to be done, after the scenario or later.
-    """
-
-    own: dict[str, Any]
-    clean_ups: int
-
-    @classmethod
-    def of(cls, context: Any) -> _Traces:
-        frames: list[dict[str, Any]] = context._stack
-        own = {
-            name: value
-            for name, value in frames[0].items()
-            if name not in {"text", "table", "@cleanups"}
-        }
-        return cls(own, sum(len(frame.get("@cleanups", ())) for frame in frames))
-
-    def is_as(self, other: _Traces) -> bool:
-        """Tell whether another one is the same; equal values may still be different things."""
-        return (
-            self.clean_ups == other.clean_ups
-            and self.own.keys() == other.own.keys()
-            and all(value is other.own[name] for name, value in self.own.items())
-        )

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from tailstest.core.folder_digest import digest_of_folder
+from tailstest.suite.feature_reader import PlannedScenario
+from tailstest.suite.fitting import FIRST, steps_by_machine
+from tailstest.suite.plan import Plan
 
 #: Changes when what is saved, or how, changes.
-FORMAT = 1
+FORMAT = 2
 
 #: Keys are shortened to this many hexadecimal digits, 128 bits.
 KEY_DIGITS = 32
@@ -45,6 +48,19 @@ def key_chain(scenario: Any, base: str) -> list[str]:
         key = _digest([key, step.step_type, step.name, rows, str(step.text or "")])
         chain.append(key)
     return chain
+
+
+def keys_of(scenario: PlannedScenario, plan: Plan, base: str) -> list[str]:
+    """Return the keys of a planned scenario; see `key_chain`.
+
+    They end where another machine joins: several machines are never saved.
+    """
+    alone = 0
+    for machine, _step, _function in steps_by_machine(scenario, plan):
+        if machine != FIRST:
+            break
+        alone += 1
+    return key_chain(scenario.model, base)[:alone]
 
 
 def base_of(facts: Mapping[str, Any], folders: Iterable[Path]) -> str:

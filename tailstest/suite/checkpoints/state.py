@@ -21,7 +21,8 @@ class StickState(Strict):
 
     Attributes:
         file: of the stick, then.
-        image: the file that was written to it when it was made; None if it was blank.
+        image: what was written to it when it was made, as `SuiteFiles` call it; None if it was
+            blank.
         copy_name: of its copy in the checkpoint if it lay on the shelf; empty if it was plugged in,
             and is saved with the machine.
         traits: what else is particular about it, see `UsbStick`.
@@ -40,13 +41,13 @@ class ShelfState(Strict):
 
     Attributes:
         sticks: by name.
-        images: file of an image that a medium was made of to its SHA-256.
-        folders: folder that was copied onto a medium to the digest of all that was in it.
+        images: image that a medium was made of, as `SuiteFiles` call it, to its SHA-256.
+        boot_stick: the one without a name that the machine was started from; None if there is none.
     """
 
     sticks: dict[str, StickState] = Field(default_factory=dict)
     images: dict[str, str] = Field(default_factory=dict)
-    folders: dict[str, str] = Field(default_factory=dict)
+    boot_stick: StickState | None = None
 
 
 class NetworkState(Strict):
@@ -106,7 +107,7 @@ class SessionState(Strict):
 
     Attributes:
         wanted: the image as the step named it; None is the image under test.
-        image: its file.
+        image: its file, as `SuiteFiles` call it.
         image_digest: SHA-256 of that.
         changes: parts of the machine that steps described.
         layout: of the keyboard that is typed on.
@@ -115,6 +116,9 @@ class SessionState(Strict):
         network: what steps did to the network.
         secrets: that were planted, and looked for.
         cuts: name of a stick to its copies of moments in which the power might have failed.
+        places: where images that are files of the suite lay then: path to what `SuiteFiles` call
+            it.
+        files: what steps took from the suite, see `SuiteFiles`: name to digest.
     """
 
     wanted: str | None
@@ -127,3 +131,5 @@ class SessionState(Strict):
     network: NetworkState = Field(default_factory=NetworkState)
     secrets: SecretsState = Field(default_factory=SecretsState)
     cuts: dict[str, list[CutCopy]] = Field(default_factory=dict)
+    places: dict[str, str] = Field(default_factory=dict)
+    files: dict[str, str] = Field(default_factory=dict)

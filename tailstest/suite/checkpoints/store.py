@@ -116,7 +116,7 @@ class CheckpointStore:
             The manifest with its files.
 
         Raises:
-            InfrastructureError: no space; nothing of it is left.
+            InfrastructureError: no space, or a file is too large; nothing of it is left.
         """
         try:
             with self._new_work() as work:

@@ -13,7 +13,7 @@ from tailstest.screen.library import ReferenceLibrary
 from tailstest.suite.choosing.choice import Change, Chosen, ScenarioFacts, SuiteFacts, choose
 from tailstest.suite.choosing.policy import ChoicePolicy
 from tailstest.suite.feature_reader import PlannedScenario
-from tailstest.suite.fitting import image_named_by
+from tailstest.suite.fitting import images_named_by
 from tailstest.suite.plan import Plan
 from tailstest.suite.selection import NOT_CHOSEN
 
@@ -97,14 +97,17 @@ class _Reader:
     def _scenario(self, scenario: PlannedScenario) -> ScenarioFacts:
         steps = list(scenario.model.all_steps)
         words = [word for step in steps for word in _words(step)]
-        image = image_named_by(scenario, self._plan) or self._under_test or ""
+        images = [
+            image or self._under_test or ""
+            for image in images_named_by(scenario, self._plan).values()
+        ]
         definitions = (self._plan.definition_of(step) for step in steps)
         return replace(
             _named(scenario),
             feature=self._below(str(self._root / scenario.feature_file)),
             step_files=frozenset(self._files(definitions)),
             references=frozenset(name for word in words for name in self._references.get(word, ())),
-            profiles=frozenset({"" if "/" in image else image.partition(":")[0]}),
+            profiles=frozenset("" if "/" in image else image.partition(":")[0] for image in images),
         )
 
     def _files(self, definitions: Iterable[Any]) -> Iterable[str]:

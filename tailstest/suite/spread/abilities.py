@@ -12,8 +12,12 @@ from tailstest.suite.spread.host_card import Abilities
 #: Scenarios that nobody can run are named up to this many.
 _NAMED = 10
 #: Names of the resources that we give to workers; each scenario takes one, or its memory.
-MACHINE, KVM, LAB, MEMORY = (f"tailstest-{each}" for each in ("machine", "kvm", "lab", "memory"))
+SCENARIO, MACHINE, KVM, LAB, MEMORY = (
+    f"tailstest-{each}" for each in ("scenario", "machine", "kvm", "lab", "memory")
+)
 _MIB = 1024 * 1024
+#: MiB that any machine takes more where it is emulated.
+_MORE_EMULATED = Needs(1024).memory_on("tcg") - Needs(1024).memory_on("kvm")
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,14 @@ class Worker:
     def resources(self) -> dict[str, float]:
         """What it has, as Dask resources; enough for all its threads at once."""
         has, threads = self.abilities, float(self.threads)
+        # Scenarios ask for what their machine takes with KVM; an emulated one takes more.
+        more = _MORE_EMULATED if has.accelerator == "tcg" else 0
         return {
+            SCENARIO: threads,
             MACHINE: threads if has.accelerator else 0.0,
             KVM: threads if self.kvm else 0.0,
             LAB: 0.0 if has.no_lab else threads,
-            MEMORY: has.memory_mib * threads,
+            MEMORY: max(0, has.memory_mib - more) * threads,
         }
 
 
@@ -83,26 +90,34 @@ def as_announced(abilities: Abilities, resources: Mapping[str, float]) -> Abilit
 def resources_for(
     needs: Mapping[str, Needs], workers: list[Worker], names: Mapping[str, str]
 ) -> dict[str, dict[str, float]]:
-    """Return the Dask resources that each scenario takes; none where every worker will do.
+    """Return the Dask resources that each scenario takes.
+
+    There is one at least that only workers have to which we gave it: others may come while the run
+    is on, and can or know nothing of what is needed.
 
     Args:
-        needs: id to what the scenario needs.
+        needs: id to what the scenario needs; nothing if its id is missing.
         workers: all of them.
-        names: id to what people call the scenario.
+        names: id to what people call the scenario, all of them.
 
     Raises:
         UsageError: nobody can run a scenario; names it and what is missing.
     """
     resources: dict[str, dict[str, float]] = {}
     impossible: list[str] = []
-    for scenario, wanted in needs.items():
+    for scenario in names:
+        wanted = needs.get(scenario, Needs())
         lacking = [worker.lacks(wanted) for worker in workers]
-        if all(lacking):
+        able = [worker for worker, lacks in zip(workers, lacking, strict=True) if not lacks]
+        resources[scenario] = _taken(wanted)
+        if able and MEMORY in resources[scenario]:
+            # One figure cannot be right for all accelerators; who can run it must be offered it.
+            most = max(worker.resources[MEMORY] for worker in able)
+            resources[scenario][MEMORY] = min(resources[scenario][MEMORY], most)
+        if not able:
             least = min(range(len(workers)), key=lambda index: len(lacking[index]))
             missing = "; ".join(lacking[least])
             impossible.append(f"{names[scenario]}: {workers[least].name}: {missing}")
-        elif any(lacking):
-            resources[scenario] = _taken(wanted, workers)
     if impossible:
         more = len(impossible) - _NAMED
         rest = f"\n... and {more} more" if more > 0 else ""
@@ -113,8 +128,8 @@ def resources_for(
     return resources
 
 
-def _taken(needs: Needs, workers: list[Worker]) -> dict[str, float]:
-    taken = {}
+def _taken(needs: Needs) -> dict[str, float]:
+    taken = {SCENARIO: 1.0}
     if needs.guest_memory or needs.kvm or needs.lab:
         taken[MACHINE] = 1.0
     if needs.kvm:
@@ -122,12 +137,8 @@ def _taken(needs: Needs, workers: list[Worker]) -> dict[str, float]:
     if needs.lab:
         taken[LAB] = 1.0
     if needs.guest_memory:
-        # The most that it takes on any of them: emulated machines take more.
-        taken[MEMORY] = float(
-            max(
-                needs.memory_on(each.abilities.accelerator)
-                for each in workers
-                if not each.lacks(needs)
-            )
-        )
+        # Workers that emulate offer less by what one machine takes more there; each further one
+        # takes as much more.
+        further = 0 if needs.kvm else _MORE_EMULATED * sum(map(bool, needs.more_memory))
+        taken[MEMORY] = float(needs.memory_on("kvm") + further)
     return taken

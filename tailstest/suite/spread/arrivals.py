@@ -10,7 +10,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tailstest.core.errors import InfrastructureError
@@ -120,6 +120,32 @@ class Arrivals:
             ) from error
         return path
 
+    def use_named(self, digest: str, name: str, held: contextlib.ExitStack) -> Path:
+        """Return a file that stays until the stack is closed, with a name of its own.
+
+        The path is the same for all workers of the host and for all runs: checkpoints depend on it.
+
+        Args:
+            name: of the file where it came from; folders in it are left out.
+
+        Raises:
+            InfrastructureError: it is not there, or cannot get the name.
+        """
+        path = self.use(digest, held)
+        folder = self._names_of(digest)
+        own = PurePosixPath(name).name
+        named = folder / (digest if own in ("", "..") else own)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                named.symlink_to(Path("..", path.name))
+        except OSError as error:
+            raise _cannot_keep(self.folder, error) from error
+        return named
+
+    def _names_of(self, digest: str) -> Path:
+        return self.folder / f"{self.path_of(digest).name}.named"
+
     def prune(self, room: int = 0) -> None:
         """Remove the least recently used files that nobody uses, until the rest is small enough.
 
@@ -139,6 +165,7 @@ class Arrivals:
             with contextlib.suppress(OSError), self.locked(file.name, wait=False):
                 file.unlink()
                 shutil.rmtree(self.folder / f"{file.name}.suite", ignore_errors=True)
+                shutil.rmtree(self._names_of(file.name), ignore_errors=True)
                 total -= size
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import distributed
+
 from tailstest.core.settings import Settings
 from tailstest.suite.spread.arrivals import Arriving
 from tailstest.suite.spread.host_card import Abilities, HostCard, ask_abilities, own_card
@@ -29,9 +31,14 @@ async def announced(dask_worker: Any) -> dict[str, float]:
     return {str(name): float(each) for name, each in dask_worker.state.total_resources.items()}
 
 
-async def offer(resources: dict[str, float], dask_worker: Any) -> None:
-    """Add Dask resources to those of the worker."""
+async def offer(resources: dict[str, float], dask_worker: Any) -> bool:
+    """Add Dask resources to those of the worker; return True."""
     await dask_worker.set_resources(**resources)
+    # Dask looks for somebody to do what nobody could only when a worker starts, or goes on.
+    if dask_worker.status == distributed.Status.running:
+        dask_worker.status = distributed.Status.paused
+        dask_worker.status = distributed.Status.running
+    return True
 
 
 async def begin_arrival(plugin: str, digest: str, size: int, dask_worker: Any) -> int:

@@ -56,6 +56,9 @@ class Crew(Protocol):
             InfrastructureError: the run's folder does not take them.
         """
 
+    def notes(self) -> list[str]:
+        """Return what users should know of workers that came late; each is returned once."""
+
 
 class LocalCrew:
     """Workers on this host, which share the run's folder.
@@ -88,4 +91,8 @@ class LocalCrew:
 
     def fetch(self, place: str, files: Sequence[str]) -> list[str]:
         """Do nothing: the files are where they belong."""
+        return []
+
+    def notes(self) -> list[str]:
+        """Return nothing: no worker comes late."""
         return []

@@ -24,12 +24,16 @@ _BUSY = 3600.0
 
 
 class FileLost(Exception):
-    """A worker does not have a file that it told of, or is gone."""
+    """A worker does not have a file that it told of."""
+
+
+class WorkerLost(FileLost):
+    """A worker cannot be asked for any file: it is gone, or the scheduler is."""
 
 
 def send_files(
     client: distributed.Client, plugin: str, files: Mapping[str, Path], workers: Sequence[str]
-) -> None:
+) -> list[str]:
     """Send files to some hosts; what is there already is not sent.
 
     Args:
@@ -37,14 +41,19 @@ def send_files(
         files: SHA-256 to file.
         workers: one Dask address for each host.
 
+    Returns:
+        The workers that have all of them; the others are gone.
+
     Raises:
         InfrastructureError: a host cannot keep a file, or a file was changed meanwhile.
     """
+    remaining = list(workers)
     for digest, path in files.items():
+        supplied: list[str] = []
         try:
             with path.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
-                for have, addresses in _begun(client, plugin, digest, size, workers).items():
+                for have, addresses in _begun(client, plugin, digest, size, remaining).items():
                     offset = have
                     while offset < size and addresses:
                         file.seek(offset)
@@ -56,8 +65,11 @@ def send_files(
                         )
                         addresses = list(answers)  # those that are still there
                         offset += len(piece)
+                    supplied += addresses
         except OSError as error:
             raise InfrastructureError(f"cannot send {path}: {error.strerror or error}") from error
+        remaining = supplied
+    return remaining
 
 
 def _begun(
@@ -109,7 +121,8 @@ def fetch_file(
         folder: of the run.
 
     Raises:
-        FileLost: the worker does not have it, or is gone.
+        FileLost: the worker does not have it.
+        WorkerLost: the worker is gone, which may have taken long to find out.
         InfrastructureError: it cannot be kept; nothing of it is left.
     """
     parts = PurePosixPath(name).parts
@@ -124,12 +137,7 @@ def fetch_file(
         with fresh.open("wb") as file:
             while True:
                 offset = file.tell()
-                answers = client.run(
-                    read_piece, plugin, name, offset, PIECE, workers=[worker], on_error="return"
-                )
-                piece = answers.get(worker)
-                if not isinstance(piece, bytes):
-                    raise FileLost(name)
+                piece = _piece(client, plugin, worker, name, offset)
                 file.write(piece)
                 if len(piece) < PIECE:
                     break
@@ -141,3 +149,18 @@ def fetch_file(
     finally:
         with suppress(OSError):
             fresh.unlink(missing_ok=True)
+
+
+def _piece(client: distributed.Client, plugin: str, worker: str, name: str, offset: int) -> bytes:
+    try:
+        answers = client.run(
+            read_piece, plugin, name, offset, PIECE, workers=[worker], on_error="return"
+        )
+    except Exception as error:  # of the connection to the scheduler, of any class
+        raise WorkerLost(name) from error
+    piece = answers.get(worker)
+    if piece is None or isinstance(piece, OSError):  # of the connection to the worker
+        raise WorkerLost(name)
+    if not isinstance(piece, bytes):
+        raise FileLost(name)
+    return piece

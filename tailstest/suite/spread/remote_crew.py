@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 import distributed
 
 from tailstest import __version__
-from tailstest.core.errors import InfrastructureError, SetupError, TailstestError
+from tailstest.core.errors import InfrastructureError, SetupError, TailstestError, UsageError
 from tailstest.core.text import printable
 from tailstest.machine.profile import load_profiles
 from tailstest.suite.assembly import RunOrder
@@ -20,7 +21,7 @@ from tailstest.suite.needs import Needs, needs_of
 from tailstest.suite.plan import Plan
 from tailstest.suite.spread.abilities import Worker, as_announced, resources_for
 from tailstest.suite.spread.calls import announced, ask_card, ask_host, keep_alive, offer
-from tailstest.suite.spread.delivery import FileLost, fetch_file, send_files
+from tailstest.suite.spread.delivery import FileLost, WorkerLost, fetch_file, send_files
 from tailstest.suite.spread.host_card import Abilities, HostCard, own_card
 from tailstest.suite.spread.remote_place import RemotePlace
 from tailstest.suite.spread.scheduler import (
@@ -37,6 +38,8 @@ from tailstest.suite.spread.workplace import Workplace
 _WORD = 5.0
 #: Seconds without a word after which a worker gives a run up.
 PATIENCE = 45.0
+#: How often it is tried to supply a worker that came late.
+_TRIES = 3
 
 
 class RemoteCrew:
@@ -77,17 +80,26 @@ class RemoteCrew:
         self._own = own_card()
         self._cards = self._checked(list(threads))
         self._one_of = {card.host: address for address, card in self._cards.items()}
-        self.hosts = self._asked_hosts(list(self._one_of.values()))
-        self._workers = self._known_workers(threads)
-        self.resources: Mapping[str, Mapping[str, float]] = resources_for(
-            needs, list(self._workers.values()), names
+        self.hosts = self._asked_hosts(
+            {address: self._cards[address] for address in self._one_of.values()}
         )
+        self._workers = self._known_workers(threads, self._cards)
+        # Runs of another tailstest, or with another accelerator, use the same workers.
+        self._mark = f"{self._own.code[:12]}-{settings.accelerator}"
+        resources = resources_for(needs, list(self._workers.values()), names)
+        self.resources: Mapping[str, Mapping[str, float]] = {
+            scenario: self._marked(taken) for scenario, taken in resources.items()
+        }
         crowds: Counter[str] = Counter()
         for address, card in self._cards.items():
             crowds[card.host] += threads[address]
         self.place: Workplace = RemotePlace(packed.supplies, crowds, self._own.code)
         self._plugin = ""
         self._folder = Path()
+        self._notes: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def _marked(self, resources: Mapping[str, float]) -> dict[str, float]:
+        return {f"{name}-{self._mark}": amount for name, amount in resources.items()}
 
     @property
     def host_report(self) -> dict[str, Any]:
@@ -111,16 +123,25 @@ class RemoteCrew:
         """Return a context in which they wait for tasks."""
         self._plugin, self._folder = plugin_name(run), folder
         over = threading.Event()
-        words = threading.Thread(target=self._keep_word, args=(over,), daemon=True)
-        words.start()
+        # Two, for it takes minutes to supply a host, and the others must hear of us meanwhile.
+        threads = [
+            threading.Thread(target=each, args=(over,), daemon=True)
+            for each in (self._keep_word, self._keep_door)
+        ]
         try:
-            if self.resources:
-                for address, worker in self._workers.items():
-                    self._client.run(offer, worker.resources, workers=[address], on_error="ignore")
+            for address, worker in self._workers.items():
+                offered = self._marked(worker.resources)
+                taken = self._client.run(offer, offered, workers=[address], on_error="ignore")
+                if not taken:
+                    self._cards.pop(address)  # if it is there after all, it has come late
+            for each in threads:
+                each.start()
             yield self._client
         finally:
             over.set()
-            words.join(_WORD)
+            for each in threads:
+                if each.is_alive():
+                    each.join(_WORD)
 
     def supply(self) -> None:
         """Send what the workers need; they know the run by now.
@@ -136,38 +157,77 @@ class RemoteCrew:
         Raises:
             InfrastructureError: the run's folder does not take them.
         """
-        lost = []
-        for name in files:
+        lost: list[str] = []
+        if not files or not self._is_there(place):
+            return list(files)
+        for number, name in enumerate(files):
             try:
                 fetch_file(self._client, self._plugin, place, name, self._folder)
+            except WorkerLost:  # each further question might wait for its host as long
+                return [*lost, *files[number:]]
             except FileLost:
                 lost.append(name)
         return lost
 
+    def _is_there(self, place: str) -> bool:
+        try:
+            return place in self._client.nthreads()
+        except Exception:  # noqa: BLE001 - the scheduler is gone, and the worker with it
+            return False
+
     def _keep_word(self, over: threading.Event) -> None:
-        """Tell the workers now and then that we live, and supply those that are new."""
+        """Tell the workers now and then that we live."""
         while not over.wait(_WORD):
             with suppress(Exception):  # lost connections are the business of the main thread
                 self._client.run(keep_alive, self._plugin, on_error="ignore")
-                new = [each for each in self._client.nthreads() if each not in self._cards]
-                if new:
-                    self._welcome(new)
 
-    def _welcome(self, new: list[str]) -> None:
-        """Supply workers that have come after the run began, or have been started again."""
-        cards = self._client.run(ask_card, workers=new, on_error="ignore")
-        for address, card in cards.items():
-            self._cards[address] = card
-            if (card.version, card.code) != (self._own.version, self._own.code):
-                continue  # it refuses by itself
-            if card.host not in self._one_of:
-                self._one_of[card.host] = address
-                self.hosts |= self._asked_hosts([address])
-            if self.resources:
-                workers = self._known_workers({address: self._client.nthreads()[address]})
-                offered = workers[address].resources
-                self._client.run(offer, offered, workers=[address], on_error="ignore")
-            send_files(self._client, self._plugin, self._packed.files, [address])
+    def _keep_door(self, over: threading.Event) -> None:
+        """Welcome workers that have come after the run began, or have been started again."""
+        tries: Counter[str] = Counter()
+        while not over.wait(_WORD):
+            threads: dict[str, int] = {}
+            with suppress(Exception):  # lost connections are the business of the main thread
+                threads = dict(self._client.nthreads())
+            for address in threads:
+                if address in self._cards or tries[address] >= _TRIES or over.is_set():
+                    continue
+                try:
+                    self._welcome(address, threads[address])
+                except Exception as error:  # noqa: BLE001 - no reason to end the run
+                    is_final = isinstance(error, UsageError)
+                    tries[address] = _TRIES if is_final else tries[address] + 1
+                    if tries[address] >= _TRIES and not over.is_set():
+                        self._notes.put(
+                            "a worker that came late gets no scenario of this run: "
+                            + printable(_words(error))
+                        )
+
+    def _welcome(self, address: str, threads: int) -> None:
+        """Supply a worker; it gets no scenario before, since each takes what is offered last.
+
+        Raises:
+            UsageError: it never will get one: it is not trusted, or has another tailstest.
+            InfrastructureError: it did not answer, or cannot keep what it needs.
+        """
+        settings = self._packed.supplies.order.settings
+        check_trust({address: "the worker"}, trust_network=settings.trust_network)
+        cards = self._checked([address])
+        if cards[address].host not in self.hosts:
+            self.hosts |= self._asked_hosts(cards)
+        offered = self._marked(self._known_workers({address: threads}, cards)[address].resources)
+        supplied = send_files(self._client, self._plugin, self._packed.files, [address])
+        answers = self._client.run(offer, offered, workers=supplied, on_error="ignore")
+        if address not in answers:
+            raise InfrastructureError(f"the worker {address} has gone while it was supplied")
+        self._cards |= cards
+
+    def notes(self) -> list[str]:
+        """Return what users should know of workers that came late; each is returned once."""
+        found = []
+        with suppress(queue.Empty):
+            while True:
+                found.append(self._notes.get_nowait())
+        return found
 
     def _checked(self, addresses: list[str]) -> dict[str, HostCard]:
         """Ask workers who they are.
@@ -200,26 +260,34 @@ class RemoteCrew:
             raise InfrastructureError("all workers of the scheduler have gone")
         return dict(answers)
 
-    def _asked_hosts(self, addresses: list[str]) -> dict[str, Abilities]:
+    def _asked_hosts(self, cards: Mapping[str, HostCard]) -> dict[str, Abilities]:
         settings = self._packed.supplies.order.settings
-        answers = self._client.run(ask_host, settings, workers=addresses, on_error="return")
+        answers = self._client.run(ask_host, settings, workers=list(cards), on_error="return")
         nothing = Abilities(0, "", "the host did not answer", trouble="the host did not answer")
         return {
-            self._cards[address].host: found if isinstance(found, Abilities) else nothing
+            cards[address].host: found if isinstance(found, Abilities) else nothing
             for address, found in answers.items()
         }
 
-    def _known_workers(self, threads: Mapping[str, int]) -> dict[str, Worker]:
+    def _known_workers(
+        self, threads: Mapping[str, int], cards: Mapping[str, HostCard]
+    ) -> dict[str, Worker]:
         said = self._client.run(announced, workers=list(threads), on_error="ignore")
         return {
             address: Worker(
-                f"{printable(self._cards[address].name)} ({address})",
+                f"{printable(cards[address].name)} ({address})",
                 threads[address],
-                as_announced(self.hosts[self._cards[address].host], said.get(address, {})),
+                as_announced(self.hosts[cards[address].host], said.get(address, {})),
             )
             for address in threads
-            if address in self._cards and self._cards[address].host in self.hosts
+            if address in cards and cards[address].host in self.hosts
         }
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, TailstestError):
+        return error.message
+    return f"{type(error).__name__}: {error}"
 
 
 @contextmanager

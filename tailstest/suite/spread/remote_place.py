@@ -10,7 +10,7 @@ import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from tailstest.core.deadline import Deadline, poll
@@ -18,7 +18,7 @@ from tailstest.core.errors import InfrastructureError
 from tailstest.core.paths import cache_folder
 from tailstest.core.settings import load_settings
 from tailstest.suite.assembly import RunOrder
-from tailstest.suite.image_choice import GivenImage
+from tailstest.suite.image_catalogue import GivenImage
 from tailstest.suite.spread.arrivals import Arrivals, Arriving
 from tailstest.suite.spread.assignment import LOCK, Assignment, remove_abandoned
 from tailstest.suite.spread.host_card import own_card
@@ -143,7 +143,7 @@ class RemotePlace:
                 workers=max(self._threads, self._crowds.get(arrivals.host, 1)),
             ),
             folder=root,
-            given={each.wanted: self._given(each, root) for each in supplies.images},
+            given={each.wanted: self._given(each) for each in supplies.images},
         )
         folder = root / f"{FOLDER}{uuid.uuid4().hex[:8]}"
         try:
@@ -159,12 +159,8 @@ class RemotePlace:
             place=os.uname().nodename,
         )
 
-    def _given(self, image: SentImage, root: Path) -> GivenImage:
-        folder = root / "images" / image.digest[:16]
-        path = folder / PurePosixPath(image.name).name
-        if not path.is_symlink():
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.symlink_to(self.arrivals.use(image.digest, self._held))
+    def _given(self, image: SentImage) -> GivenImage:
+        path = self.arrivals.use_named(image.digest, image.name, self._held)
         return GivenImage(path, image.profile)
 
     def read(self, name: str, offset: int, length: int) -> bytes:

@@ -146,7 +146,8 @@ class _Parts:
     def close(self) -> None:
         with suppress(OSError):  # the other end of the line may be gone
             try:
-                self.session.close()
-            finally:
+                # First, for who takes too long to close is killed, and this may be gigabytes.
                 if self.checkpoints is not None:
                     self.checkpoints.close()
+            finally:
+                self.session.close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tailstest.core.errors import UsageError
 from tailstest.results.merging import OTHER_SHARD
-from tailstest.suite.checkpoints.keys import key_chain
+from tailstest.suite.checkpoints.keys import keys_of
 from tailstest.suite.plan import Plan
 
 #: More jobs than this are a mistake.
@@ -96,7 +96,7 @@ def keep_shard(plan: Plan, text: str) -> None:
     shard = Shard.of(text)
     beginnings = {}
     for scenario in plan.scenarios:
-        chain = key_chain(scenario.model, "")
+        chain = keys_of(scenario, plan, "")
         if chain:
             beginnings[scenario.id] = chain[-1]
     ids = [scenario.id for scenario in plan.scenarios]

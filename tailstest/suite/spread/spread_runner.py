@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -17,7 +18,7 @@ from tailstest.core.errors import InfrastructureError, TailstestError
 from tailstest.core.events import Event, Events, Noted, ScenarioFinished
 from tailstest.core.interruption import sigterm_interrupts
 from tailstest.core.text import printable
-from tailstest.core.verdict import Verdict, verdict_of
+from tailstest.core.verdict import Verdict, is_flaky, verdict_of, verdict_of_attempts
 from tailstest.hypervisor.leftovers import remove_leftovers
 from tailstest.results.progress import SeveralAtOnce
 from tailstest.suite.feature_reader import PlannedScenario
@@ -43,6 +44,10 @@ from tailstest.suite.spread.worker import (
 _ARRIVAL = 60.0
 #: Seconds for what interrupted scenarios still tell, a little more than they have.
 _LAST_WORDS = ENDING + 1.0
+#: Seconds between two looks for what the crew has to say.
+_LOOK = 2.0
+#: Seconds between two looks for an outcome.
+_SOON = 0.05
 
 #: Requests to the scheduler that are on their way at once.
 _AT_ONCE = 50
@@ -88,6 +93,7 @@ class SpreadRunner:
         self._mail = Mail(self._run, progress)
         self._verdicts: dict[str, Verdict] = {}
         self._flaky: set[str] = set()
+        self._attempts: dict[str, list[Verdict]] = {}
         self._interrupted = False
 
     def run(self) -> RunResult:
@@ -97,6 +103,7 @@ class SpreadRunner:
                 self._run_all()
             except KeyboardInterrupt:
                 self._interrupted = True
+        self._say_notes()
         for token in self._mail.unfinished():
             self._tell_cut_off(token)
         remove_leftovers()
@@ -121,13 +128,7 @@ class SpreadRunner:
             futures: dict[distributed.Future, str] = {}
             try:
                 self._crew.supply()
-                futures = submit(
-                    client,
-                    self._turns,
-                    partial(run_scenario, self._run),
-                    name=f"scenario-{self._run}",
-                    resources=self._crew.resources,
-                )
+                futures = self._submit(client, self._turns, f"scenario-{self._run}")
                 self._gather(client, futures)
             except KeyboardInterrupt:
                 self._interrupted = True
@@ -150,12 +151,38 @@ class SpreadRunner:
                 )
             )
 
+    def _submit(
+        self, client: distributed.Client, turns: Sequence[Turn], name: str
+    ) -> dict[distributed.Future, str]:
+        task, resources = partial(run_scenario, self._run), self._crew.resources
+        return submit(client, turns, task, name=name, resources=resources)
+
     def _gather(self, client: distributed.Client, futures: dict[distributed.Future, str]) -> None:
-        for future in distributed.as_completed(list(futures), loop=client.loop):
+        completed = distributed.as_completed(list(futures), loop=client.loop)
+        while not completed.is_empty():
+            self._say_notes()
+            arrived = poll(
+                lambda: completed.has_ready() or None, Deadline.after(_LOOK), interval=_SOON
+            )
+            if arrived is None:
+                continue
+            future = next(completed)
             scenario = futures[future]
-            self._finished(scenario, future)
-            if self._stop and self._is_bad(scenario):  # its worker may be gone
+            is_left_out = _is_left_out(future)
+            if not is_left_out:
+                self._finished(scenario, future)
+            if self._stop and (is_left_out or self._is_bad(scenario)):  # its worker may be gone
                 distributed.Event(stop_name(self._run), client=client).set()
+            if is_left_out:
+                turns = [replace(each, after=None) for each in self._turns]
+                again = [each for each in turns if each.scenario == scenario]
+                new = self._submit(client, again, f"{future.key}-again")
+                futures |= new
+                completed.update(list(new))
+
+    def _say_notes(self) -> None:
+        for text in self._crew.notes():
+            self._say(Noted(text=text, level="warning"))
 
     def _end_early(
         self, client: distributed.Client, futures: dict[distributed.Future, str]
@@ -176,9 +203,16 @@ class SpreadRunner:
             if scenario not in self._verdicts:
                 self._lost(self._scenarios[scenario], _error_of(future))
             return
-        outcome: Outcome | None = future.result()
-        assert outcome is not None
+        outcome: Outcome | None
+        try:
+            outcome = future.result()
+        except Exception:  # noqa: BLE001 - the scheduler was lost, just now
+            outcome = Outcome("", 0, {})
         first = self._mail.result_of(scenario)
+        if outcome.error is not None and first is None:
+            if scenario not in self._verdicts:
+                self._lost(self._scenarios[scenario], outcome.error)
+            return
         if not outcome.token and not outcome.verdicts:
             outcome = self._told_before(scenario)
         elif first is not None and first.token != outcome.token:
@@ -208,6 +242,7 @@ class SpreadRunner:
         self._flaky |= outcome.flaky
         for key, verdict in outcome.verdicts.items():
             self._verdicts[key if key in self._scenarios else f"{key}, {scenario}"] = verdict
+        self._settle(scenario)
         if arrived is None:
             text = "some of what a worker told of this scenario did not arrive"
             self._say(Noted(text=text, level="warning"))
@@ -243,10 +278,12 @@ class SpreadRunner:
                 scenario_id=scenario.id, verdict=verdict.value, seconds=0.0, error=text
             )
         )
+        self._settle(scenario.id)
 
     def _tell_earlier(self, scenario: str, token: str) -> None:
         """Tell of the executions of a scenario that ended with their process or worker."""
         for each in self._mail.earlier(scenario, token):
+            self._bring_files(scenario, each)
             self._tell_cut_off(each)
 
     def _tell_cut_off(self, token: str) -> None:
@@ -266,9 +303,22 @@ class SpreadRunner:
                 )
             )
         self._verdicts.setdefault(scenario, _last_verdict(told))
+        self._settle(scenario)
+
+    def _settle(self, scenario: str) -> None:
+        """Let all attempts at a scenario count, also those of executions that were cut off."""
+        attempts = self._attempts.get(scenario, [])
+        known = [*attempts, *([self._verdicts[scenario]] if scenario in self._verdicts else [])]
+        if known:
+            self._verdicts[scenario] = verdict_of_attempts(known)
+        if is_flaky(attempts):
+            self._flaky.add(scenario)
 
     def _say(self, event: Event) -> None:
         """Publish an event; what a full disk does not take is missing, and the run goes on."""
+        if isinstance(event, ScenarioFinished):
+            verdict = Verdict(event.verdict)
+            self._attempts.setdefault(event.scenario_id, []).append(verdict)
         try:
             self._events.publish(event)
         except InfrastructureError as error:
@@ -295,6 +345,12 @@ def _is_over(told: list[Event]) -> bool:
 def _last_verdict(told: list[Event]) -> Verdict:
     ended = [each for each in told if isinstance(each, ScenarioFinished)]
     return Verdict(ended[-1].verdict) if ended and _is_over(told) else Verdict.INCOMPLETE
+
+
+def _is_left_out(future: distributed.Future) -> bool:
+    """Tell whether a scenario did not run since Dask gave up the one that it waited for."""
+    error = _error_of(future)
+    return isinstance(error, distributed.KilledWorker) and error.task != future.key
 
 
 def _error_of(future: distributed.Future) -> BaseException | None:

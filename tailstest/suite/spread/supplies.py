@@ -13,7 +13,7 @@ from tailstest.core.paths import bundled
 from tailstest.machine.profile import find_image, load_profiles
 from tailstest.media.image_file import Digests, digest_of
 from tailstest.suite.assembly import RunOrder
-from tailstest.suite.fitting import image_named_by
+from tailstest.suite.fitting import images_named_by
 from tailstest.suite.patch_sources import Patch
 from tailstest.suite.plan import Plan
 from tailstest.suite.spread.host_card import BUNDLED, PACKAGE
@@ -84,7 +84,8 @@ def packed(order: RunOrder, plan: Plan) -> Iterator[Packed]:
 def _wanted(order: RunOrder, plan: Plan) -> list[str]:
     """Return the names of all images of a plan, that under test first."""
     names = [order.image] if order.image is not None else []
-    names += [image_named_by(scenario, plan) or "" for scenario in plan.scenarios]
+    for scenario in plan.scenarios:
+        names += [image or "" for image in images_named_by(scenario, plan).values()]
     return [each for each in dict.fromkeys(names) if each]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tailstest.suite.checkpoints.checkpoints import FORBID_TAG, Checkpoints
-from tailstest.suite.checkpoints.keys import key_chain
+from tailstest.suite.checkpoints.keys import keys_of
 from tailstest.suite.plan import Plan
 
 
@@ -87,7 +87,7 @@ def turns_in(
 def turns_elsewhere(plan: Plan, seconds: Mapping[str, float]) -> list[Turn]:
     """Return the turns of a plan for hosts of which nobody knows what checkpoints they have."""
     chains = {
-        scenario.id: key_chain(scenario.model, "")
+        scenario.id: keys_of(scenario, plan, "")
         for scenario in plan.scenarios
         if FORBID_TAG not in scenario.tags and not scenario.is_manual
     }

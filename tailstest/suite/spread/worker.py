@@ -15,7 +15,7 @@ import distributed
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from tailstest.core.deadline import Deadline, poll
-from tailstest.core.errors import InfrastructureError
+from tailstest.core.errors import InfrastructureError, TailstestError
 from tailstest.core.verdict import Verdict
 from tailstest.suite.run_result import is_bad
 from tailstest.suite.spread.scenario_process import Ended, ProcessDied, ScenarioProcess
@@ -56,12 +56,15 @@ class Outcome:
         told: how many messages there are of it.
         verdicts: scenario id, or place of trouble outside of scenarios, to verdict.
         flaky: ids of scenarios whose attempts contradict each other.
+        error: why it could not run. It is told and not raised: Dask would give up all scenarios
+            that wait for this one.
     """
 
     token: str
     told: int
     verdicts: Mapping[str, Verdict]
     flaky: frozenset[str] = frozenset()
+    error: TailstestError | None = None
 
 
 class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no type hints here
@@ -250,13 +253,19 @@ class _Execution:
 
 
 def run_scenario(run: str, scenario: str, after: object = None) -> Outcome:
-    """Run a scenario in this Dask worker; the task that is given to Dask.
+    """Run a scenario in this Dask worker; the task that is given to Dask. Raises nothing.
 
     Args:
         run: names the run.
         scenario: its id.
         after: outcome of the scenario that this one waited for.
     """
-    dask_worker = distributed.get_worker()
-    worker: ScenarioWorker = dask_worker.plugins[plugin_name(run)]
-    return worker.run(dask_worker.get_current_task(), scenario)
+    try:
+        dask_worker = distributed.get_worker()
+        worker: ScenarioWorker = dask_worker.plugins[plugin_name(run)]
+        return worker.run(dask_worker.get_current_task(), scenario)
+    except TailstestError as error:
+        return Outcome("", 0, {}, error=error)
+    except Exception as error:  # noqa: BLE001 - told, and of a class that the client knows
+        told = InfrastructureError(f"the worker: {type(error).__name__}: {error}")
+        return Outcome("", 0, {}, error=told)

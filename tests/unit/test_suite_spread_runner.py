@@ -1,0 +1,277 @@
+"""What becomes of scenarios on workers whose processes, workers or files are lost."""
+
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import ClassVar
+
+import distributed
+import pytest
+
+from tailstest.core.deadline import Deadline, poll
+from tailstest.core.errors import InfrastructureError, UsageError
+from tailstest.core.events import ArtifactKept, Events, Noted, ScenarioFinished, ScenarioStarted
+from tailstest.core.verdict import Verdict
+from tailstest.results.event_log import event_line
+from tailstest.results.progress import SeveralAtOnce
+from tailstest.suite.plan import make_plan
+from tailstest.suite.spread import spread_runner, worker
+from tailstest.suite.spread.cluster import local_cluster
+from tailstest.suite.spread.scenario_process import Ended, ProcessDied
+from tailstest.suite.spread.spread_runner import SpreadRunner
+from tailstest.suite.spread.turns import Turn
+from tailstest.suite.spread.worker import Outcome
+
+FEATURE = """Feature: f
+  Scenario: leader
+    Then nothing
+
+  Scenario: follower
+    Then nothing
+
+  Scenario: last
+    Then nothing
+"""
+STEP = '''
+from behave import then
+
+@then("nothing")
+def nothing(context):
+    """Check nothing."""
+'''
+
+
+class Place:
+    def open(self, threads):
+        """Nothing to be done."""
+
+    def assignment(self):
+        return None
+
+    def close(self):
+        """Nothing to be done."""
+
+
+class Crew:
+    """Workers in this process; what is asked of them is noted."""
+
+    resources: ClassVar = {}
+    patience = 0.0
+
+    def __init__(self, place):
+        Crew.last = self
+        self.place = place
+        self.fetched = []
+        self.told = []
+
+    @contextmanager
+    def at_work(self, run, folder):
+        with local_cluster(1, folder / "dask") as client:
+            yield client
+
+    def supply(self):
+        """Everything is here."""
+
+    def fetch(self, place, files):
+        self.fetched += files
+        return [each for each in files if "lost" in each]
+
+    def notes(self):
+        told, self.told = self.told, []
+        return told
+
+
+class Process:
+    """Stands for a process that runs scenarios; `behaviour` says how."""
+
+    is_alive = True
+    is_told_to_end = False
+
+    def __init__(self, assignment):
+        """Nothing is started."""
+
+    def run(self, scenario, tell):
+        return self.behaviour(scenario, tell)
+
+    def interrupt(self):
+        """There is nothing that could be."""
+
+    def close(self):
+        """There is nothing to be."""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Return a function that runs three scenarios, each of which waits for the one before."""
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "steps" / "own.py").write_text(STEP)
+    (tmp_path / "f.feature").write_text(FEATURE)
+    plan = make_plan([str(tmp_path / "f.feature")])
+    ids = {each.name: each.id for each in plan.scenarios}
+    names = {each.id: each.name for each in plan.scenarios}
+
+    class Run:
+        def __init__(self, behaviour, *, stop=False):
+            def named(scenario, tell):
+                return behaviour(names[scenario], tell)
+
+            monkeypatch.setattr(Process, "behaviour", staticmethod(named), raising=False)
+            monkeypatch.setattr(worker, "ScenarioProcess", Process)
+            self.events = []
+            events = Events()
+            events.subscribe(self.events.append)
+            self.crew = Crew(Place())
+            order = [ids["leader"], ids["follower"], ids["last"]]
+            turns = [
+                Turn(each, before, 1.0)
+                for each, before in zip(order, [None, *order[:-1]], strict=True)
+            ]
+            runner = SpreadRunner(
+                self.crew, plan, turns, tmp_path, events, SeveralAtOnce(), stop=stop
+            )
+            self.result = runner.run()
+            self.verdicts = {names.get(key, key): v for key, v in self.result.verdicts.items()}
+
+        def errors(self):
+            ended = [each for each in self.events if isinstance(each, ScenarioFinished)]
+            return {names[each.scenario_id]: each.error for each in ended if each.error}
+
+    Run.ids = ids
+    return Run
+
+
+def passed(run, name):
+    return Ended({run.ids[name]: Verdict.PASSED})
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict", "said"),
+    [
+        (ProcessDied("killed"), Verdict.INCOMPLETE, "each process that ran it was killed"),
+        (UsageError("f:2: it is gone", hint="x"), Verdict.ERRORED, "f:2: it is gone"),
+        (InfrastructureError("no space"), Verdict.INCOMPLETE, "no space"),
+        (ValueError("what"), Verdict.INCOMPLETE, "the worker: ValueError: what"),
+    ],
+)
+def test_a_scenario_that_cannot_run_takes_none_along_that_waits_for_it(run, error, verdict, said):
+    def behaviour(name, tell):
+        if name == "leader":
+            raise error
+        return passed(run, name)
+
+    done = run(behaviour)
+    assert done.verdicts == {
+        "leader": verdict,
+        "follower": Verdict.PASSED,
+        "last": Verdict.PASSED,
+    }
+    assert done.errors() == {"leader": said}
+
+
+def lost_with_its_workers(_run, scenario, after=None):
+    """Stands for a task that Dask gives up since each worker that ran it was lost."""
+    if scenario == lost_with_its_workers.scenario:
+        dask_worker = distributed.get_worker()
+        raise distributed.KilledWorker(
+            dask_worker.get_current_task(), SimpleNamespace(address=dask_worker.address), 3
+        )
+    lost_with_its_workers.ran.append((scenario, after))
+    return Outcome("t", 0, {scenario: Verdict.PASSED})
+
+
+def test_what_waits_for_a_scenario_that_lost_all_its_workers_runs_without_it(run, monkeypatch):
+    lost_with_its_workers.scenario, lost_with_its_workers.ran = run.ids["leader"], []
+    monkeypatch.setattr(spread_runner, "run_scenario", lost_with_its_workers)
+    done = run(None)
+    assert done.verdicts == {
+        "leader": Verdict.INCOMPLETE,
+        "follower": Verdict.PASSED,
+        "last": Verdict.PASSED,
+    }
+    assert done.errors() == {"leader": "each worker that ran it was lost"}
+    ran = [(run.ids["follower"], None), (run.ids["last"], None)]
+    assert sorted(lost_with_its_workers.ran) == sorted(ran)
+
+
+def test_what_a_killed_process_had_kept_is_brought_or_missed(run):
+    tried = []
+
+    def behaviour(name, tell):
+        tell(event_line(started(run.ids[name])))
+        if name != "leader":
+            return passed(run, name)
+        tried.append(name)
+        path = f"worker-1/{'lost' if len(tried) == 1 else 'kept'}-{len(tried)}.txt"
+        tell(event_line(ArtifactKept(kind="log", path=path, title="t")))
+        if len(tried) == 1:
+            raise ProcessDied("killed")
+        return passed(run, name)
+
+    done = run(behaviour)
+    assert done.crew.fetched == ["worker-1/lost-1.txt", "worker-1/kept-2.txt"]
+    notes = [each.text for each in done.events if isinstance(each, Noted)]
+    assert notes == ["1 files of this scenario did not come from its worker"]
+    attempts = [each for each in done.events if isinstance(each, ScenarioStarted)]
+    assert len(attempts) == 4
+
+
+def test_what_a_scenario_had_kept_that_lost_all_its_processes_is_brought(run):
+    tried = []
+
+    def behaviour(name, tell):
+        if name != "leader":
+            return passed(run, name)
+        tried.append(name)
+        tell(event_line(started(run.ids[name])))
+        tell(event_line(ArtifactKept(kind="log", path=f"worker-1/{len(tried)}.txt", title="t")))
+        raise ProcessDied("killed")
+
+    done = run(behaviour)
+    assert done.crew.fetched == ["worker-1/1.txt", "worker-1/2.txt"]
+    assert done.verdicts["leader"] == Verdict.INCOMPLETE
+
+
+def test_what_the_crew_has_to_say_is_told_while_scenarios_go_on(run):
+    def behaviour(name, tell):
+        if name == "leader":
+            crew = Crew.last
+            crew.told.append("a worker came late")
+            assert poll(lambda: not crew.told or None, Deadline.after(30))
+        return passed(run, name)
+
+    done = run(behaviour)
+    assert done.verdicts["leader"] == Verdict.PASSED
+    notes = [each for each in done.events if isinstance(each, Noted)]
+    assert [(each.text, each.level) for each in notes] == [("a worker came late", "warning")]
+
+
+def test_an_outcome_that_was_told_counts_though_the_scheduler_is_lost_then(run, monkeypatch):
+    def lost(_future):
+        raise OSError("connection closed")
+
+    monkeypatch.setattr(distributed.Future, "result", lost)
+    monkeypatch.setattr(spread_runner, "_LAST_WORDS", 0.1)
+
+    def behaviour(name, tell):
+        if name == "last":
+            raise UsageError("told by nobody")
+        return passed(run, name)
+
+    done = run(behaviour)
+    assert done.verdicts == {
+        "leader": Verdict.PASSED,
+        "follower": Verdict.PASSED,
+        "last": Verdict.INCOMPLETE,
+    }
+    assert done.errors() == {"last": "the connection to the scheduler was lost"}
+
+
+def started(scenario):
+    return ScenarioStarted(
+        scenario_id=scenario,
+        name="n",
+        feature="f",
+        feature_file="f.feature",
+        location="f.feature:2",
+        tags=[],
+        steps=[],
+    )
