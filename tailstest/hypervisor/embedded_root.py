@@ -89,7 +89,10 @@ class EmbeddedRoot:
         with self._lock:
             self._users -= 1
             if self._users == 0:
-                shutil.rmtree(self.path, ignore_errors=True)
+                try:
+                    shutil.rmtree(self.path, ignore_errors=True)
+                finally:  # Ctrl-C may have cut that off
+                    shutil.rmtree(self.path, ignore_errors=True)
 
     def connect(self, open_connection: Callable[[str], Any]) -> Any:
         """Return the connection of this process (`libvirt.virConnect`), which nobody may close.

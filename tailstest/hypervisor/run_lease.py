@@ -94,7 +94,7 @@ class RunLease:
         # Locked before it gets its name: nobody ever sees a live lease with a free lock.
         hidden = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            file = hidden.open("xb", buffering=0)
+            file = hidden.open("x+b", buffering=0)
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             lease = cls(path, file)
             lease._note(
@@ -130,8 +130,14 @@ class RunLease:
         self._checked_note(keep=str(path.absolute()))
 
     def release(self) -> None:
-        """End the registration; the caller has removed what the run owned."""
-        self.path.unlink(missing_ok=True)
+        """End the registration; the caller has removed what the run owned.
+
+        Where something of it is still there (the removal was interrupted or did not succeed),
+        the lease stays, as that of a dead run, so that the guardian or the next start removes it.
+        """
+        notes = read_notes(self._file)
+        if notes is None or not any(os.path.lexists(each) for each in notes.belongings):
+            self.path.unlink(missing_ok=True)
         self._file.close()
 
     def _checked_note(self, **note: Any) -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError
-from tailstest.hypervisor import leftovers, run_lease
+from tailstest.hypervisor import embedded_root, leftovers, run_lease
+from tailstest.hypervisor.embedded_root import EmbeddedRoot
 from tailstest.hypervisor.leftovers import processes_of, remove_leftovers
 from tailstest.hypervisor.run_lease import LeaseNotes, RunLease, lease_path, read_notes
 
@@ -84,8 +85,39 @@ def test_a_live_run_is_left_alone_even_by_its_own_process(tmp_path: Path) -> Non
         assert remove_leftovers() == []
         assert process.is_running()
     assert root.exists()
+    root.rmdir()
     lease.release()
     assert list(run_lease.leases_folder().iterdir()) == []
+
+
+def test_what_an_end_in_order_could_not_remove_goes_with_the_next_start(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    lease = RunLease.take("ended", EMBED)
+    lease.own(root)
+    lease.release()
+    assert len(remove_leftovers()) == 1
+    assert not root.exists()
+    assert list(run_lease.leases_folder().iterdir()) == []
+
+
+def test_a_private_folder_is_removed_although_that_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = EmbeddedRoot()
+    root.acquire()
+    remove, calls = embedded_root.shutil.rmtree, []
+
+    def interrupted_once(path: Path, **options: bool) -> None:
+        calls.append(path)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        remove(path, **options)
+
+    monkeypatch.setattr(embedded_root.shutil, "rmtree", interrupted_once)
+    with pytest.raises(KeyboardInterrupt):
+        root.release()
+    assert not root.path.exists()
 
 
 def test_a_lease_is_never_seen_unlocked_while_its_run_lives() -> None:

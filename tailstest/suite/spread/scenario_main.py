@@ -10,6 +10,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from types import FrameType
 
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError, TailstestError, UsageError
@@ -34,33 +35,43 @@ def main(number: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us decides
     # Outside of a scenario, too, everything that was begun is put away.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
+    signal.signal(signal.SIGTERM, _exit_once)
     line = Connection(number)
     _end_with_parent(number)
     parts: _Parts | None = None
     assignment: Assignment | None = None
     try:
-        assignment = line.recv()
-        assert isinstance(assignment, Assignment)
-        while True:
-            scenario: str = line.recv()
-            try:
-                parts = parts or _Parts.of(assignment, line)
-                ended = parts.run(scenario)
-            except TailstestError as error:
-                ended = Ended(error=error)
-            except Exception as error:  # noqa: BLE001 - told, not printed
-                ended = Ended(error=InfrastructureError(f"{type(error).__name__}: {error}"))
-            line.send(ended)
-            if parts is not None and parts.is_over:
-                break
-    except (EOFError, OSError):
-        pass
-    finally:
+        try:
+            assignment = line.recv()
+            assert isinstance(assignment, Assignment)
+            while True:
+                scenario: str = line.recv()
+                try:
+                    parts = parts or _Parts.of(assignment, line)
+                    ended = parts.run(scenario)
+                except TailstestError as error:
+                    ended = Ended(error=error)
+                except Exception as error:  # noqa: BLE001 - told, not printed
+                    ended = Ended(error=InfrastructureError(f"{type(error).__name__}: {error}"))
+                line.send(ended)
+                if parts is not None and parts.is_over:
+                    break
+        except (EOFError, OSError):
+            pass
+        finally:
+            # The end of the line is also what `_end_with_parent` sends its signal for.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    finally:  # also when the signal came just before it was of no more use
         if parts is not None:
             parts.close()
         if assignment is not None and assignment.abandoned is not None:
             remove_abandoned(assignment.abandoned)
+
+
+def _exit_once(_number: int, _frame: FrameType | None) -> None:
+    """Leave in order; a second signal would interrupt the clean-up."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(1)
 
 
 def _end_with_parent(number: int) -> None:
