@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import click
 
 from tailstest.core.events import Event, Events, MachineChanged, Noted
 from tailstest.core.evidence import EvidenceFolder
+from tailstest.core.interruption import sigterm_interrupts
 from tailstest.core.paths import bundled
 from tailstest.core.settings import load_settings
 from tailstest.core.text import printable
@@ -43,7 +45,7 @@ def command(
     """Boot IMAGE (a file or a name), say what can be read, and switch it off again."""
     for text in remove_leftovers():
         click.echo(f"left over from an earlier run, removed: {text}", err=True)
-    with tempfile.TemporaryDirectory(prefix="tailstest-boot-") as folder:
+    with sigterm_interrupts(), tempfile.TemporaryDirectory(prefix="tailstest-boot-") as folder:
         events = Events()
         events.subscribe(_tell)
         session = Session(
@@ -53,21 +55,21 @@ def command(
             suite=Path.cwd(),
             images=[bundled("images"), *([Path("images")] if Path("images").is_dir() else [])],
         )
-        try:
-            session.begin_scenario("boot", f"boot {image}")
-            session.use_image(image)
-            session.define(firmware=firmware, **({"memory_mib": memory} if memory else {}))
-            session.start("usb" if medium == "usb" else "dvd")
-            _wait(session, wait_text, wait_image, within, still)
-            for line in session.screen.read():
-                click.echo(f"  {printable(line.text)}")
-        finally:
-            frame = session.screen.last_frame if session.has_machine else None
-            if frame is not None and screenshot is not None:
-                frame.save(screenshot)
-                click.echo(f"screen: {screenshot}")
-            session.end_scenario(Verdict.PASSED)
-            session.close()
+        with closing(session):
+            try:
+                session.begin_scenario("boot", f"boot {image}")
+                session.use_image(image)
+                session.define(firmware=firmware, **({"memory_mib": memory} if memory else {}))
+                session.start("usb" if medium == "usb" else "dvd")
+                _wait(session, wait_text, wait_image, within, still)
+                for line in session.screen.read():
+                    click.echo(f"  {printable(line.text)}")
+            finally:
+                frame = session.screen.last_frame if session.has_machine else None
+                if frame is not None and screenshot is not None:
+                    frame.save(screenshot)
+                    click.echo(f"screen: {screenshot}")
+                session.end_scenario(Verdict.PASSED)
 
 
 def _wait(

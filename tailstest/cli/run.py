@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from tailstest.cli.choosing_option import choosing_of, choosing_options
+from tailstest.core.interruption import sigterm_interrupts
 from tailstest.suite.expectation import expected_time
 from tailstest.suite.launch import run
 from tailstest.suite.repeating import Repeating
@@ -162,4 +163,5 @@ def command(
         if before:
             click.echo(before)
         return 2 if plan.problems else 0
-    return run(options)
+    with sigterm_interrupts():
+        return run(options)

@@ -91,7 +91,7 @@ class Hypervisor:
             if root is not None:
                 lease.own(root.path)
                 root.acquire()
-                stack.callback(root.release)
+                stack.callback(_leave, root, lease)
             loop = EventLoop.shared(libvirt)
             loop.start()
             stack.callback(loop.stop)
@@ -150,6 +150,12 @@ class Hypervisor:
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
+
+
+def _leave(root: EmbeddedRoot, lease: RunLease) -> None:
+    """Remove the folder, unless another connection of this process has it, and its note, too."""
+    if not root.release():
+        lease.hand_over(root.path)
 
 
 def _connect(libvirt: Any, uri: str, kind: str, emulator: Path, root: EmbeddedRoot | None) -> Any:

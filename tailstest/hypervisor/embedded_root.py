@@ -84,15 +84,21 @@ class EmbeddedRoot:
                 self._create()
             self._users += 1
 
-    def release(self) -> None:
-        """Remove a user; with the last one the folder and all in it is deleted."""
+    def release(self) -> bool:
+        """Remove a user; with the last one the folder and all in it is deleted.
+
+        Returns:
+            Whether it was the last one.
+        """
         with self._lock:
             self._users -= 1
-            if self._users == 0:
-                try:
-                    shutil.rmtree(self.path, ignore_errors=True)
-                finally:  # Ctrl-C may have cut that off
-                    shutil.rmtree(self.path, ignore_errors=True)
+            if self._users > 0:
+                return False
+            try:
+                shutil.rmtree(self.path, ignore_errors=True)
+            finally:  # Ctrl-C may have cut that off
+                shutil.rmtree(self.path, ignore_errors=True)
+            return True
 
     def connect(self, open_connection: Callable[[str], Any]) -> Any:
         """Return the connection of this process (`libvirt.virConnect`), which nobody may close.

@@ -32,6 +32,7 @@ class Guardian:
     """
 
     def __init__(self, lease: Path) -> None:
+        self._lease = lease
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(lease)],
             stdin=subprocess.PIPE,
@@ -43,24 +44,30 @@ class Guardian:
         )
 
     def dismiss(self) -> None:
-        """Let it end; call after the lease was released."""
+        """Let it end; call after the lease was released.
+
+        Where the lease stayed, it has something to remove, and may take its time for that.
+        """
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
             self._process.wait(END_TIMEOUT)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            if not self._lease.exists():
+                self._process.kill()
+                self._process.wait()
 
 
 def watch(lease: Path) -> None:
     """Wait until standard input ends, then clean up if the lease is still there."""
     while os.read(0, 4096):
         pass
-    poll(
-        lambda: bool(remove_leftovers_of(lease)) or not lease.exists() or None,
-        Deadline.after(UNLOCK_TIMEOUT),
-    )
+
+    def done() -> bool | None:
+        remove_leftovers_of(lease)
+        return not lease.exists() or None
+
+    poll(done, Deadline.after(UNLOCK_TIMEOUT))
 
 
 if __name__ == "__main__":

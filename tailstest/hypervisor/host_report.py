@@ -158,13 +158,14 @@ def examine_host(settings: Settings, *, fresh: bool = False) -> HostReport:
     emulator = find_emulator()
     firmware = tuple(find_firmware())
     plain_pair = next((pair for pair in firmware if not pair.needs_smm), None)
+    key = ProbeKey.now(settings, emulator, str(plain_pair.code if plain_pair else ""))
+    known = None if fresh else load_results(key)
     with (
         tempfile.TemporaryDirectory(prefix="tailstest-host-") as folder,
-        Hypervisor.open(settings, Path(folder), guarded=False) as hypervisor,
+        # What is only asked is over at once; machines that are tried out take seconds.
+        Hypervisor.open(settings, Path(folder), guarded=known is None) as hypervisor,
     ):
         capabilities = ask_capabilities(hypervisor.libvirt, hypervisor.connection, emulator)
-        key = ProbeKey.now(settings, emulator, str(plain_pair.code if plain_pair else ""))
-        known = None if fresh else load_results(key)
         results = known or ProbeResults(
             key=key,
             choice=choose_accelerator(settings.accelerator, emulator),

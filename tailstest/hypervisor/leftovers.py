@@ -166,8 +166,7 @@ def _remove(path: Path) -> str:
             shutil.rmtree(path)
         else:
             path.unlink()
-    except FileNotFoundError:
-        return ""
     except OSError as error:
-        return error.strerror or str(error)
+        # "No such file" may be about one in the folder, which a dying server has renamed.
+        return (error.strerror or str(error)) if os.path.lexists(path) else ""
     return ""

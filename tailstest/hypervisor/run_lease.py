@@ -75,6 +75,7 @@ class RunLease:
     def __init__(self, path: Path, file: IO[bytes]) -> None:
         self.path = path
         self._file = file
+        self._handed_over: set[Path] = set()
         # A forked child would hold the lock on after our death.
         own = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _close_in_child(own))
@@ -129,6 +130,10 @@ class RunLease:
         """
         self._checked_note(keep=str(path.absolute()))
 
+    def hand_over(self, path: Path) -> None:
+        """Take it that another run of this process answers for a file or folder from now on."""
+        self._handed_over.add(path.absolute())
+
     def release(self) -> None:
         """End the registration; the caller has removed what the run owned.
 
@@ -136,7 +141,8 @@ class RunLease:
         the lease stays, as that of a dead run, so that the guardian or the next start removes it.
         """
         notes = read_notes(self._file)
-        if notes is None or not any(os.path.lexists(each) for each in notes.belongings):
+        belongings = set(notes.belongings if notes else ()) - self._handed_over
+        if not any(os.path.lexists(each) for each in belongings):
             self.path.unlink(missing_ok=True)
         self._file.close()
 

@@ -20,6 +20,7 @@ from tailstest.core.events import (
     StepFinished,
     StepStarted,
 )
+from tailstest.core.interruption import interruptions_wait
 from tailstest.core.text import printable, shortened
 from tailstest.core.verdict import Verdict, verdict_of
 from tailstest.suite.checkpoints.checkpoints import Checkpoints
@@ -100,18 +101,24 @@ class Narrator:
             # behave saw trouble that none of our hooks was told about.
             self._verdict = Verdict.ERRORED
             self._error = printable(str(scenario.model.error_message or f"behave: {status.name}"))
-        self._guarded(lambda: self._keeper.end_scenario(self._verdict))
-        self._scenario = None
-        self.verdicts[scenario.id] = self._verdict
-        self._events.publish(
-            ScenarioFinished(
-                scenario_id=scenario.id,
-                verdict=self._verdict.value,
-                seconds=time.monotonic() - self._started,
-                error=self._error,
-                kind=self._kind,
+        try:
+            self._guarded(lambda: self._keeper.end_scenario(self._verdict))
+        except KeyboardInterrupt:
+            # What is known stays known; whoever ends the run ends the rest of the machine, too.
+            text = "interrupted while the machine was put away; evidence may be missing"
+            self._events.publish(Noted(text=text, level="warning"))
+        with interruptions_wait():
+            self._scenario = None
+            self.verdicts[scenario.id] = self._verdict
+            self._events.publish(
+                ScenarioFinished(
+                    scenario_id=scenario.id,
+                    verdict=self._verdict.value,
+                    seconds=time.monotonic() - self._started,
+                    error=self._error,
+                    kind=self._kind,
+                )
             )
-        )
         return self._verdict
 
     @property

@@ -260,10 +260,10 @@ class Station:
     def end(self, verdict: Verdict) -> None:
         """Switch the machine off and keep what belongs to it."""
         machine, self.machine = self.machine, None
-        self.reach.forget()
-        if machine is not None:
-            self._around.late_patch.end_machine(machine.name)
         try:
+            self.reach.forget()
+            if machine is not None:
+                self._around.late_patch.end_machine(machine.name)
             self.end_film(verdict)
         finally:
             try:

@@ -101,6 +101,42 @@ def test_what_an_end_in_order_could_not_remove_goes_with_the_next_start(tmp_path
     assert list(run_lease.leases_folder().iterdir()) == []
 
 
+def test_what_another_run_of_the_process_answers_for_is_no_leftover(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    outer, inner = RunLease.take("outer", EMBED), RunLease.take("inner", EMBED)
+    for lease in (outer, inner):
+        lease.own(root)
+    inner.hand_over(root)
+    inner.release()
+    assert remove_leftovers() == []
+    assert root.exists()
+    root.rmdir()
+    outer.release()
+    assert list(run_lease.leases_folder().iterdir()) == []
+
+
+def test_a_folder_from_which_somebody_else_removes_files_is_no_lost_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    lease = RunLease.take("dead", EMBED)
+    lease.own(root)
+    kill_run(lease)
+    remove = leftovers.shutil.rmtree
+
+    def vanishing(path: Path) -> None:
+        monkeypatch.setattr(leftovers.shutil, "rmtree", remove)
+        raise FileNotFoundError(2, "No such file or directory", str(path / "state.tmp"))
+
+    monkeypatch.setattr(leftovers.shutil, "rmtree", vanishing)
+    assert "Could not remove" in remove_leftovers()[0]
+    assert lease.path.exists()
+    assert "Removed" in remove_leftovers()[0]
+    assert not root.exists()
+
+
 def test_a_private_folder_is_removed_although_that_is_interrupted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

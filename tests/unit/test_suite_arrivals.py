@@ -113,6 +113,31 @@ def test_the_least_recently_used_files_go_and_those_in_use_stay(tmp_path):
     assert digests[1] not in arrivals
 
 
+def test_what_has_come_in_part_goes_like_other_files_unless_it_is_coming(tmp_path):
+    arrivals = Arrivals(tmp_path / "arrived", limit=1)
+    coming = sent(arrivals, until=30_000)
+    part = arrivals.path_of(DIGEST).with_name(f"{DIGEST}.part")
+    arrivals.prune()
+    assert part.exists()
+    coming.close()
+    arrivals.prune()
+    assert not part.exists()
+
+
+def test_a_suite_that_was_half_unpacked_when_somebody_was_killed_is_unpacked_anew(tmp_path):
+    (tmp_path / "suite").mkdir()
+    (tmp_path / "suite" / "a.feature").write_text("Feature: a\n")
+    archive = tmp_path / "archive"
+    pack_suite(tmp_path / "suite", archive)
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    arrivals = Arrivals(tmp_path / "arrived")
+    sent(arrivals, archive.read_bytes(), digest)
+    half = arrivals.path_of(digest).with_name(f"{digest}.suite.part")
+    (half / "half").mkdir(parents=True)
+    assert [each.name for each in arrivals.suite(digest).iterdir()] == ["a.feature"]
+    assert not half.exists()
+
+
 def test_a_file_has_the_same_path_with_a_name_for_all_workers_and_runs(tmp_path):
     paths = set()
     for _ in range(2):

@@ -205,3 +205,22 @@ def test_c12_every_way_out_of_a_step_has_a_verdict(tmp_path, step, verdict):
     ran = Ran([suite])
     assert ran.verdicts == {"s": verdict}
     assert [each.verdict for each in ran.of("StepFinished")] == [verdict.value, "skipped"]
+
+
+class EndInterruptedKeeper(Keeper):
+    """Is interrupted while it puts a scenario away."""
+
+    def end_scenario(self, verdict):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("step", "verdict"), [("I pass", Verdict.PASSED), ("I fail", Verdict.FAILED)]
+)
+def test_an_interruption_while_a_scenario_is_put_away_leaves_its_verdict(tmp_path, step, verdict):
+    text = feature(scenario("s", f"Given {step}"), scenario("t", "Given I pass"))
+    ran = Ran([make_suite(tmp_path, x=text)], keeper=EndInterruptedKeeper())
+    assert ran.verdicts == {"s": verdict, "t": Verdict.NOT_RUN}
+    assert [each.verdict for each in ran.of("ScenarioFinished")] == [verdict.value]
+    assert ran.result.interrupted
+    assert any("put away" in each.text for each in ran.of("Noted"))

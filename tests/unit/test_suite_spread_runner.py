@@ -265,6 +265,23 @@ def test_an_outcome_that_was_told_counts_though_the_scheduler_is_lost_then(run, 
     assert done.errors() == {"last": "the connection to the scheduler was lost"}
 
 
+def test_an_outcome_that_was_told_counts_though_its_future_is_cancelled_then(run, monkeypatch):
+    monkeypatch.setattr(distributed.Future, "status", property(lambda _future: "cancelled"))
+    monkeypatch.setattr(spread_runner, "_LAST_WORDS", 0.1)
+
+    def behaviour(name, tell):
+        if name == "last":
+            raise UsageError("told by nobody")
+        return passed(run, name)
+
+    done = run(behaviour)
+    assert done.verdicts == {
+        "leader": Verdict.PASSED,
+        "follower": Verdict.PASSED,
+        "last": Verdict.INCOMPLETE,
+    }
+
+
 def started(scenario):
     return ScenarioStarted(
         scenario_id=scenario,

@@ -20,6 +20,8 @@ from tailstest.suite.spread.suite_archive import unpack_suite
 #: Bytes of files that are kept for later runs.
 LIMIT = 16 * 1024 * 1024 * 1024
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+#: End of the names of what is not whole yet.
+_PART = ".part"
 _READ = 4 * 1024 * 1024
 
 
@@ -81,7 +83,8 @@ class Arrivals:
             return folder
         with self.locked(digest, wait=True, purpose="unpack"):
             if not folder.is_dir():
-                fresh = self.folder / f".suite-{uuid.uuid4().hex}"
+                fresh = folder.with_name(f"{folder.name}{_PART}")
+                shutil.rmtree(fresh, ignore_errors=True)  # somebody was killed
                 unpack_suite(self.path_of(digest), fresh)
                 fresh.rename(folder)
         return folder
@@ -152,7 +155,11 @@ class Arrivals:
         Args:
             room: bytes that are about to come.
         """
-        files = [each for each in self.folder.iterdir() if _DIGEST.fullmatch(each.name)]
+        files = [
+            each
+            for each in self.folder.iterdir()
+            if _DIGEST.fullmatch(each.name.removesuffix(_PART))
+        ]
         known = []
         for file in files:
             with contextlib.suppress(OSError):
@@ -162,11 +169,14 @@ class Arrivals:
         for _, size, file in sorted(known):
             if total <= self._limit:
                 return
-            with contextlib.suppress(OSError), self.locked(file.name, wait=False):
+            digest = file.name.removesuffix(_PART)
+            with contextlib.suppress(OSError), self.locked(digest, wait=False):
                 file.unlink()
-                shutil.rmtree(self.folder / f"{file.name}.suite", ignore_errors=True)
-                shutil.rmtree(self._names_of(file.name), ignore_errors=True)
                 total -= size
+                if file.name == digest:
+                    for of_it in (f"{digest}.suite", f"{digest}.suite{_PART}"):
+                        shutil.rmtree(self.folder / of_it, ignore_errors=True)
+                    shutil.rmtree(self._names_of(digest), ignore_errors=True)
 
 
 class Arriving:
@@ -186,7 +196,7 @@ class Arriving:
         self._digest = digest
         self._size = size
         self._final = arrivals.path_of(digest)
-        self._part = self._final.with_name(f"{digest}.part")
+        self._part = self._final.with_name(f"{digest}{_PART}")
         self._held = contextlib.ExitStack()
         self._file: Any = None
         self._sum = hashlib.sha256()

@@ -43,7 +43,8 @@ class Assignment:
 def remove_abandoned(folder: Path) -> None:
     """Remove a worker's folder unless its worker lives, which has its lock then."""
     with suppress(OSError):
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
+        # A removal that was cut off may have begun with the lock.
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from tailstest.core.deadline import Deadline, poll
-from tailstest.core.errors import InfrastructureError
+from tailstest.core.errors import InfrastructureError, TailstestError
 from tailstest.core.paths import cache_folder
 from tailstest.core.settings import load_settings
+from tailstest.hypervisor.leftovers import remove_leftovers
 from tailstest.suite.assembly import RunOrder
 from tailstest.suite.image_catalogue import GivenImage
 from tailstest.suite.spread.arrivals import Arrivals, Arriving
@@ -80,7 +81,7 @@ class RemotePlace:
         self._crowds = dict(crowds)
 
     def open(self, threads: int) -> None:
-        """Make the folder, and remove those of workers that are dead."""
+        """Get ready, and remove what dead workers and dead runs have left on this host."""
         self.arrivals = Arrivals()
         #: Files that are coming just now, by digest.
         self.arriving: dict[str, Arriving] = {}
@@ -90,6 +91,8 @@ class RemotePlace:
         self._root: Path | None = None
         self._lock = threading.Lock()
         _sweep(_base())
+        with contextlib.suppress(TailstestError):  # whoever needs that folder, too, tells of it
+            remove_leftovers()
 
     def _own_folder(self) -> Path:
         """Return the folder of this worker, made when it is first needed.

@@ -16,7 +16,7 @@ import distributed
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError, TailstestError
 from tailstest.core.events import Event, Events, Noted, ScenarioFinished
-from tailstest.core.interruption import sigterm_interrupts
+from tailstest.core.interruption import interruptions_wait, sigterm_interrupts
 from tailstest.core.text import printable
 from tailstest.core.verdict import Verdict, is_flaky, verdict_of, verdict_of_attempts
 from tailstest.hypervisor.leftovers import remove_leftovers
@@ -200,7 +200,11 @@ class SpreadRunner:
 
     def _finished(self, scenario: str, future: distributed.Future) -> None:
         if future.status != "finished":
-            if scenario not in self._verdicts:
+            # It may have told its outcome just before it was lost with its worker or scheduler.
+            told = self._mail.result_of(scenario)
+            if told is not None:
+                self._take(scenario, told)
+            elif scenario not in self._verdicts:
                 self._lost(self._scenarios[scenario], _error_of(future))
             return
         outcome: Outcome | None
@@ -327,9 +331,10 @@ class SpreadRunner:
                 self._events.publish(Noted(text=printable(error.message), level="warning"))
 
     def _publish(self, token: str) -> list[Event]:
-        events = self._mail.open(token)
-        for event in events:
-            self._say(event)
+        with interruptions_wait():  # an execution is told as a whole, and once
+            events = self._mail.open(token)
+            for event in events:
+                self._say(event)
         return events
 
     def _is_bad(self, scenario: str) -> bool:
