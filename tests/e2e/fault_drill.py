@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -156,7 +157,7 @@ class Drill:
                 )
             except psutil.Error:
                 continue
-            if is_ours and process.status() != psutil.STATUS_ZOMBIE:
+            if is_ours and is_alive(process):
                 found.append(process)
         return found
 
@@ -164,12 +165,12 @@ class Drill:
         """Wait until no process, lease, claim or socket of a run is left; fail if one is."""
 
         def left() -> list[str]:
-            found = [f"process {each.pid} {each.name()}" for each in self.processes()]
-            found += [str(each) for each in (self.folder / "state").rglob("*.lease")]
-            for each in self.short.rglob("*"):
+            found = [str(each) for each in self.processes()]
+            found += [str(each) for each in files_in(self.folder / "state", ".lease")]
+            for each in files_in(self.short):
                 if each.name == "memory-claims.json":
                     found += [f"claim {entry}" for entry in living(each)]
-                elif (each.is_file() and each.suffix != ".lock") or each.is_socket():
+                elif each.suffix != ".lock":
                     found.append(str(each))
             if self.cluster is not None:
                 for name in self.cluster.workers:
@@ -228,11 +229,43 @@ class Drill:
         self.check_nothing_left()
 
 
+def is_alive(process: psutil.Process) -> bool:
+    """Tell whether a process still is one."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def files_in(folder: Path, end: str = "") -> list[Path]:
+    """Return files, sockets and links in a folder from which somebody may be removing them."""
+    return [
+        Path(above, name)
+        for above, _, names in os.walk(folder)
+        for name in names
+        if name.endswith(end)
+    ]
+
+
+def words_of(process: psutil.Process) -> list[str]:
+    """Return a command line; nothing of a process that has just ended."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def kill(process: psutil.Process) -> None:
+    """Kill a process; where it has just ended, the moment was a bit later than it."""
+    with suppress(psutil.NoSuchProcess):
+        process.kill()
+
+
 def living(file: Path) -> list[object]:
     """Return the claims of memory whose processes live."""
     try:
-        return [e for e in json.loads(file.read_text()) if psutil.pid_exists(e["pid"])]
-    except (OSError, ValueError):
+        return [e for e in json.loads(file.read_text()) if is_alive(psutil.Process(e["pid"]))]
+    except (OSError, ValueError, psutil.NoSuchProcess):
         return []
 
 
@@ -247,11 +280,11 @@ def kill_worker(drill: Drill) -> str:
             child
             for worker in drill.cluster.workers.values()
             for child in psutil.Process(worker.pid).children()
-            if any("spawn_main" in word for word in child.cmdline())
+            if any("spawn_main" in word for word in words_of(child))
         ]
     victim = drill.random.choice(victims) if victims else None
     if victim is not None:
-        victim.kill()
+        kill(victim)
     said, _ = process.communicate(timeout=LIMIT)
     assert process.returncode == 0, said
     verdicts = drill.check_each_once(has_ended=True)
@@ -278,9 +311,9 @@ def kill_qemu(drill: Drill) -> str:
     """Kill a QEMU process."""
     process = drill.start("machines")
     waited = drill.wait_random(process, 0.0, 3.0)
-    machines = [each for each in drill.processes() if "qemu" in each.name()]
+    machines = [each for each in drill.processes() if "qemu" in "".join(words_of(each)[:1])]
     if machines:
-        drill.random.choice(machines).kill()
+        kill(drill.random.choice(machines))
     said, _ = process.communicate(timeout=LIMIT)
     verdicts = drill.check_each_once(has_ended=True)
     assert verdicts.total() == MACHINES, said

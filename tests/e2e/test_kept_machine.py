@@ -13,6 +13,8 @@ from tailstest.core.deadline import Deadline, poll
 
 pytestmark = pytest.mark.vm
 __all__ = ["suite"]
+#: Seconds for a run to end.
+ENDING = 180.0
 
 
 @contextlib.contextmanager
@@ -29,15 +31,17 @@ def kept_run(folder, output):
     try:
         is_kept = poll(
             lambda: (output.name in tailstest("vm", "list").stdout or process.poll()) or None,
-            Deadline.after(180),
-            interval=1,
+            Deadline.after(600),
+            interval=3,  # each look takes time from the run
         )
-        assert is_kept is True, process.communicate()[0]
+        if is_kept is not True:
+            process.kill()
+        assert is_kept is True, process.communicate(timeout=ENDING)[0]
         yield process
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=ENDING)
 
 
 def test_a_kept_machine_is_seen_from_outside_and_goes_with_enter(suite, tmp_path):
@@ -69,7 +73,7 @@ def test_a_kept_machine_is_seen_from_outside_and_goes_with_enter(suite, tmp_path
         assert "a way into this image" in inside.stderr
         machines = machines_of(output)
         assert machines
-        text, _nothing = process.communicate("\n", timeout=60)
+        text, _nothing = process.communicate("\n", timeout=ENDING)
     assert process.returncode == 0, text
     assert "is kept until Enter" in text
     assert output.name not in tailstest("vm", "list").stdout
@@ -89,7 +93,7 @@ def test_a_failed_scenario_is_kept_and_a_signal_is_no_interruption(suite, tmp_pa
     with kept_run(suite, output) as process:
         assert machines_of(output)
         process.send_signal(signal.SIGTERM)
-        text, _nothing = process.communicate(timeout=60)
+        text, _nothing = process.communicate(timeout=ENDING)
     assert process.returncode == 1, text
     assert "interrupted" not in text
     assert machines_of(output) == []

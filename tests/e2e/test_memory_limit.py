@@ -17,21 +17,48 @@ FEATURE = """Feature: memory
   Scenario: one
     Given the image "grub-rescue"
     And a BIOS machine with 64 MiB of memory
+    And I say that I want it
     When I start the machine from a DVD
+    And all four have said that they want one
     Then the machine is still running
 
   Scenario: two
     Given the image "grub-rescue"
     And a BIOS machine with 64 MiB of memory
+    And I say that I want it
     When I start the machine from a DVD
+    And all four have said that they want one
     Then the machine is still running
+"""
+
+#: Who has a machine keeps it until all others want one, too.
+STEPS = """
+import os
+from pathlib import Path
+from behave import step
+from tailstest.core.deadline import Deadline, pause, poll
+
+MEETING = Path(os.environ["MEETING"])
+
+@step("I say that I want it")
+def says(context):
+    (MEETING / str(os.getpid())).touch()
+
+@step("all four have said that they want one")
+def all_said(context):
+    poll(lambda: len(list(MEETING.iterdir())) >= 4 or None, Deadline.after(120))
+    pause(3)  # from there to where it is asked for is not far
 """
 
 
 @pytest.fixture
-def suite(tmp_path):
+def suite(tmp_path, monkeypatch):
     folder = tmp_path / "suite"
     assert tailstest("init", folder).returncode == 0
+    (tmp_path / "meeting").mkdir()
+    monkeypatch.setenv("MEETING", str(tmp_path / "meeting"))
+    (folder / "steps").mkdir(exist_ok=True)
+    (folder / "steps" / "meeting.py").write_text(STEPS, encoding="utf-8")
     (folder / "features" / "first.feature").write_text(FEATURE, encoding="utf-8")
     return folder
 

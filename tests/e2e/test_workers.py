@@ -106,7 +106,10 @@ class Suite:
     def pids(self, note):
         def read():
             file = self.meeting / note
-            return [int(line) for line in file.read_text().split()] if file.exists() else None
+            # There is a moment in which it is there and has nothing in it.
+            return (
+                [int(line) for line in file.read_text().split()] if file.exists() else []
+            ) or None
 
         found = poll(read, Deadline.after(120))
         assert found, f"no process came to {note}"

@@ -272,8 +272,8 @@ def test_a_silent_helper_does_not_hang_us(tree_of, monkeypatch):
     started = time.monotonic()
     with pytest.raises(TreeHelperFailed, match="did not answer within"):
         tree.applications()
-    assert time.monotonic() - started < 5
-    assert tree.channel.started[0].process.wait(5) != 0
+    assert time.monotonic() - started < 40  # the helper would sleep longer
+    assert tree.channel.started[0].process.wait(40) != 0
 
 
 def test_after_nonsense_a_new_helper_is_asked(tree_of, tmp_path):

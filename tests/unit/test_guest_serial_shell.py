@@ -199,7 +199,7 @@ def test_the_shell_of_the_initrd_is_not_the_one(
     line = port(SHELLS["sh"])
     shell = SerialShell(line.connect, folders=[str(tmp_path)])
     with pytest.raises(InfrastructureError, match="only the initrd's shell"):
-        shell.wait_ready(Deadline.after(4.0))
+        shell.wait_ready(Deadline.after(15.0))
     sign.unlink()
     shell.wait_ready(soon())
     assert shell.run("echo hello") == (0, b"hello\n")

@@ -35,11 +35,6 @@ def emulator(folder: Path, kvm: str, tcg: str = "printf RPLDLDLD; exit 33") -> P
     return script
 
 
-@pytest.fixture(autouse=True)
-def _limit_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accelerator, "KVM_LIMIT", 0.4)
-
-
 @pytest.fixture
 def open_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accelerator, "kvm_device_problem", lambda _device: "")
@@ -59,11 +54,11 @@ def test_the_boot_program_is_what_its_source_says(tmp_path: Path) -> None:
 
 
 def test_a_working_guest_is_recognised_and_timed(tmp_path: Path) -> None:
-    work = "printf RP; for i in 1 2 3; do printf L; sleep 0.1; printf D; done; exit 33"
+    work = "printf RP; for i in 1 2 3; do printf L; sleep 0.3; printf D; done; exit 33"
     probe = run_probe("tcg", emulator(tmp_path, "exit 1", work), limit=30)
     assert probe.ok
     assert probe.trace == "RPLDLDLD"
-    assert probe.work_seconds >= 0.09
+    assert probe.work_seconds >= 0.2
 
 
 @pytest.mark.parametrize(
@@ -81,8 +76,11 @@ def test_a_working_guest_is_recognised_and_timed(tmp_path: Path) -> None:
 )
 @pytest.mark.usefixtures("open_device")
 def test_a_device_that_opens_but_does_not_work_is_told_how_far_it_came(
-    tmp_path: Path, behaviour: str, words: str
+    tmp_path: Path, behaviour: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Who waits for nothing may take long on a busy host; who hangs is waited for.
+    ends_by_itself = "exit" in behaviour
+    monkeypatch.setattr(accelerator, "KVM_LIMIT", 30.0 if ends_by_itself else 2.0)
     fake = emulator(tmp_path, behaviour)
     choice = choose_accelerator("auto", fake)
     assert choice.accelerator == "tcg"

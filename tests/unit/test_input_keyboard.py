@@ -182,10 +182,9 @@ def test_a_machine_that_takes_no_release_is_told(desk: Desk) -> None:
 def test_what_was_typed_is_told_within_bounds(desk: Desk) -> None:
     desk.keyboard.type("x" * 700, pace=Pace(0.0, 0.0))
     desk.keyboard.press("Ctrl+Alt+Del")
-    long, combination = desk.told
-    assert isinstance(long, Typed)
+    # A host that was busy meanwhile may be noted as well.
+    long, combination = [each for each in desk.told if isinstance(each, Typed)]
     assert (long.keys, len(long.text) < 650, "left out" in long.text) == (700, True, True)
-    assert isinstance(combination, Typed)
     assert (combination.keys, combination.text) == (1, "Ctrl+Alt+Del")
 
 

@@ -262,8 +262,7 @@ def test_the_keyboard_repairs_and_tells() -> None:
     report = keyboard.type_checked("hello", lambda: machine.content, within=SOON)
     assert machine.content == "hello"
     assert (report.lost, report.doubled) == (0, 1)
-    typed, note = told
-    assert isinstance(typed, Typed)
+    (typed,) = [each for each in told if isinstance(each, Typed)]
     assert (typed.text, typed.keys, typed.repaired) == ("hello", 5, report.repaired)
-    assert isinstance(note, Noted)
-    assert "0 characters lost, 1 doubled" in note.text
+    notes = [each.text for each in told if isinstance(each, Noted)]
+    assert any("0 characters lost, 1 doubled" in text for text in notes)

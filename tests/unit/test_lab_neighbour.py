@@ -236,7 +236,7 @@ def test_a_machine_that_ends_meanwhile_ends_the_wait(tmp_path):
         began = time.monotonic()
         with pytest.raises(InfrastructureError, match="the machine is gone"):
             Neighbour(SEAT, tmp_path / "n").probe(["10.76.1.150"], watches=[watch])
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # not as long as it waits for answers
 
 
 def test_answers_are_shown_by_address_bounded_and_what_is_open_first():

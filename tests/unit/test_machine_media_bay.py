@@ -99,11 +99,6 @@ class Domain:
         self.next = xml
 
 
-@pytest.fixture(autouse=True)
-def short(monkeypatch):
-    monkeypatch.setattr(media_bay, "GONE_LIMIT", 0.5)
-
-
 def bay(domain):
     served = ServedMedia(Path("/nowhere"), deadline_scale=1)
     return MediaBay(Libvirt, domain, served, monitor=domain, chipset="q35", deadline_scale=1)
@@ -154,7 +149,8 @@ def test_an_error_although_the_stick_is_gone_is_none():
     assert bay(domain).sticks() == []
 
 
-def test_who_does_not_let_go_is_named():
+def test_who_does_not_let_go_is_named(monkeypatch):
+    monkeypatch.setattr(media_bay, "GONE_LIMIT", 0.5)
     with pytest.raises(InfrastructureError, match=r'"mine" is still plugged in after \d+ s: QEMU'):
         bay(Domain(STICK, seconds=60)).pull_out(S, "mine")
     with pytest.raises(InfrastructureError, match=r"still plugged in.*busy"):

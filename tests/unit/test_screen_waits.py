@@ -1,5 +1,6 @@
 """Waits: what ends them, what they cost, what they say when they fail."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -158,7 +159,7 @@ def test_a_reference_that_never_comes_leaves_a_candidate(stage: Make) -> None:
     there = stage(desk((150, 90, GREEN)))
     with pytest.raises(CheckFailed, match="another colour") as caught:
         there.screen.wait_for("red", within=SOON)
-    assert "waited 0 s" in caught.value.message
+    assert re.search(r"waited \d+ s\b", caught.value.message)
     event = there.looked()
     assert not event.found
     for role in ("frame", "reference", "difference", "candidate", "candidate_json"):
@@ -364,7 +365,7 @@ def test_pictures_that_are_always_cut_off_end_in_a_clear_error(stage: Make) -> N
 
 def test_a_machine_without_a_screen_ends_in_a_clear_error(stage: Make) -> None:
     there = stage(InfrastructureError("display not active"))
-    with pytest.raises(InfrastructureError, match=r"no screen for 0 s: display not active"):
+    with pytest.raises(InfrastructureError, match=r"no screen for \d+ s: display not active"):
         there.screen.wait_text("hello", within=SOON)
     with pytest.raises(InfrastructureError, match="display not active"):
         there.screen.frame()

@@ -35,6 +35,7 @@ class Parts:
         note.write_text("done")
 
 scenario_main._Parts = Parts
+scenario_main.ENDING = 60  # not what is tested, however long this host stalls
 scenario_main.main(int(sys.argv[1]))
 """
 

@@ -8,6 +8,8 @@ from tailstest.lab.network.frames import FrameReader, framed
 
 MAC = bytes.fromhex("525400aa0001")
 BROADCAST = b"\xff" * 6
+#: Seconds to wait for what will come, on a host that stalls.
+LONG = 30
 
 
 class Guest:
@@ -47,7 +49,7 @@ class Guest:
         body = head + self.mac + self.address + bytes(6) + self.router
         self.send(BROADCAST + self.mac + b"\x08\x06" + body)
 
-    def arp_answered(self, seconds=3):
+    def arp_answered(self, seconds=LONG):
         """Return the router's MAC address, or None."""
         self.ask_arp()
         for frame in self.frames(seconds):
@@ -66,7 +68,7 @@ class Guest:
             body = head + self.mac + self.address + frame[22:28] + frame[28:32]
             self.send(frame[6:12] + self.mac + b"\x08\x06" + body)
 
-    def asked_udp(self, target, port, payload, seconds=2):
+    def asked_udp(self, target, port, payload, seconds=LONG):
         """Send a UDP packet; return what comes back, or None."""
         udp = struct.pack("!HHHH", 40000, port, 8 + len(payload), 0) + payload
         head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 7, 0, 64, 17, 0)

@@ -23,6 +23,9 @@ from tailstest.guest.accessibility.tree import AccessibilityTree
 
 PYTHON = "/usr/bin/python3"
 PROBE = 'import gi; gi.require_version("Gtk", "3.0"); from gi.repository import Gtk'
+#: How many times as long as the list of applications a look among 300 nodes may take; 3 or 4 is
+#: what was seen.
+MOST_AGAINST_TRIVIAL = 15
 
 #: A window like the one that a live system greets with; it does what its standard input says.
 PROGRAM = """
@@ -369,13 +372,15 @@ def test_a_look_into_300_nodes_is_fast(make, tree):
     query = Query("Second label 150", "label")
     tree.wait_for(query)
     assert tree.dump().count("\n") > 300
-    times = []
+    times, trivial = [], []
     for _ in range(30):
         started = time.monotonic()
         assert tree.find(query).showing
-        times.append(time.monotonic() - started)
-    shortest = min(times) * 1000
-    print(f"one look into more than 300 nodes: {shortest:.1f} ms")
-    # About 8 ms on an idle host; the test only has to notice a way of asking that is ten times as
-    # slow, and not a busy host, which lets some looks pass undisturbed.
-    assert shortest < 60
+        between = time.monotonic()
+        assert tree.applications()
+        times.append(between - started)
+        trivial.append(time.monotonic() - between)
+    print(f"one look into more than 300 nodes: {min(times) * 1000:.1f} ms")
+    print(f"the list of applications: {min(trivial) * 1000:.1f} ms")
+    # The test only has to notice a way of asking that is ten times as slow, and not a slow host.
+    assert min(times) < MOST_AGAINST_TRIVIAL * min(trivial)
