@@ -29,7 +29,8 @@ from tailstest.suite.checkpoints.store import CheckpointStore, Manifest
 def cold(bench: Bench, folder: Path, rows: dict[str, float]) -> SavedMachine:
     """Start the demo image up to its desktop, and save it."""
     profile = load_profiles([bundled("images")])["demo"]
-    machine = Machine("cold", profile.definition(), [Dvd(profile.image_path()).disk()], bench)
+    definition = profile.definition(memory_mib=MEMORY_MIB)
+    machine = Machine("cold", definition, [Dvd(profile.image_path()).disk()], bench)
     try:
         began = time.perf_counter()
         starting(machine, {}).close()
@@ -54,6 +55,9 @@ def wake(bench: Bench, rest: MachineAtRest) -> float:
     finally:
         machine.close(keep_serial=False)
 
+
+#: Memory of the machine, as a person's computer has it at least.
+MEMORY_MIB = 2048
 
 #: Restores after which what a process needs once (buffers, threads, caches) is there.
 WARM = 20

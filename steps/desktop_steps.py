@@ -36,6 +36,12 @@ def there_is_within(context, role, name, seconds):
     context.test.desktop.wait_node(role, name, within=seconds)
 
 
+@then('in the window "{title}" there is the {role:Role} "{name}"')
+def there_is_in(context, title, role, name):
+    """Wait until something of a kind and name is in this window. A part of the title will do."""
+    context.test.desktop.wait_node(role, name, window=title)
+
+
 @then('there is no {role:Role} "{name}"')
 def there_is_no(context, role, name):
     """Wait until nothing of a kind ("button", "entry", "menu item", ...) and name is there.
@@ -63,16 +69,34 @@ def click_node(context, role, name):
     context.test.desktop.click_node(role, name)
 
 
+@when('in the window "{title}" I click the {role:Role} "{name}"')
+def click_node_in(context, title, role, name):
+    """Wait until something in this window can be used; click it. A part of the title will do."""
+    context.test.desktop.click_node(role, name, title)
+
+
 @when('I choose "{item}" in "{where}"')
 def choose(context, item, where):
     """Choose an item of a drop-down list, both by name."""
     context.test.desktop.choose(item, where)
 
 
+@when('in the window "{title}" I choose "{item}" in "{where}"')
+def choose_in(context, title, item, where):
+    """Choose an item of a drop-down list of this window. A part of the title will do."""
+    context.test.desktop.choose(item, where, title)
+
+
 @when('I write "{text}" into "{field}"')
 def write(context, text, field):
     """Click into a field, type this text, and see that all of it arrived."""
     context.test.desktop.write(text, field)
+
+
+@when('in the window "{title}" I write "{text}" into "{field}"')
+def write_in(context, title, text, field):
+    """Click into a field of this window, type this text, and see that all of it arrived."""
+    context.test.desktop.write(text, field, window=title)
 
 
 @when('I write the secret "{text}" into "{field}"')

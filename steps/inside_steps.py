@@ -21,10 +21,34 @@ def run_inside_as(context, command, user):
     context.test.inside.run(command, user=user)
 
 
+@when('I run "{command}" inside within {seconds:g} seconds')
+def run_inside_within(context, command, seconds):
+    """Run a command inside, as root, that may take this long; then it is killed."""
+    context.test.inside.run(command, within=seconds)
+
+
+@when('I run "{command}" inside as "{user}" within {seconds:g} seconds')
+def run_inside_as_within(context, command, user, seconds):
+    """Run a command inside, as this user, that may take this long; then it is killed."""
+    context.test.inside.run(command, user=user, within=seconds)
+
+
 @when('I run "{command}" in the session of "{user}"')
 def run_in_session(context, command, user):
-    """Run a command on the desktop of this user, so that its windows appear on the screen."""
+    """Run a command on the desktop of this user, and wait until it has ended."""
     context.test.inside.run(command, user=user, session=True)
+
+
+@when('I start "{command}" inside')
+def start_inside(context, command):
+    """Start a program inside the machine, as root, and let it run."""
+    context.test.inside.start(command)
+
+
+@when('I start "{command}" in the session of "{user}"')
+def start_in_session(context, command, user):
+    """Start a program on the desktop of this user and let it run; its windows appear there."""
+    context.test.inside.start(command, user=user, session=True)
 
 
 @then("the command succeeds")
@@ -123,6 +147,12 @@ def file_is_not_there(context, path):
     context.test.inside.check_no_file(path)
 
 
+@when('I keep the file "{path}" of the inside')
+def keep_file(context, path):
+    """Copy a file of the system inside into the report."""
+    context.test.keep_from_inside(path)
+
+
 @then("the system has started completely")
 def system_has_started(context):
     """Wait until everything that starts by itself has started or failed."""
@@ -145,6 +175,12 @@ def no_unit_has_failed(context):
 def unit_is_active(context, unit):
     """Wait until a unit of systemd is active."""
     context.test.system.wait_unit(unit)
+
+
+@then("the TCP port {port:d} is open inside")
+def port_is_open(context, port):
+    """Wait until a program inside the machine listens on this port, on whatever address."""
+    context.test.system.wait_port(port)
 
 
 @then('a process "{name}" runs')

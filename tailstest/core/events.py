@@ -201,7 +201,10 @@ class MachineUsed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ArtifactKept(Event):
-    """A file worth keeping was added; `kind` is "serial", "video", "frame", "log" or "xml"."""
+    """A file worth keeping was added.
+
+    `kind` is "serial", "video", "frame", "log", "xml" or, for any other content, "file".
+    """
 
     kind: str
     path: str

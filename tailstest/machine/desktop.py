@@ -19,7 +19,7 @@ from tailstest.core.text import printable, shortened
 from tailstest.guest.accessibility.errors import NodeGone, NodeMissing, TreeUnavailable
 from tailstest.guest.accessibility.node import Node
 from tailstest.guest.accessibility.query import Query
-from tailstest.guest.accessibility.tree import REST, AccessibilityTree
+from tailstest.guest.accessibility.tree import REST, AccessibilityTree, ambiguous
 from tailstest.guest.errors import GuestRefused
 from tailstest.machine.inside import BOOT_LIMIT
 from tailstest.machine.machine import Machine
@@ -117,18 +117,21 @@ class Desktop:
         """
         self._wait(self._window(title), "gone")
 
-    def wait_node(self, role: str, name: str, *, within: float | None = None) -> Node:
+    def wait_node(
+        self, role: str, name: str, *, window: str | None = None, within: float | None = None
+    ) -> Node:
         """Wait until something of a kind and name is on the desktop.
 
         Args:
             role: "button", "entry", "menu item", ..., or AT-SPI's own names.
+            window: title of the window that it is in, or a part of the title.
             within: seconds on a host of normal speed; None is the default of the run.
 
         Raises:
             UsageError: there is no such kind.
             CheckFailed: it is not there; lists what is.
         """
-        return self._wait(_query(role, name), "showing", within)
+        return self._wait(_query(role, name, window), "showing", within)
 
     def wait_node_gone(self, role: str, name: str) -> None:
         """Wait until nothing of a kind and name is on the desktop.
@@ -146,39 +149,67 @@ class Desktop:
         """
         self._wait(_query(role, name), "sensitive" if wanted else "insensitive")
 
-    def click_node(self, role: str, name: str) -> None:
-        """Wait until something of a kind and name can be used, click it, park the pointer."""
-        node = self._wait(_query(role, name), "sensitive")
-        self._pointer.click(_middle(node))
+    def click_node(self, role: str, name: str, window: str | None = None) -> None:
+        """Wait until something of a kind and name can be used, click it, park the pointer.
+
+        Where programs do not know the place of what they show (Wayland), the action of the node is
+        used instead, as a screen reader does it; the report says so.
+
+        Args:
+            window: title of the window that it is in, or a part of the title.
+
+        Raises:
+            CheckFailed: it is not there or greyed out; lists what is there.
+            UsageError: there are several that can be used; lists them.
+        """
+        node = self._wait_one(_query(role, name, window))
+        if node.place is None:
+            self._tree.act(node)
+            self._events.publish(Noted(text=f"clicked {node} by its action: {_PLACELESS}"))
+            return
+        self._pointer.click(node.place.centre)
         self._pointer.park()
 
-    def choose(self, item: str, where: str) -> None:
+    def choose(self, item: str, where: str, window: str | None = None) -> None:
         """Choose an item of a drop-down list or a list, by name.
+
+        Args:
+            window: title of the window that the list is in, or a part of the title.
 
         Raises:
             CheckFailed: there is no such list or item; lists what is there.
+            UsageError: there are several such lists; lists them.
         """
-        node = self._wait(_query("combo box", where), "sensitive")
+        node = self._wait_one(_query("combo box", where, window))
         self._tree.select(node, item)
 
-    def write(self, text: str, field: str, *, secret: bool = False) -> None:
+    def write(
+        self, text: str, field: str, *, window: str | None = None, secret: bool = False
+    ) -> None:
         """Click into a field, type, and see that all of it arrived.
 
         Args:
             field: name of the field, or the label beside it.
+            window: title of the window that it is in, or a part of the title.
             secret: what is typed appears in no report, and is not read back.
 
         Raises:
             CheckFailed: there is no such field, or it holds something else afterwards.
+            UsageError: there are several such fields; lists them.
         """
-        node = self._wait(_query("field", field), "sensitive")
-        self._pointer.click(_middle(node))
-        self._pointer.park()
+        query = _query("field", field, window)
+        node = self._wait_one(query)
         tree = self._tree
-        tree.wait_for(_query("field", field), "focused", _ARRIVAL)
+        if node.place is None:
+            tree.focus(node)
+            self._events.publish(Noted(text=f"gave {node} the keyboard: {_PLACELESS}"))
+        else:
+            self._pointer.click(node.place.centre)
+            self._pointer.park()
+        taken = tree.wait_for_one(query, "focused", _ARRIVAL)
         self._keyboard.type(text, secret=secret)
         if not secret and node.role != "password text":
-            self.check_text(field, text)
+            self._await_text(query, lambda: tree.text(taken), text)
 
     def check_text(self, field: str, text: str) -> None:
         """Wait until a field holds exactly this text.
@@ -198,11 +229,14 @@ class Desktop:
 
     def _check_text(self, query: Query, text: str) -> None:
         tree = self._tree
+        self._await_text(query, lambda: tree.text(tree.find(query)), text)
+
+    def _await_text(self, query: Query, read: Callable[[], str], text: str) -> None:
         seen: list[str] = []
 
         def look() -> bool | None:
             with suppress(NodeMissing, NodeGone):
-                seen[:] = [tree.text(tree.find(query))]
+                seen[:] = [read()]
                 return True if seen[0] == text else None
             return None
 
@@ -220,6 +254,16 @@ class Desktop:
         return self._tree.dump(app)
 
     def _wait(self, query: Query, state: str, within: float | None = None) -> Node:
+        self._await_session()
+        seconds = self._default if within is None else within
+        node = self._tree.wait_for(query, state, seconds)
+        return node if node is not None else _NOTHING
+
+    def _wait_one(self, query: Query) -> Node:
+        self._await_session()
+        return self._tree.wait_for_one(query, "sensitive", self._default)
+
+    def _await_session(self) -> None:
         # The system may still be starting; afterwards there is a session to look into.
         tree = self._tree
         deadline = Deadline.after(self._start_limit, scale=self._scale)
@@ -230,8 +274,6 @@ class Desktop:
             rest=REST,
             watches=self._screen.watches,
         )
-        node = tree.wait_for(query, state, self._default if within is None else within)
-        return node if node is not None else _NOTHING
 
     @property
     def _tree(self) -> AccessibilityTree:
@@ -266,8 +308,9 @@ class Desktop:
         with suppress(GuestRefused, TreeUnavailable):
             nodes = self._tree.find_all(Query(name=name))
             usable = [node for node in nodes if node.sensitive and node.place]
-            if usable:
-                return _middle(_likeliest(name, usable))
+            place = _likeliest(name, usable).place if usable else None
+            if place is not None:
+                return place.centre
         return None
 
     def _in_pictures(self, name: str) -> Point | None:
@@ -285,9 +328,12 @@ class Desktop:
         if "tree" in self._ways:
             try:
                 node = self._tree.find(Query(name=name))
-                lines.append(f"  in the accessibility tree {node} is there, but greyed out")
+                lack = _PLACELESS if node.sensitive else "it is greyed out"
+                lines.append(f"  in the accessibility tree {node} is there, but {lack}")
             except CheckFailed as error:
                 lines.append(f"  by the accessibility tree: {error.message}")
+        if "picture" in self._ways and name in self._screen.library.names:
+            lines.append(f"  by its reference image: {self._screen.look(name).explain()}")
         if "text" in self._ways:
             look = self._screen.look_text(name)
             lines.append(f"  by reading the screen: {look.explain()}")
@@ -299,6 +345,9 @@ _WAY_NAMES: dict[Way, str] = {
     "picture": "its reference image",
     "text": "reading the screen",
 }
+
+#: Why something was not clicked with the pointer.
+_PLACELESS = "its program does not know where on the screen it is"
 
 #: What a wait for something to be gone returns; nobody looks at it.
 _NOTHING = Node("", "nothing", "", "", None, frozenset(), None, ())
@@ -312,8 +361,8 @@ def _has_session(tree: AccessibilityTree) -> bool | None:
     return True
 
 
-def _query(role: str, name: str) -> Query:
-    return Query(role=role, name=name)
+def _query(role: str, name: str, window: str | None = None) -> Query:
+    return Query(role=role, name=name, window=window)
 
 
 def _likeliest(name: str, nodes: Sequence[Node]) -> Node:
@@ -325,22 +374,9 @@ def _likeliest(name: str, nodes: Sequence[Node]) -> Node:
     best = min(map(_rank, nodes))
     likely = {node.place: node for node in nodes if _rank(node) == best}
     if len(likely) > 1:
-        places = ", ".join(f"a {node.role} at {place}" for place, node in likely.items())
-        raise UsageError(
-            f"“{name}” is on the desktop {len(likely)} times: {places}",
-            hint="close what is not meant, or name it by something that only it has",
-        )
+        raise ambiguous(f"“{name}”", list(likely.values()))
     return next(iter(likely.values()))
 
 
 def _rank(node: Node) -> int:
     return _CLICKED.index(node.role) if node.role in _CLICKED else len(_CLICKED)
-
-
-def _middle(node: Node) -> Point:
-    if node.place is None:
-        raise CheckFailed(
-            f"{node} is in the accessibility tree, but its place on the screen is unknown",
-            hint="on Wayland programs do not know it; click it by its text or picture instead",
-        )
-    return node.place.centre

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -154,17 +155,42 @@ class Inside:
 
     # Commands
 
-    def run(self, command: str, *, user: str | None = None, session: bool = False) -> Completed:
+    def run(
+        self,
+        command: str,
+        *,
+        user: str | None = None,
+        session: bool = False,
+        within: float | None = None,
+    ) -> Completed:
         """Run a command of the guest's shell; keep what it did for the checks below.
 
         Args:
             user: whose command it is; None is root.
             session: give it the environment of that user's desktop.
+            within: seconds before scaling, after which it is killed; the default deadline if None.
         """
-        self._last = self.channel.run(command, user=user, session=session, within=self._default)
+        seconds = self._default if within is None else within
+        self._last = self.channel.run(command, user=user, session=session, within=seconds)
         written = _quoted(self._last.out + self._last.err) or "nothing"
         self._events.publish(Noted(text=f"it ended with {self._last.status} and wrote: {written}"))
         return self._last
+
+    def start(self, command: str, *, user: str | None = None, session: bool = False) -> None:
+        """Start a program that stays, and do not wait for it; nothing is kept of what it writes.
+
+        Args:
+            user: whose program it is; None is root.
+            session: give it the environment of that user's desktop.
+
+        Raises:
+            CheckFailed: the shell could not even begin.
+        """
+        # In a session of its own, and with nothing of ours open, so that it outlives the command.
+        apart = f"setsid sh -c {shlex.quote(command)} </dev/null >/dev/null 2>&1 &"
+        done = self.channel.run(apart, user=user, session=session, within=self._default)
+        if not done.ok:
+            raise CheckFailed(f"the program could not be started. {done.explain()}")
 
     def check_succeeded(self) -> None:
         """Raise unless the last command ended with status 0."""

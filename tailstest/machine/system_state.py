@@ -25,6 +25,9 @@ _KEPT = 15
 #: called wrongly, or the shell did not find it or may not run it.
 _NONE, _UNUSABLE = 1, (2, 126, 127)
 
+#: In a row of /proc/net/tcp: the column of the state, and the state TCP_LISTEN (tcp_states.h).
+_STATE, _LISTEN = 3, "0A"
+
 #: What a unit or a process may be called in a step; the text goes to a shell, quoted.
 _NAME = re.compile(r"^[\w@:.\\-]{1,255}$")
 
@@ -113,6 +116,27 @@ class SystemState:
         command = f"LC_ALL=C pgrep -a -x -- {_process_pattern(name)}"
         return self._inside.run_until(command, can_tell_and_holds)
 
+    def wait_port(self, port: int, *, within: float | None = None) -> None:
+        """Wait until a program listens on a TCP port, on whatever address.
+
+        Args:
+            within: seconds before scaling; the default deadline if None.
+
+        Raises:
+            UsageError: there is no such port.
+            CheckFailed: none does; says which ports are open instead.
+        """
+        if not 0 < port < 65536:
+            raise UsageError(f"there is no port {port}; ports are from 1 to 65535")
+        command = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; true"
+        done = self._inside.run_until(command, lambda done: port in _listening(done), within=within)
+        open_ports = _listening(done)
+        if port not in open_ports:
+            seen = ", ".join(map(str, sorted(open_ports))) or "none"
+            raise CheckFailed(
+                f"waited in vain for the TCP port {port} to be open; open are: {seen}"
+            )
+
     def check_journal(self, priority: str, allowed: list[str]) -> None:
         """Raise if the journal of this start has messages of a priority or a worse one.
 
@@ -166,6 +190,14 @@ class SystemState:
         if not done.ok:
             raise CheckFailed(f"the system could not be asked. {done.explain()}")
         return done
+
+
+def _listening(done: Completed) -> set[int]:
+    """Return the TCP ports that somebody listens on, from the kernel's tables (proc(5))."""
+    rows = (line.split() for line in done.out.splitlines())
+    local = (row[1] for row in rows if len(row) > _STATE and row[_STATE] == _LISTEN)
+    found = (re.fullmatch(r"[0-9A-F]+:([0-9A-F]{4})", address) for address in local)
+    return {int(each[1], 16) for each in found if each}
 
 
 def _quoted_name(name: str) -> str:

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from tailstest.core.errors import TailstestError
 from tailstest.core.events import ArtifactKept, Events, Noted
 from tailstest.core.evidence import EvidenceFolder
-from tailstest.core.text import printable
+from tailstest.core.text import printable, shortened
 from tailstest.guest.accessibility.tree import AccessibilityTree
 from tailstest.machine.inside import Inside
 
 #: The end of the journal that is kept, in lines, and the most bytes of it.
 _LINES, _LARGEST = 2000, 2 << 20
+
+#: The most bytes of a file that a scenario asks for.
+_LARGEST_FILE = 64 << 20
 
 #: Seconds, before scaling, for the journal; a guest that does not answer has told enough.
 _WITHIN = 20.0
@@ -41,6 +44,19 @@ class InsideEvidence:
             self._write("journal", "Journal of the system inside", lambda: _journal(inside))
         if tree is not None:
             self._write("tree", "Accessibility tree of the desktop", tree.dump)
+
+    def keep_file(self, inside: Inside, path: str) -> None:
+        """Keep a file of the system because a scenario asked for it.
+
+        Raises:
+            CheckFailed: there is no such file, or it is too large.
+            InfrastructureError: it cannot be written here.
+        """
+        kept = self._evidence.path("logs", "file", ".bin")
+        inside.channel.get(path, kept, _LARGEST_FILE)
+        told = self._evidence.relative(kept)
+        title = f"The file {shortened(printable(path), 200)}"
+        self._events.publish(ArtifactKept(kind="file", path=told, title=title))
 
     def _write(self, kind: str, title: str, content: Callable[[], str]) -> None:
         try:

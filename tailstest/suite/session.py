@@ -392,6 +392,16 @@ class Session:
         image = self.catalogue.describe()
         return facts | {"image": image} if image else facts
 
+    def keep_from_inside(self, path: str) -> None:
+        """Keep a file of the system in the machine for the report.
+
+        Raises:
+            UsageError: there is no machine, or no way into it.
+            CheckFailed: there is no such file, or it is too large.
+            InfrastructureError: it cannot be kept.
+        """
+        self._inside_evidence.keep_file(self.inside, path)
+
     def reload_references(self) -> None:
         """Read reference images and profiles again, for interactive mode.
 

@@ -21,10 +21,10 @@ from tailstest.guest.accessibility.node import Node
 from tailstest.guest.accessibility.query import Query
 from tailstest.guest.accessibility.roles import PLAIN_WORDS, roles_of
 from tailstest.guest.accessibility.tree import AccessibilityTree
-from tailstest.guest.accessibility.tree_helper import ROLES, STATES
+from tailstest.guest.accessibility.tree_helper import ROLES, STATES, VERSION
 from tailstest.guest.errors import GuestPathMissing, GuestRefused, GuestUnreachable
 
-HELLO = {"hello": "tailstest-tree", "version": 1, "pid": 1}
+HELLO = {"hello": "tailstest-tree", "version": VERSION, "pid": 1}
 START = {
     "handle": ":1.5/org/a11y/atspi/accessible/7",
     "role": "push button",
@@ -38,6 +38,7 @@ START = {
 NEAR = {
     "hidden": [],
     "names": [["push button", "Start"], ["push button", "Shut down"]],
+    "windows": ["Welcome", "About"],
     "applications": ["welcome", "panel"],
 }
 
@@ -147,7 +148,7 @@ def test_a_miss_names_what_is_there_most_similar_first(tree_of):
 
 
 def test_a_session_without_programs(tree_of):
-    near = {"hidden": [], "names": [], "applications": []}
+    near = {"hidden": [], "names": [], "windows": [], "applications": []}
     tree = tree_of({"find": {"result": found()}, "near": {"result": near}})
     with pytest.raises(NodeMissing, match="no program of the session offers"):
         tree.find(Query("Start"))
@@ -252,7 +253,7 @@ def test_a_lying_helper_gives_one_clear_error(tree_of, lie):
 
 
 @pytest.mark.parametrize(
-    "hello", [{}, [], 3, {"hello": "x"}, {"hello": "tailstest-tree", "version": 2}, {"error": 1}]
+    "hello", [{}, [], 3, {"hello": "x"}, {"hello": "tailstest-tree", "version": 1}, {"error": 1}]
 )
 def test_a_helper_that_greets_wrongly(tree_of, hello):
     with pytest.raises(TreeHelperFailed):
@@ -401,6 +402,49 @@ def test_waits_that_end_in_vain(tree_of):
     tree = tree_of({"find": {"result": found()}, "near": {"result": NEAR}})
     with pytest.raises(NodeMissing, match="after 0 seconds: no button “Strat”; there are: “Start”"):
         tree.wait_for(Query("Strat", "button"), within=0.2)
+
+
+def twin(number, *, x=10, states=("sensitive", "showing")):
+    return {**START, "handle": str(number), "place": [x, 20, 30, 40], "states": list(states)}
+
+
+def test_c45_one_that_can_be_used_is_found_although_another_is_greyed_out(tree_of):
+    both = found(twin(1, states=["showing"]), twin(2, x=90))
+    tree = tree_of({"find": {"result": both}, "near": {"result": NEAR}})
+    assert tree.wait_for_one(Query("Start"), "sensitive", within=5).handle == "2"
+
+
+def test_c45_several_that_can_be_used_are_told_apart_by_the_author(tree_of):
+    tree = tree_of({"find": {"result": found(twin(1), twin(2, x=90))}, "near": {"result": NEAR}})
+    with pytest.raises(
+        UsageError, match=r"button “Start” is on the desktop 2 times.*10.*90"
+    ) as told:
+        tree.wait_for_one(Query("Start", "button"), "sensitive", within=30)
+    assert "in the window" in told.value.hint
+    same = found(twin(1), twin(2))
+    tree = tree_of({"find": {"result": same}, "near": {"result": NEAR}})
+    assert tree.wait_for_one(Query("Start"), "sensitive", within=5)
+
+
+def test_two_for_a_moment_while_one_window_follows_another_are_no_twins(tree_of):
+    both, one = {"result": found(twin(1), twin(2, x=90))}, {"result": found(twin(2, x=90))}
+    tree = tree_of({"find": [both, both, one], "near": {"result": NEAR}})
+    assert tree.wait_for_one(Query("Start"), "sensitive", within=30).handle == "2"
+
+
+def test_who_waits_for_one_in_vain_is_told_how_it_is(tree_of):
+    grey = found(twin(1, states=["showing"]))
+    tree = tree_of({"find": {"result": grey}, "near": {"result": NEAR}})
+    with pytest.raises(NodeMissing, match="“Start” is there but not sensitive after"):
+        tree.wait_for_one(Query("Start"), "sensitive", within=0.2)
+    tree = tree_of({"find": {"result": found()}, "near": {"result": NEAR}})
+    missing = "no button “Start” in the window “Wel”; there are: “Start”"
+    with pytest.raises(NodeMissing, match=missing):
+        tree.wait_for_one(Query("Start", "button", window="Wel"), "sensitive", within=0.2)
+    with pytest.raises(NodeMissing, match="no such window; there are: “Welcome”, “About”"):
+        tree.wait_for_one(Query("Start", "button", window="Welt"), "sensitive", within=0.2)
+    with pytest.raises(UsageError, match="any window"):
+        Query("Start", window="")
 
 
 def test_a_wait_waits_for_the_session_and_then_tells_that_there_is_none(tree_of):

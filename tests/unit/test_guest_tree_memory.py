@@ -82,8 +82,8 @@ class Bus:
 
 
 def asked(bus, name, *, waiting=False, limit=1, skip=0):
-    query = dict.fromkeys(("name_regex", "roles", "description", "label", "app"))
-    query |= {"names": [name], "showing_only": True}
+    query = dict.fromkeys(("name_regex", "roles", "description", "label", "app", "window"))
+    query |= {"names": [name], "showing_only": True, "window_roles": []}
     request = {"query": query, "limit": limit, "skip": skip, "waiting": waiting}
     return [each["name"] for each in found(bus, request)]
 
@@ -95,8 +95,8 @@ def found(bus, request):
 def test_a_known_node_costs_two_waits_and_its_actions_are_those_of_now():
     able = node("Start", interfaces=f"'{ATSPI}Action'")
     bus = Bus([able], [able], actions=["click", "press"])
-    query = dict.fromkeys(("name_regex", "roles", "description", "label", "app"))
-    query |= {"names": ["Start"], "showing_only": True}
+    query = dict.fromkeys(("name_regex", "roles", "description", "label", "app", "window"))
+    query |= {"names": ["Start"], "showing_only": True, "window_roles": []}
     request = {"query": query, "limit": 1, "skip": 0, "waiting": False}
     waits = []
     for actions in (["click", "press"], ["click", "press"], ["activate", "press"], ["click"], []):

@@ -105,8 +105,8 @@ def _variant(kinds, values):
 
 
 def problems(bus, app=None):
-    query = dict.fromkeys(("name_regex", "roles", "description", "label"))
-    query |= {"names": ["Start"], "showing_only": True, "app": app}
+    query = dict.fromkeys(("name_regex", "roles", "description", "label", "window"))
+    query |= {"names": ["Start"], "showing_only": True, "window_roles": [], "app": app}
     bus.give(4.0)
     found = Tree(bus).op_find({"query": query, "limit": 1, "skip": 0, "waiting": False})
     assert found["nodes"] == []

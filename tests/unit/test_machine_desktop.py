@@ -14,7 +14,7 @@ from tailstest.machine.desktop import Desktop
 
 def node(role, name, place=(10, 20, 30, 40), *, sensitive=True):
     states = frozenset({"showing", "sensitive"} if sensitive else {"showing"})
-    return Node("1", role, name, "", None, states, Region(*place) if place else None, ())
+    return Node("1", role, name, "", "", states, Region(*place) if place else None, ())
 
 
 class Tree:
@@ -22,6 +22,7 @@ class Tree:
 
     def __init__(self, *nodes, trouble=None):
         self.nodes, self.trouble = nodes, trouble
+        self.done = []
 
     def applications(self):
         if self.trouble:
@@ -37,6 +38,19 @@ class Tree:
         if not found:
             raise NodeMissing(f"no node {query.name}; there is: Stop")
         return found[0]
+
+    def wait_for_one(self, query, state, _within):
+        self.done.append(("wait", str(query), state))
+        return self.nodes[0]
+
+    def act(self, each):
+        self.done.append(("act", each.name))
+
+    def focus(self, each):
+        self.done.append(("focus", each.name))
+
+    def text(self, each):
+        return each.text
 
     def wait_for(self, _query, state, _within):
         self.applications()
@@ -58,7 +72,10 @@ class Screen:
         return SimpleNamespace(found=bool(place), place=place, explain=lambda: "“Halt” was read")
 
     def look(self, name):
-        return SimpleNamespace(found=True, click_points={"": self.pictures[name]})
+        place = self.pictures[name]
+        return SimpleNamespace(
+            found=place is not None, click_points={"": place}, explain=lambda: "it is green now"
+        )
 
 
 def desktop(tree, screen=None, ways=("tree", "picture", "text")):
@@ -67,7 +84,7 @@ def desktop(tree, screen=None, ways=("tree", "picture", "text")):
     events.subscribe(lambda event: notes.append(event.text) if isinstance(event, Noted) else None)
     machine = SimpleNamespace(
         screen=screen or Screen(),
-        keyboard=None,
+        keyboard=SimpleNamespace(type=lambda text, **_how: None),
         pointer=SimpleNamespace(
             click=lambda point, **_how: clicked.append(point), park=lambda: None
         ),
@@ -103,7 +120,7 @@ def test_a_button_is_clicked_rather_than_a_label_of_the_same_name():
 def test_c45_two_of_the_same_name_are_told_apart_by_the_author_not_by_chance():
     twins = node("push button", "Close", (0, 0, 4, 4)), node("push button", "Close", (90, 0, 4, 4))
     one, clicked, _notes = desktop(Tree(*twins))
-    with pytest.raises(UsageError, match=r"2 times: a push button at .*90"):
+    with pytest.raises(UsageError, match=r"2 times: push button “Close” at .*\(90, 0\)"):
         one.click("Close")
     assert clicked == []
     one, clicked, _notes = desktop(Tree(twins[0], node("push button", "Close", sensitive=False)))
@@ -128,6 +145,12 @@ def test_when_nothing_helps_each_way_says_what_it_saw():
         one.click("Start")
 
 
+def test_a_picture_that_was_looked_for_in_vain_says_what_it_saw():
+    one, _clicked, _notes = desktop(Tree(), Screen(pictures={"Start": None}))
+    with pytest.raises(CheckFailed, match=r"(?s)by its reference image: it is green now.*“Halt”"):
+        one.click("Start")
+
+
 def test_a_session_without_accessibility_leaves_the_screen():
     tree = Tree(trouble=TreeUnavailable("no bus"))
     one, clicked, _notes = desktop(tree, Screen(texts={"Start": Region(0, 0, 10, 10)}))
@@ -143,11 +166,32 @@ def test_an_image_without_a_known_desktop_is_read_only():
         one.wait_window("Welcome")
 
 
-def test_a_node_whose_place_is_unknown_cannot_be_clicked_by_role():
-    one, clicked, _notes = desktop(Tree(node("push button", "Start", place=None)))
-    with pytest.raises(CheckFailed, match="Wayland"):
-        one.click_node("button", "Start")
+def test_a_node_whose_place_is_unknown_is_used_as_a_screen_reader_does_it():
+    tree = Tree(node("push button", "Start", place=None))
+    one, clicked, notes = desktop(tree)
+    one.click_node("button", "Start", "Welcome")
     assert clicked == []
+    assert tree.done == [
+        ("wait", "button “Start” in the window “Welcome”", "sensitive"),
+        ("act", "Start"),
+    ]
+    assert "does not know where" in notes[0]
+    one.write("", "Start")
+    assert clicked == []
+    assert ("focus", "Start") in tree.done
+    # By its name alone it is looked for on the screen, too; and if that fails, it is said why.
+    one, clicked, _notes = desktop(tree)
+    with pytest.raises(CheckFailed, match="does not know where on the screen it is"):
+        one.click("Start")
+
+
+def test_what_is_written_goes_into_the_field_of_the_window_that_is_named():
+    tree = Tree(node("entry", "Name"))
+    one, clicked, _notes = desktop(tree)
+    one.write("", "Name", window="Save")
+    assert clicked == [Point(25, 40)]
+    asked = "field “Name” in the window “Save”"
+    assert tree.done == [("wait", asked, "sensitive"), ("wait", asked, "focused")]
 
 
 def test_an_empty_title_does_not_stand_for_any_window():

@@ -1,5 +1,6 @@
 """Checks inside a machine, against a channel that answers from a script."""
 
+import os
 import shutil
 import subprocess
 import time
@@ -7,8 +8,10 @@ from dataclasses import replace
 
 import pytest
 
+from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import CheckFailed, InfrastructureError, SetupError, UsageError
 from tailstest.core.events import Events
+from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.paths import bundled
 from tailstest.guest.errors import GuestPathMissing
 from tailstest.guest.results import Completed
@@ -18,6 +21,7 @@ from tailstest.machine.inside import Inside
 from tailstest.machine.inside_state import InsideState
 from tailstest.machine.profile import find_image, load_profiles
 from tailstest.machine.system_state import SystemState
+from tailstest.suite.inside_evidence import InsideEvidence
 
 
 class Channel:
@@ -31,8 +35,9 @@ class Channel:
     def wait_ready(self, deadline=None):
         pass
 
-    def run(self, command, **_options):
+    def run(self, command, **options):
         self.asked.append(command)
+        self.options = options
         for text, status, out in self.answers:
             if text in command:
                 return Completed(("/bin/sh", "-c", command), status, out.encode(), b"", 0.1)
@@ -212,6 +217,71 @@ def test_files_are_waited_for_and_read(tmp_path):
         one.check_no_file("/etc/hostname")
     with pytest.raises(UsageError, match="relative to the suite"):
         one.put_file(tmp_path / "missing", "/tmp/x")
+
+
+def test_a_command_may_take_as_long_as_its_step_says():
+    one = inside(("sleep", 0, ""))
+    one.run("sleep 1")
+    assert one.last_channel.options["within"] == 0.3
+    one.run("sleep 100", within=120)
+    assert one.last_channel.options["within"] == 120
+
+
+def test_a_program_that_is_started_outlives_its_command(tmp_path):
+    class Host(Channel):
+        def run(self, command, **_options):
+            done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=60)
+            return Completed((command,), done.returncode, done.stdout, done.stderr, 0.1)
+
+    host = Host()
+    one = Inside(lambda: host, deadline_scale=1.0, default_deadline=5, events=Events())
+    note, go = tmp_path / "it's here", tmp_path / "go"
+    os.mkfifo(go)  # it waits there until somebody writes
+    one.start(f"cat '{go}'; echo done > \"{note}\"")
+    assert not note.exists()
+    with go.open("w"):
+        pass
+    assert poll(lambda: note.exists() or None, Deadline.after(60))
+
+
+def test_a_port_is_waited_for_by_what_the_kernel_tells():
+    rows = (
+        "  sl  local_address rem_address   st tx_queue rx_queue tr\n"
+        "   0: 0100007F:0277 00000000:0000 0A 00000000:00000000 00\n"
+        "   1: 0100007F:1F90 0100007F:C350 01 00000000:00000000 00\n"
+        "   0: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 0\n"
+        "junk 0A\n"
+    )
+    one = system(("/proc/net/tcp", 0, rows))
+    one.wait_port(22)
+    one.wait_port(631)
+    with pytest.raises(CheckFailed, match="port 8080 to be open; open are: 22, 631"):
+        one.wait_port(8080)
+    for port in (0, 65536):
+        with pytest.raises(UsageError, match="from 1 to 65535"):
+            one.wait_port(port)
+    with pytest.raises(CheckFailed, match="open are: none"):
+        system(("/proc/net/tcp", 0, "")).wait_port(22)
+
+
+def test_a_file_of_the_inside_is_kept_for_the_report(tmp_path):
+    class Fetching(Channel):
+        def get(self, source, target, limit):
+            if source not in self.files:
+                raise GuestPathMissing(f"there is no {source}")
+            target.write_bytes(self.files[source])
+
+    told, events = [], Events()
+    events.subscribe(told.append)
+    channel = Fetching(files={"/var/log/\x1b[31mapt.log": b"installed\0"})
+    one = Inside(lambda: channel, deadline_scale=1.0, default_deadline=1, events=events)
+    keeper = InsideEvidence(events, EvidenceFolder(tmp_path))
+    keeper.keep_file(one, "/var/log/\x1b[31mapt.log")
+    (kept,) = told
+    assert (kept.kind, "\x1b" in kept.title) == ("file", False)
+    assert (tmp_path / kept.path).read_bytes() == b"installed\0"
+    with pytest.raises(CheckFailed, match="there is no /etc/x"):
+        keeper.keep_file(one, "/etc/x")
 
 
 def test_a_failed_unit_is_told_with_its_journal():

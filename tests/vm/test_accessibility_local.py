@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 from accessibility_tools import LocalChannel
 
+from tailstest.core.errors import UsageError
 from tailstest.guest.accessibility import helper
 from tailstest.guest.accessibility.errors import (
     NodeGone,
@@ -220,6 +221,27 @@ def test_finds_by_name_label_role_and_application(make, tree):
     assert [node.name for node in tree.find_all(Query(role="tab"))] == ["First", "Second", "Third"]
     with pytest.raises(NodeMissing, match="no button “Strat”; there are: “Start”"):
         tree.find(Query("Strat", "button"))
+
+
+def test_c45_two_of_one_name_are_told_apart_by_their_windows(make, tree):
+    program = make()
+    program.do("other = Gtk.Dialog(title='Are you sure?'); again = Gtk.Button(label='Start')")
+    program.do("other.get_content_area().add(again); other.show_all(); other.move(700, 600)")
+    program.do("again.connect('clicked', lambda _: status.set_text('sure'))")
+    tree.wait_for(Query("Start", window="sure"))
+    with pytest.raises(UsageError, match="button “Start” is on the desktop 2 times"):
+        tree.wait_for_one(Query("Start", "button"), "sensitive")
+    tree.act(tree.wait_for_one(Query("Start", "button", window="sure"), "sensitive"))
+    tree.wait_for(Query("sure", "label", window="Welcome"))
+    assert not tree.exists(Query("sure", "label", window="Are you sure?"))
+    with pytest.raises(NodeMissing, match=r"no such window; there are: .*“Welcome”"):
+        tree.find(Query("Start", "button", window="Farewell"))
+    program.do("again.set_sensitive(False)")
+    tree.act(tree.wait_for_one(Query("Start", "button"), "sensitive"))
+    tree.wait_for(Query(name_regex="^started in"))
+    program.do("other.set_title('Welcome back')")
+    tree.wait_for(Query("Start", window="Welcome back"), "present")
+    assert not tree.exists(Query("Start", window="sure"))
 
 
 def test_operates(make, tree):

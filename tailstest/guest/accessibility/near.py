@@ -25,6 +25,7 @@ def explain_missing(query: Query, told: Told) -> str:
         TreeHelperFailed: that is malformed.
     """
     applications = told.field("applications").texts(1000, MAX_NAME)
+    windows = told.field("windows").texts(1000, MAX_NAME)
     hidden = [Node.read(node) for node in told.field("hidden").items(1)]
     rows = [row.row(2) for row in told.field("names").items(1000)]
     names = [name.text(MAX_NAME) for _, name in rows]
@@ -32,6 +33,8 @@ def explain_missing(query: Query, told: Told) -> str:
         return f"no {query}: no program of the session offers its accessibility tree"
     if query.app is not None and query.app not in applications:
         return f"no {query}: there is no such application; {_listed(applications, query.app)}"
+    if query.window is not None and not any(query.window in title for title in windows):
+        return f"no {query}: there is no such window; {_listed(windows, query.window)}"
     if hidden and query.showing_only and query.index == 0:
         node = hidden[0]
         return f"no {query} is showing: {node}{_found_where(node)}"

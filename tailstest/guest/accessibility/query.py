@@ -22,6 +22,7 @@ class Query:
         description: the accessible description.
         label: the text of the label that belongs to it; a colon at the end does not count.
         app: the name of the application, as `AccessibilityTree.applications` gives it.
+        window: the title of the window that it is in, or a part of the title.
         showing_only: leave out what is not on the screen.
         index: which one, if several fit, in the order of the tree; the first is 0.
     """
@@ -33,12 +34,18 @@ class Query:
     description: str | None = None
     label: str | None = None
     app: str | None = None
+    window: str | None = None
     showing_only: bool = True
     index: int = 0
 
     def __post_init__(self) -> None:
         if self.role is not None:
             roles_of(self.role)
+        if self.window is not None and not self.window:
+            raise UsageError(
+                "a window without a title could be any window",
+                hint="is a cell of the examples empty? Write a part of the title",
+            )
         if self.index < 0:
             raise UsageError(f"{self}: the index counts from 0 on")
         if self.name is not None and self.any_of_names:
@@ -72,6 +79,8 @@ class Query:
             words.append(f"described as {quoted(self.description)}")
         if self.app is not None:
             words.append(f"of the application {quoted(self.app)}")
+        if self.window is not None:
+            words.append(f"in the window {quoted(self.window)}")
         if self.index:
             words.append(f"(number {self.index + 1})")
         return " ".join(words)
@@ -85,6 +94,8 @@ class Query:
             "description": self.description,
             "label": self.label,
             "app": self.app,
+            "window": self.window,
+            "window_roles": list(roles_of("window")),
             "showing_only": self.showing_only,
         }
 

@@ -32,6 +32,11 @@ from tailstest.guest.errors import GuestRefused
 
 #: Nodes that one look returns at most.
 MAX_FOUND = 1000
+#: Nodes of which one is to be chosen that a look returns at most.
+_MAX_TWINS = 20
+#: Seconds for which several must fit to be an ambiguity: while one window closes and the next one
+#: opens, both have their button for a moment.
+_TWINS_LAST = 3.0
 
 #: Seconds between two looks of a wait; and a look keeps the guest's processor busy, so that what
 #: it waits for comes later the more often it is looked for.
@@ -217,6 +222,48 @@ class AccessibilityTree:
             raise trouble
         raise NodeMissing(self._explain_wait(query, wanted, last, deadline.seconds))
 
+    def wait_for_one(self, query: Query, state: str, within: float | None = None) -> Node:
+        """Wait until one node is in a state, and return it; one that is not does not count.
+
+        Args:
+            state: as in `wait_for`, but not "gone".
+            within: seconds, before stretching.
+
+        Raises:
+            UsageError: several fit and are in that state, at different places; lists them.
+            NodeMissing, TreeUnavailable, GuestRefused: as in `wait_for`.
+        """
+        wanted = NodeState.parse(state)
+        deadline = Deadline.after(self._default if within is None else within, scale=self._scale)
+        last: Node | None = None
+        trouble: GuestRefused | TreeUnavailable | None = None
+        patience: Deadline | None = None
+
+        def look() -> Node | None:
+            nonlocal last, trouble, patience
+            last, trouble = None, None
+            try:
+                nodes = self._found(query, _MAX_TWINS, skip=query.index, waiting=True).nodes
+            except (GuestRefused, TreeUnavailable) as error:
+                trouble = error
+                return None
+            fit = {node.place or node.handle: node for node in nodes if wanted.holds(node)}
+            last = nodes[0] if nodes else None
+            if len(fit) < 2:
+                patience = None
+                return next(iter(fit.values()), None)
+            patience = patience or Deadline.after(_TWINS_LAST, scale=self._scale)
+            if patience.expired:
+                raise ambiguous(str(query), list(fit.values()))
+            return None
+
+        found = poll(look, deadline, interval=_INTERVAL, rest=REST, watches=self._watches)
+        if found is not None:
+            return found
+        if trouble is not None:
+            raise trouble
+        raise NodeMissing(self._explain_wait(query, wanted, last, deadline.seconds))
+
     # Operating. What is greyed out or not showing is refused, as it would be to a person.
 
     def act(self, node: Node, action: str = "click") -> None:
@@ -305,6 +352,23 @@ class AccessibilityTree:
         if last is not None:
             return f"{last} is {wanted.lack} {after} (looked for: {query})"
         return f"{after}: {self._explain(query)}"
+
+
+def ambiguous(what: str, nodes: Sequence[Node]) -> UsageError:
+    """Return the error of a step that could mean each of several nodes.
+
+    Args:
+        what: what it names.
+    """
+    places = ", ".join(
+        f"{node} at ({node.place.x}, {node.place.y})" if node.place else f"{node} somewhere"
+        for node in nodes
+    )
+    return UsageError(
+        f"{what} is on the desktop {len(nodes)} times: {places}",
+        hint='name the window that it is in: When in the window "TITLE" I click ...; '
+        "or close what is not meant",
+    )
 
 
 def _unknown(query: Query, found: Found, when: str) -> TreeUnavailable:

@@ -32,7 +32,7 @@ import sys
 import time
 from typing import Any
 
-VERSION = 1
+VERSION = 2
 
 #: Limits of what is sent to the host, in characters and nodes.
 MAX_NAME = 1000
@@ -675,14 +675,21 @@ class Wanted:
         self.description = asked["description"]
         self.label = asked["label"]
         self.application = asked["app"]
+        self.window = asked["window"]
+        self.window_roles = frozenset(asked["window_roles"])
         self.showing_only = asked["showing_only"]
 
     def role_fits(self, node: Node) -> bool:
         """Whether a node has one of the roles."""
         return not self.roles or role_name(node.role) in self.roles
 
-    def find(self, bus: Bus, nodes: Items) -> Items:
-        """Return the nodes that fit, in the order of the tree."""
+    def find(self, bus: Bus, tree: Items) -> Items:
+        """Return the nodes that fit, in the order of the tree.
+
+        Args:
+            tree: (depth, node) in that order.
+        """
+        nodes = self.scope(tree)
         found = [node for node in nodes if self._fits(node)]
         if self.label is None or not found:
             return found
@@ -695,6 +702,25 @@ class Wanted:
         # Toolkits that know only the way from the field to its label.
         ways = related(bus, [node.ref for node in found[:500]], LABELLED_BY)
         return [node for node, way in zip(found, ways) if way & set(labels)]  # noqa: B905
+
+    def is_window(self, node: Node) -> bool:
+        """Whether a node is a window, of whatever title."""
+        return role_name(node.role) in self.window_roles
+
+    def scope(self, tree: Items) -> Items:
+        """Return the nodes that count: all, or what is below the windows that are meant."""
+        if self.window is None:
+            return [node for _, node in tree]
+        inside: Items = []
+        top = None  # depth of the window that we are in
+        for depth, node in tree:
+            if top is not None and depth <= top:
+                top = None
+            if top is not None:
+                inside.append(node)
+            elif self.window in node.name and self.is_window(node):
+                top = depth
+        return inside
 
     def _fits(self, node: Node) -> bool:
         return (
@@ -748,7 +774,7 @@ class Tree:
         """Return the nodes that a query is about, with their details."""
         wanted = Wanted(request["query"])
         # Who wants several, or a later one, must not miss one that nobody told of.
-        is_first = (request["skip"], request["limit"]) == (0, 1)
+        is_first = (request["skip"], request["limit"], wanted.window) == (0, 1, None)
         look, nodes = self._find(request, wanted, kept=is_first)
         told: Items = []
         if look.age is not None:
@@ -763,7 +789,7 @@ class Tree:
 
     def _find(self, request: Map, wanted: Wanted, *, kept: bool) -> tuple[Look, Items]:
         look = Look(self.bus, wanted.application, hidden=not wanted.showing_only, kept=kept)
-        found = wanted.find(self.bus, [node for _, node in look.nodes])
+        found = wanted.find(self.bus, look.nodes)
         return look, found[request["skip"] : request["skip"] + request["limit"]]
 
     def _still(self, nodes: Items) -> Items:
@@ -779,14 +805,21 @@ class Tree:
         """Return what a query that found nothing could have meant."""
         wanted = Wanted(request["query"])
         look = Look(self.bus, wanted.application, hidden=True)
-        nodes = [node for _, node in look.nodes]
-        hidden = wanted.find(self.bus, nodes)
+        hidden = wanted.find(self.bus, look.nodes)
         of_role = [
-            node for node in nodes if wanted.role_fits(node) and node.name and node.has("showing")
+            node
+            for node in wanted.scope(look.nodes)
+            if wanted.role_fits(node) and node.name and node.has("showing")
+        ]
+        windows = [
+            node.name[:MAX_NAME]
+            for _, node in look.nodes
+            if wanted.is_window(node) and node.has("showing")
         ]
         return {
             "hidden": self._details(hidden[:1]),
             "names": [[role_name(node.role), node.name[:MAX_NAME]] for node in of_role[:1000]],
+            "windows": windows[:1000],
             "applications": [node.name[:MAX_NAME] for node in applications(self.bus)[:1000]],
         }
 
