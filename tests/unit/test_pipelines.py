@@ -28,6 +28,7 @@ GITLAB = PIPELINES / "gitlab-ci.yml"
 GITHUB = PIPELINES / "github-actions.yml"
 JENKINS = PIPELINES / "Jenkinsfile"
 PAGES = (DOCS / "pipelines.md", DOCS / "notifications.md")
+ALL_PAGES = [*sorted(DOCS.glob("*.md")), DOCS.parent / "README.md"]
 #: What each pipeline must do, in this order.
 NEEDED = ("run", "merge", "store add", "report", "notify", "publish", "publish", "gate")
 
@@ -170,6 +171,26 @@ def test_every_command_of_a_page_is_one(page: Path) -> None:
     inline = [each for each in re.findall(r"`(tailstest [^`]+)`", text) if "pip" not in each]
     called = [accepted(words) for line in [*blocks, *inline] for words in commands(line)]
     assert len(called) >= 6
+
+
+def shown_commands(page: Path) -> list[list[str]]:
+    """Return our commands behind the prompts of a page, in whatever shell line they stand."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
+    lines = [line for block in blocks for line in re.findall(r"^\$ (.*)$", block, re.MULTILINE)]
+    return [words for line in lines for words in commands(line)]
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: page.name)
+def test_every_command_behind_a_prompt_is_one(page: Path) -> None:
+    for words in shown_commands(page):
+        assert accepted(words)
+
+
+def test_commands_of_the_pages_are_found() -> None:
+    counts = {page.name: len(shown_commands(page)) for page in ALL_PAGES}
+    assert sum(counts.values()) >= 70
+    assert min(counts[name] for name in ("ci.md", "gate.md", "README.md", "checkpoints.md")) >= 3
 
 
 def test_a_command_that_does_not_exist_is_found() -> None:
