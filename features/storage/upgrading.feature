@@ -1,8 +1,10 @@
 Feature: A stick is upgraded and keeps what its owner put on it
-  The system on a stick is replaced by the one that runs; the persistent storage stays.
+  The system on a stick, of an older version, is replaced by the one that runs; the persistent storage
+  stays. (What is tested is the one that runs.)
 
   Background:
-    Given a USB stick "mine" of 1152 MiB with the image under test
+    Given the image "demo:broken-version"
+    And a USB stick "mine" of 1152 MiB with the image under test
     When I start the machine from the USB stick "mine"
     Then I see "troubleshooting"
     When I press "Enter"
@@ -17,13 +19,16 @@ Feature: A stick is upgraded and keeps what its owner put on it
     And I write the secret "correct horse" into "Repeat the passphrase"
     And I click the button "Create"
     Then the button "Delete" can be used
+    When I run "grep VERSION_ID /etc/os-release" inside
+    Then the command writes only "VERSION_ID="0.9""
     When I run "echo 'keep me' > /home/live/Persistent/note && sync" inside as "live"
     And I switch the machine off
     And I switch the machine on
     Then the window "Welcome" is open
 
   Scenario: The data is still there, and the stick starts
-    Given a USB stick "newer" of 1 GiB with the image under test
+    Given the image under test
+    And a USB stick "newer" of 1 GiB with the image under test
     When I switch the machine off
     And I pull out the USB stick "mine"
     And I start the machine from the USB stick "newer"
@@ -39,6 +44,8 @@ Feature: A stick is upgraded and keeps what its owner put on it
     And I pull out the USB stick "newer"
     And I start the machine from the USB stick "mine"
     Then the window "Welcome" is open
+    When I run "grep VERSION_ID /etc/os-release" inside
+    Then the command writes only "VERSION_ID="1.0""
     When I write the secret "correct horse" into "Persistent storage"
     And I click the button "Unlock"
     Then there is the label "The persistent storage is open"

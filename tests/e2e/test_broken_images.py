@@ -19,6 +19,12 @@ CAUGHT = [
      ["dport 53"]),
     ("broken-dns", "network/demo", "A program that looks up a name gets nothing out",
      ["10.76.1.1:53", "others than these hosts"]),
+    ("broken-address", "network/demo",
+     "It is silent until the session starts, then contacts nobody and hides its hardware address",
+     ["packets tell the real MAC address"]),
+    ("broken-silence", "network/demo",
+     "It is silent until the session starts, then contacts nobody and hides its hardware address",
+     ["the machine should have sent nothing"]),
     ("broken-memory", "memory/programs", "A killed program and a removed file leave nothing behind",
      ["expected not to be there any more", '"open letter" in the memory of the machine']),
 ]  # fmt: skip
