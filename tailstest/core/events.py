@@ -126,7 +126,8 @@ class RunFinished(Event):
     """The run ended.
 
     Attributes:
-        counts: number of scenarios per verdict.
+        counts: number of scenarios per verdict, that of all attempts together: what failed and
+            passed is "flaky" and not "passed". In older logs it is "passed"; count attempts.
         exit_status: that follows from them, and from the trouble.
         interrupted: whether somebody ended it.
         trouble: what went wrong outside of scenarios, a hook behind the last one for example:

@@ -39,11 +39,15 @@ def index_of(event: Json) -> int:
 
 
 def verdict_in(event: Json) -> Verdict:
-    """Return the verdict in an event; an unknown one says nothing about the product."""
+    """Return the verdict in an event, which is about one attempt or less.
+
+    An unknown one says nothing about the product, nor does "flaky", which needs several attempts.
+    """
     try:
-        return Verdict(text_of(event, "verdict"))
+        verdict = Verdict(text_of(event, "verdict"))
     except ValueError:
         return Verdict.INCOMPLETE
+    return Verdict.INCOMPLETE if verdict is Verdict.FLAKY else verdict
 
 
 def trouble_in(event: Json) -> dict[str, Verdict]:

@@ -46,13 +46,13 @@ _MARKER = "[[ATTACHMENT|"
 _KINDS = {
     Verdict.FAILED: ("failure", "product"),
     Verdict.ERRORED: ("error", "test"),
+    # No consumer shows Surefire's <flakyFailure> as a failure.
+    Verdict.FLAKY: ("failure", "flaky"),
     Verdict.INCOMPLETE: ("error", "infrastructure"),
     Verdict.NOT_RUN: ("error", "not run"),
     Verdict.SKIPPED: ("skipped", ""),
     Verdict.MANUAL: ("skipped", "manual"),
 }
-#: What failed and passed has not passed; no consumer shows Surefire's <flakyFailure> as a failure.
-_FLAKY = ("failure", "flaky")
 PROBLEMS_SUITE = "plan"
 
 
@@ -168,8 +168,8 @@ class _Writer:
         suspicion = suspicion_about(scenario)
         if suspicion is not None:
             case.append(_properties(suspicion))
-        if verdict in _KINDS or scenario.is_flaky:
-            tag, kind = _FLAKY if scenario.is_flaky else _KINDS[verdict]
+        if verdict in _KINDS:
+            tag, kind = _KINDS[verdict]
             child = ET.SubElement(case, tag, {"message": message_of(reason or str(verdict))})
             if kind:
                 child.set("type", kind)

@@ -32,9 +32,10 @@ from tailstest.results.run_record import (
     ScenarioRecord,
     StepRecord,
 )
+from tailstest.results.shown import shown
 from tailstest.results.suspect_rules import suspicion_of
 from tailstest.results.text_tail import tail_of
-from tailstest.results.wording import VERDICTS
+from tailstest.results.wording import VERDICTS, attempts_failed
 
 #: Bytes of the end of a log shown for a scenario that did not pass.
 LOG_TAIL = 16_000
@@ -44,6 +45,14 @@ LEAST_TAIL = 1_000
 #: Bytes of one video, and of all videos together, put into the page; longer ones are linked.
 VIDEO_INLINE = 3_000_000
 VIDEO_BUDGET = 24_000_000
+#: What is wrong with a run, from what matters most to what matters least.
+_DID_NOT_PASS = (
+    Verdict.FAILED,
+    Verdict.ERRORED,
+    Verdict.FLAKY,
+    Verdict.INCOMPLETE,
+    Verdict.NOT_RUN,
+)
 
 
 @dataclass
@@ -125,7 +134,7 @@ class ReportView:
         self._video_left = video_budget
         self._log_left = LOG_BUDGET
         self._shown: dict[str, str] = {}
-        self.open = {scenario.id for scenario in (*run.bad, *run.flaky)}
+        self.open = {scenario.id for scenario in run.bad}
         self._ids = {scenario.id: f"s{n}" for n, scenario in enumerate(run.scenarios, 1)}
         self.image = image_name(run.environment)
         self.digest = image_digest(run.environment)
@@ -152,7 +161,13 @@ class ReportView:
     @property
     def verdict(self) -> Verdict:
         """The verdict of the whole run."""
-        by_status = {0: Verdict.PASSED, 1: Verdict.FAILED, 2: Verdict.ERRORED}
+        has_failed = self.run.counts[Verdict.FAILED] or Verdict.FAILED in self.run.trouble.values()
+        is_flaky = self.run.flaky and not has_failed
+        by_status = {
+            0: Verdict.PASSED,
+            1: Verdict.FLAKY if is_flaky else Verdict.FAILED,
+            2: Verdict.ERRORED,
+        }
         return by_status.get(self.run.exit_status, Verdict.INCOMPLETE)
 
     @property
@@ -167,14 +182,12 @@ class ReportView:
             words = {
                 Verdict.FAILED: "failed",
                 Verdict.ERRORED: "could not be judged: mistakes in the test",
+                Verdict.FLAKY: "flaky: passed and failed on this image",
                 Verdict.INCOMPLETE: "could not be judged: infrastructure trouble",
                 Verdict.NOT_RUN: "did not run",
             }
             return f"{number} of {total} {noun} {words[verdict]}"
         passed, skipped = counts[Verdict.PASSED], counts[Verdict.SKIPPED]
-        flaky = len(self.run.flaky)
-        if flaky:
-            return f"{flaky} of {total} {noun} flaky: failed once and passed once"
         if counts[Verdict.MANUAL]:
             left = f", {skipped} skipped" if skipped else ""
             by_hand = counts[Verdict.MANUAL]
@@ -196,9 +209,24 @@ class ReportView:
 
     @property
     def _bad(self) -> list[tuple[Verdict, int]]:
-        kinds = (Verdict.FAILED, Verdict.ERRORED, Verdict.INCOMPLETE, Verdict.NOT_RUN)
         counts = self.run.counts
-        return [(verdict, counts[verdict]) for verdict in kinds if counts[verdict]]
+        return [(verdict, counts[verdict]) for verdict in _DID_NOT_PASS if counts[verdict]]
+
+    @property
+    def first(self) -> list[ScenarioRecord]:
+        """The scenarios to look at first: those that say most about the image before others."""
+        return sorted(self.run.bad, key=lambda each: _DID_NOT_PASS.index(each.verdict))
+
+    def why(self, scenario: ScenarioRecord) -> str:
+        """Return the first line of why a scenario did not pass; of a flaky one how often, too."""
+        decisive = scenario.decisive
+        reason = (decisive.reason if decisive else "") or "no reason was recorded"
+        line = shown(reason).split("\n")[0]
+        return f"{self.how_often(scenario)}: {line}" if scenario.is_flaky else line
+
+    def how_often(self, scenario: ScenarioRecord) -> str:
+        """Return how many of its attempts failed."""
+        return attempts_failed(scenario.failures, len(scenario.attempts))
 
     def id(self, scenario: ScenarioRecord) -> str:
         """Return the id of a scenario in the page; never made of its name."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from tailstest.core.verdict import Verdict, exit_status, is_flaky, verdict_of_attempts
+from tailstest.core.verdict import WRONG, Verdict, exit_status, verdict_of_attempts
 from tailstest.results.suspect import Suspicion
 
 
@@ -165,7 +165,7 @@ class ScenarioRecord:
     @property
     def decisive(self) -> AttemptRecord | None:
         """The attempt that says why: the last of its verdict, of a flaky one the last failure."""
-        wanted = (Verdict.FAILED, Verdict.ERRORED) if self.is_flaky else (self.verdict,)
+        wanted = WRONG if self.is_flaky else {self.verdict}
         return next((each for each in reversed(self.attempts) if each.verdict in wanted), None)
 
     @property
@@ -183,7 +183,12 @@ class ScenarioRecord:
     @property
     def is_flaky(self) -> bool:
         """Whether attempts at it contradict each other."""
-        return is_flaky(attempt.verdict for attempt in self.attempts)
+        return self.verdict is Verdict.FLAKY
+
+    @property
+    def failures(self) -> int:
+        """Number of attempts that failed or are errored."""
+        return sum(attempt.verdict in WRONG for attempt in self.attempts)
 
 
 @dataclass
@@ -232,8 +237,7 @@ class Run:
         A plan with problems never counts as passed: it gives at least 2. A scenario that failed
         and passed did not pass: trying again takes nothing back.
         """
-        verdicts = [*(each.verdict for each in self.scenarios), *self.trouble.values()]
-        status = exit_status(verdicts, len(self.flaky))
+        status = exit_status([*(each.verdict for each in self.scenarios), *self.trouble.values()])
         return 2 if self.problems and status in (0, 3) else status
 
     @property
@@ -249,13 +253,13 @@ class Run:
 
     @property
     def bad(self) -> list[ScenarioRecord]:
-        """The scenarios that failed, are errored or incomplete, in the order they ran."""
-        wanted = (Verdict.FAILED, Verdict.ERRORED, Verdict.INCOMPLETE)
+        """The scenarios that failed, are errored, flaky or incomplete, in the order they ran."""
+        wanted = (*WRONG, Verdict.FLAKY, Verdict.INCOMPLETE)
         return [scenario for scenario in self.scenarios if scenario.verdict in wanted]
 
     @property
     def flaky(self) -> list[ScenarioRecord]:
-        """The scenarios whose attempts ended differently."""
+        """The scenarios whose attempts contradict each other."""
         return [scenario for scenario in self.scenarios if scenario.is_flaky]
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,15 +30,16 @@ from tailstest.core.verdict import Verdict
 from tailstest.results.console import QuietConsole
 from tailstest.results.progress import OneAtATime, SeveralAtOnce
 from tailstest.results.run_folder import RunFolder
-from tailstest.results.run_record import Run
+from tailstest.results.run_record import Run, ScenarioRecord
 from tailstest.results.shown import one_line, shown
-from tailstest.results.suspect_rules import suspicion_of
-from tailstest.results.wording import VERDICTS, duration, exit_meaning, plural
+from tailstest.results.suspect_rules import suspicion_about
+from tailstest.results.wording import VERDICTS, attempts_failed, duration, exit_meaning, plural
 
 STYLES = {
     Verdict.PASSED: "green",
     Verdict.FAILED: "bold red",
     Verdict.ERRORED: "bold magenta",
+    Verdict.FLAKY: "bold yellow",
     Verdict.INCOMPLETE: "bold yellow",
     Verdict.SKIPPED: "dim",
     Verdict.NOT_RUN: "dim",
@@ -89,6 +91,8 @@ class Terminal:
         self._location = ""
         self._began = 0.0
         self._told: Verdict | None = None
+        self._attempts: Counter[str] = Counter()
+        self._attempt = 1
 
     def __call__(self, event: Event) -> None:
         """Take an event."""
@@ -131,10 +135,11 @@ class Terminal:
     def end(self, run: Run, report: Path | None) -> None:
         """Print the summary: counts, where the report is, and what the exit status means."""
         self._stop_live()
-        if run.scenarios and len(run.scenarios) > 1:
-            self._list_bad(run)
-        elif run.bad and run.bad[0].last is not None:
-            self._print(Text(f"Suspect: {suspicion_of(run.bad[0].last)}"))
+        if len(run.scenarios) > 1 or run.flaky:
+            self._list([each for each in run.bad if not each.is_flaky])
+            self._list(run.flaky)
+        elif run.bad:
+            self._print(Text(f"Suspect: {suspicion_about(run.bad[0])}"))
         parts = Text()
         for verdict, number in run.counts.items():
             if number:
@@ -149,8 +154,8 @@ class Terminal:
             text = f"trouble outside of the scenarios: {one_line(place)}: {verdict.value}"
             self._print(Text(text, "bold magenta"))
         if run.flaky:
-            text = f"{plural(len(run.flaky), 'scenario')} flaky: failed once and passed once"
-            self._print(Text(text, "bold yellow"))
+            words = VERDICTS[Verdict.FLAKY]
+            self._print(Text(f"{words.label}: {words.meaning}", STYLES[Verdict.FLAKY]))
         if run.interrupted:
             self._print(Text("the run was interrupted", "bold yellow"))
         if report is not None:
@@ -173,6 +178,8 @@ class Terminal:
     def _scenario_started(self, event: ScenarioStarted) -> None:
         self._frame = self._printed_frame = ""
         self._told = None
+        self._attempts[event.scenario_id] += 1
+        self._attempt = self._attempts[event.scenario_id]
         self._location = event.location
         self._began = event.time
         self._progress.begin_scenario(event)
@@ -194,7 +201,7 @@ class Terminal:
         if self._several is None:
             self._stop_live()
         else:
-            self._several.ended += 1
+            self._several.ended = len(self._attempts)
         had_trouble = self._told is not None
         if self._told is not verdict:
             self._headline(verdict, event.seconds)
@@ -210,6 +217,8 @@ class Terminal:
         line = Text().append(f"{words.sign} {words.label:<10}", STYLES[verdict])
         line.append(f" {duration(max(0.0, seconds)):>9}  ", "dim")
         line.append(one_line(self._progress.name) or "(unnamed scenario)")
+        if self._attempt > 1:  # what others said of it still counts
+            line.append(f"  attempt {self._attempt}", "dim")
         if verdict in _BAD or not self._is_live:
             line.append(f"  {one_line(self._location)}", "dim")
         self._print(line)
@@ -228,21 +237,22 @@ class Terminal:
                 self._print(Text(f"    Screen: {self._short(file)}", "dim"))
             self._printed_frame = self._frame
 
-    def _list_bad(self, run: Run) -> None:
-        bad = run.bad
-        if bad:
+    def _list(self, scenarios: list[ScenarioRecord]) -> None:
+        if scenarios:
             self._print(Text())
-        for scenario in bad[:MAX_LISTED]:
-            line = Text().append(
-                f"{VERDICTS[scenario.verdict].label:<10}  ", STYLES[scenario.verdict]
-            )
+        for scenario in scenarios[:MAX_LISTED]:
+            label, style = VERDICTS[scenario.verdict].label, STYLES[scenario.verdict]
+            line = Text().append(f"{label:<10}  ", style)
             line.append(f"{one_line(scenario.location)}  ").append(one_line(scenario.name))
-            suspected = suspicion_of(scenario.last) if scenario.last else None
+            if scenario.is_flaky:
+                how_often = attempts_failed(scenario.failures, len(scenario.attempts))
+                line.append(f"  {how_often}", style)
+            suspected = suspicion_about(scenario)
             if suspected is not None:
                 line.append(f"  suspect: {suspected.suspect}", "dim")
             self._print(line)
-        if len(bad) > MAX_LISTED:
-            self._print(Text(f"... and {len(bad) - MAX_LISTED} more, see the report"))
+        if len(scenarios) > MAX_LISTED:
+            self._print(Text(f"... and {len(scenarios) - MAX_LISTED} more, see the report"))
 
     def _print(self, text: Text) -> None:
         # Soft wrapping leaves a path in one piece, to be clicked or copied.

@@ -29,6 +29,9 @@ VERDICTS = {
     Verdict.ERRORED: Wording(
         "Test error", "!", "Test: a mistake in the scenario, a step or a file of the suite."
     ),
+    Verdict.FLAKY: Wording(
+        "Flaky", "~", "It passed and failed on the same image: not to be trusted either way."
+    ),
     Verdict.INCOMPLETE: Wording(
         "Incomplete", "?", "Infrastructure: host trouble; this says nothing about the image."
     ),
@@ -92,6 +95,11 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def attempts_failed(failures: int, attempts: int) -> str:
+    """Return how flaky a scenario was: "2 of 5 attempts failed"."""
+    return f"{failures} of {plural(attempts, 'attempt')} failed"
 
 
 def plural(number: int, noun: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tailstest.core.events import Events, RunFinished
@@ -20,24 +20,15 @@ class RunResult:
     Attributes:
         verdicts: scenario id, broken file or place of trouble outside of scenarios, to verdict.
         interrupted: whether somebody ended it.
-        flaky: ids of scenarios whose attempts contradict each other.
         trouble: those of `verdicts` that belong to no scenario and no broken file.
     """
 
     verdicts: Mapping[str, Verdict]
     interrupted: bool = False
-    flaky: frozenset[str] = frozenset()
     trouble: Mapping[str, Verdict] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls,
-        plan: Plan,
-        verdicts: Mapping[str, Verdict],
-        *,
-        interrupted: bool,
-        flaky: Iterable[str],
-    ) -> RunResult:
+    def of(cls, plan: Plan, verdicts: Mapping[str, Verdict], *, interrupted: bool) -> RunResult:
         """Return the result of a plan; what has no verdict was not run."""
         planned = dict.fromkeys((scenario.id for scenario in plan.scenarios), Verdict.NOT_RUN)
         broken = dict.fromkeys(plan.broken_files, Verdict.ERRORED)
@@ -46,12 +37,12 @@ class RunResult:
             for place, verdict in verdicts.items()
             if place not in planned and place not in broken
         }
-        return cls({**planned, **broken, **verdicts}, interrupted, frozenset(flaky), trouble)
+        return cls({**planned, **broken, **verdicts}, interrupted, trouble)
 
     @property
     def exit_status(self) -> int:
         """A function of the verdicts alone; see `core.verdict.exit_status`."""
-        return exit_status(self.verdicts.values(), len(self.flaky))
+        return exit_status(self.verdicts.values())
 
     def tell(self, events: Events) -> None:
         """Publish the end of the run."""

@@ -16,7 +16,7 @@ from behave.runner_util import exec_file
 from tailstest.core.errors import UsageError
 from tailstest.core.events import Events, Noted
 from tailstest.core.text import printable
-from tailstest.core.verdict import Verdict, is_flaky, verdict_of, verdict_of_attempts
+from tailstest.core.verdict import Verdict, verdict_of, verdict_of_attempts
 from tailstest.suite.behave_runner import BehaveRunner, StepContext
 from tailstest.suite.checkpoints.checkpoints import Checkpoints
 from tailstest.suite.feature_reader import PlannedScenario
@@ -70,7 +70,6 @@ class SuiteRunner:
         repeating: Repeating = ONCE,
     ) -> None:
         self._repeating = repeating
-        self._flaky: set[str] = set()
         self._plan = plan
         self._events = events
         self._keeper = keeper
@@ -99,12 +98,8 @@ class SuiteRunner:
         if not self._is_over:
             self._run_behave()
         self._tell_blocked()
-        result = RunResult.of(
-            self._plan,
-            self._narrator.verdicts | self._afterwards,
-            interrupted=self._interrupted,
-            flaky=self._flaky,
-        )
+        verdicts = self._narrator.verdicts | self._afterwards
+        result = RunResult.of(self._plan, verdicts, interrupted=self._interrupted)
         result.tell(self._events)
         return result
 
@@ -148,11 +143,9 @@ class SuiteRunner:
         verdicts = [self._attempt(scenario, run, runner)]
         while self._repeating.goes_on(verdicts, scenario.tags) and not runner.aborted:
             verdicts.append(self._attempt(scenario, run, runner))
-        if is_flaky(verdicts):
-            self._flaky.add(scenario.id)
         together = verdict_of_attempts(verdicts)
         self._narrator.verdicts[scenario.id] = together
-        has_failed = is_bad(together) or is_flaky(verdicts)
+        has_failed = is_bad(together)
         self._is_over = self._is_over or (has_failed and self._stop)
         return has_failed
 

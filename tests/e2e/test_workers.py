@@ -188,7 +188,8 @@ def test_a_failure_counts_though_its_process_was_killed_and_another_one_passed(s
         ("victim", "passed"),
     ]
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "1 scenario flaky" in done.stdout
+    assert "victim  1 of 3 attempts failed" in done.stdout
+    assert events(suite.run)[-1]["counts"] == {"passed": 1, "flaky": 1}
 
 
 def test_a_scenario_that_kills_each_process_is_given_up_and_the_others_run(suite):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -31,6 +32,8 @@ HOSTILE = (
     '<script>document.title="owned"</script> ]]> \x1b[31m\x00\x07 \u202egnp.exe שלום '
     "[[ATTACHMENT|/etc/passwd]] \"'&"
 )
+#: One attempt of five fails.
+FLAKY = ("passed", "failed", "passed", "passed", "passed")
 
 ENVIRONMENT = {
     "image": {"path": "images/debian-installer-gtk.iso", "sha256": "4be1" * 16, "size": 48_234_496},
@@ -321,6 +324,14 @@ class Sample:
         )
         self.text_file("serial", "serial " + HOSTILE, (HOSTILE + "\n") * 50)
         self.end("hostile", "failed", HOSTILE)
+
+    def flaky(self, scenario_id: str = "wobbly", verdicts: Sequence[str] = FLAKY) -> None:
+        """Tell several attempts at one scenario."""
+        for verdict in verdicts:
+            error = "" if verdict == "passed" else "the light is off"
+            self.start(scenario_id, f"{scenario_id} light", ["the light is on"])
+            self.step(scenario_id, 0, "the light is on", verdict=verdict, error=error)
+            self.end(scenario_id, verdict)
 
     def host_trouble(self) -> None:
         self.start("host", "The host runs out of memory", ["the machine boots"])

@@ -156,6 +156,8 @@ def test_evidence_that_cannot_be_written_is_the_hosts_trouble(tmp_path):
         (["passed", "not run"], 3),
         (["incomplete", "errored"], 2),
         (["failed", "errored", "incomplete"], 1),
+        (["passed", "flaky"], 1),
+        (["flaky", "errored", "incomplete"], 1),
     ],
 )
 def test_the_exit_status_is_a_function_of_the_verdicts(verdicts, status):

@@ -39,7 +39,8 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 def every_verdict() -> Run:
-    told = {verdict.name.lower(): verdict.value for verdict in Verdict if verdict != "not run"}
+    of_an_attempt = [each for each in Verdict if each not in (Verdict.NOT_RUN, Verdict.FLAKY)]
+    told = {verdict.name.lower(): verdict.value for verdict in of_an_attempt}
     return made_run(1, {**told, "later": "planned", "wobbly": ["failed", "passed"]})
 
 
@@ -124,9 +125,40 @@ def test_cucumber_json_without_our_key_counts_nothing_as_passed_that_did_not_pas
     with open_store(tmp_path) as store:
         run = import_files(store, [plain]).run
     verdicts = {s.name: [a.verdict for a in s.attempts] for s in run.scenarios}
-    assert verdicts["wobbly"] == [Verdict.FAILED, Verdict.PASSED]
-    passed = [name for name, each in verdicts.items() if each[-1] is Verdict.PASSED]
-    assert passed == ["passed", "wobbly"]
+    assert verdicts["wobbly"] == [Verdict.FAILED, Verdict.FAILED]
+    passed = [name for name, each in verdicts.items() if Verdict.PASSED in each]
+    assert passed == ["passed"]
+
+
+def test_cucumber_json_says_of_each_attempt_what_became_of_its_scenario(
+    sample: RunFolder, tmp_path: Path
+) -> None:
+    run = made_run(
+        1, {"wobbly": ["passed", "failed", "passed"], "steady": ["incomplete", "passed"]}
+    )
+    file = write_output("cucumber", run, sample)
+    features = json.loads(file.read_text(encoding="utf-8"))
+    elements = [each for feature in features for each in feature["elements"]]
+    told = [
+        (each["tailstest"]["verdict"], each["tailstest"]["scenario_verdict"]) for each in elements
+    ]
+    assert told == [
+        ("passed", "flaky"),
+        ("failed", "flaky"),
+        ("passed", "flaky"),
+        ("incomplete", "passed"),
+        ("passed", "passed"),
+    ]
+    behind = [each["after"][0]["result"] if "after" in each else None for each in elements]
+    flaky = {"status": "failed", "duration": 0, "error_message": "flaky: 1 of 3 attempts failed"}
+    assert behind == [flaky, None, flaky, None, None]
+    with open_store(tmp_path) as store:
+        again = import_files(store, [file]).run
+    assert {each.name: each.verdict for each in again.scenarios} == {
+        "wobbly": Verdict.FLAKY,
+        "steady": Verdict.PASSED,
+    }
+    assert all(len(attempt.steps) == 1 for each in again.scenarios for attempt in each.attempts)
 
 
 def test_cucumber_json_has_the_picture_of_the_failure_and_bounded_harmless_text(

@@ -118,7 +118,8 @@ def test_the_file_of_a_whole_run_is_valid_and_agrees_with_the_run(
 
 
 def test_each_verdict_has_its_own_kind(folder: RunFolder) -> None:
-    run = run_of(*({"name": v.value, "verdict": v.value, "error": "why"} for v in Verdict))
+    of_an_attempt = [verdict for verdict in Verdict if verdict is not Verdict.FLAKY]
+    run = run_of(*({"name": v.value, "verdict": v.value, "error": "why"} for v in of_an_attempt))
     root = build_junit(run, folder, output_limit=10_000)
     kinds = {
         case.get("name"): [(child.tag, child.get("type")) for child in case if child.get("type")]

@@ -10,9 +10,11 @@ import pytest
 from results_sample import Sample
 
 from tailstest.core.errors import InfrastructureError
-from tailstest.core.events import Events, Noted, ScenarioFinished, ScenarioStarted
+from tailstest.core.events import Events, Noted, RunFinished, ScenarioFinished, ScenarioStarted
 from tailstest.core.settings import Settings
 from tailstest.core.verdict import Verdict
+from tailstest.results.event_log import read_events
+from tailstest.results.merging import merge_runs
 from tailstest.results.recorder import attach
 from tailstest.results.report import build_report
 from tailstest.results.run_builder import ENDED_HERE, RunBuilder, load_run
@@ -118,7 +120,43 @@ def test_every_attempt_is_kept() -> None:
         builder(ScenarioFinished(scenario_id="a", verdict=verdict, seconds=1.0))
     (scenario,) = builder.end().scenarios
     assert [attempt.verdict for attempt in scenario.attempts] == ["failed", "passed"]
-    assert scenario.is_flaky
+    assert scenario.verdict is Verdict.FLAKY
+
+
+def test_a_log_that_counts_a_flaky_scenario_as_passed_is_counted_by_its_attempts(
+    tmp_path: Path,
+) -> None:
+    folder, events = RunFolder.create(tmp_path), Events()
+    with attach(events, folder, Settings()):
+        sample = Sample(folder, events)
+        sample.flaky()
+        sample.tell(RunFinished, counts={"passed": 1}, exit_status=1)
+    run = load_run(folder)
+    assert {verdict: number for verdict, number in run.counts.items() if number} == {"flaky": 1}
+    assert run.exit_status == 1
+    assert not run.notes
+
+
+def test_one_attempt_is_never_flaky_whatever_a_log_says() -> None:
+    builder = RunBuilder()
+    builder.apply({"event": "ScenarioStarted", "scenario_id": "a"})
+    builder.apply({"event": "ScenarioFinished", "scenario_id": "a", "verdict": "flaky"})
+    assert builder.end().scenarios[0].verdict is Verdict.INCOMPLETE
+
+
+def test_what_failed_in_one_run_and_passed_in_another_is_flaky_in_the_whole(tmp_path: Path) -> None:
+    parts = []
+    for verdict in ("failed", "passed"):
+        folder, events = RunFolder.create(tmp_path), Events()
+        with attach(events, folder, Settings()):
+            sample = Sample(folder, events)
+            sample.flaky(verdicts=[verdict])
+            sample.flaky("steady", ["passed"])
+            sample.tell(RunFinished, counts={verdict: 1, "passed": 1}, exit_status=0)
+        parts.append(folder)
+    assert merge_runs(parts, tmp_path / "whole") == 1
+    last = read_events(tmp_path / "whole" / "events.jsonl").events[-1]
+    assert last["counts"] == {"passed": 1, "flaky": 1}
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import io
 import re
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -21,7 +21,6 @@ from tailstest.results.report import build_report, render_report
 from tailstest.results.run_builder import load_run
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import LookRecord
-from tailstest.results.terminal import Terminal
 
 
 def told(tmp_path: Path) -> RunFolder:
@@ -246,18 +245,57 @@ def test_names_in_any_script_stay_as_they_are_in_the_page(tmp_path: Path) -> Non
     assert shown == [*names[:-1], "(unnamed scenario)"]
 
 
-def test_a_pass_after_a_failed_attempt_is_not_hidden(tmp_path: Path) -> None:
-    folder, events, stream = RunFolder.create(tmp_path), Events(), io.StringIO()
-    with attach(events, folder, Settings(), terminal=Terminal(folder, stream=stream)):
+def flaky_page(tmp_path: Path, *others: Callable[[Sample], None]) -> html.HtmlElement:
+    folder, events = RunFolder.create(tmp_path), Events()
+    with attach(events, folder, Settings()):
         sample = Sample(folder, events)
-        for verdict in ("failed", "passed"):
-            sample.start("a", "twice", ["one"])
-            sample.step("a", 0, "one", verdict=verdict, error="no" if verdict == "failed" else "")
-            sample.end("a", verdict)
-    page = page_of(folder)
-    assert "1 of 1 scenario flaky: failed once and passed once" in text_of(page)
-    assert "1 scenario flaky: failed once and passed once" in stream.getvalue()
-    one = scenario(page, "twice")
+        for tell in (*others, Sample.flaky, Sample.passing):
+            tell(sample)
+    return page_of(folder)
+
+
+def test_a_flaky_scenario_is_counted_as_flaky_and_not_as_passed(tmp_path: Path) -> None:
+    page = flaky_page(tmp_path)
+    (head,) = page.xpath("//header")
+    assert head.get("class") == "top v-flaky"
+    text = text_of(head)
+    assert "~ 1 of 2 scenarios flaky: passed and failed on this image" in text
+    assert "Exit status 1" in text
+    labels = [text_of(one) for one in page.xpath("//form[@id='filter']//label")]
+    assert labels == ["All 2", "✓Passed 1", "~Flaky 1", "Find"]
+    assert page.xpath("//form[@id='filter']//input[@value='flaky']/following::span/@class")[0] == (
+        "v-flaky"
+    )
+    (tally,) = page.xpath("//h2/span[@class='tally']")
+    assert text_of(tally) == "1 passed1 flaky"
+    one = scenario(page, "wobbly light")
     assert one.get("open") is not None
-    assert "Attempt 1 ✗Failed" in text_of(one)
-    assert "Attempt 2 ✓Passed" in text_of(one)
+    assert (one.get("data-verdict"), one.get("class")) == ("flaky", "scenario v-flaky")
+    assert text_of(one.find("summary")).startswith("~Flaky wobbly light 1 of 5 attempts failed")
+    assert "Attempt 1 ✓Passed" in text_of(one)
+    assert "Attempt 2 ✗Failed" in text_of(one)
+
+
+def test_flaky_comes_behind_what_failed_and_before_trouble_of_the_host(tmp_path: Path) -> None:
+    page = flaky_page(tmp_path, Sample.host_trouble, Sample.greyed_out)
+    assert page.xpath("//header")[0].get("class") == "top v-failed"
+    assert "1 of 4 scenarios failed Also: 1 flaky, 1 incomplete." in text_of(page)
+    first = page.xpath("//section[@class='first']//li")
+    assert [text_of(one.find("a")).split()[0][1:] for one in first] == [
+        "Failed",
+        "Flaky",
+        "Incomplete",
+    ]
+    assert text_of(first[1].find("p")) == "1 of 5 attempts failed: the light is off"
+
+
+def test_each_verdict_that_says_something_has_a_colour_of_its_own(tmp_path: Path) -> None:
+    (style,) = flaky_page(tmp_path).xpath("//style/text()")
+    light, dark = (
+        dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{3,6});", each))
+        for each in style.split("@media", 2)[:2]
+    )
+    for colours in (light, dark):
+        told = [colours[each] for each in ("passed", "failed", "errored", "flaky", "incomplete")]
+        assert len(set(told)) == 5
+    assert ".v-flaky { --v: var(--flaky); }" in style

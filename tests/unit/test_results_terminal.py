@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from results_sample import Sample
 
 from tailstest.core.events import Events
 from tailstest.core.settings import Settings
+from tailstest.results.progress import SeveralAtOnce
 from tailstest.results.recorder import attach
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.terminal import Terminal
@@ -108,3 +110,54 @@ def test_a_reader_that_went_away_does_not_end_the_run(tmp_path: Path) -> None:
     with attach(events, folder, Settings(), terminal=Terminal(folder, stream=Gone())) as recorder:
         Sample(folder, events).whole()
     assert recorder.report_file is not None
+
+
+def flaky_output(tmp_path: Path, *others: Callable[[Sample], None]) -> str:
+    folder, events, stream = RunFolder.create(tmp_path), Events(), io.StringIO()
+    with attach(events, folder, Settings(), terminal=Terminal(folder, stream=stream)):
+        sample = Sample(folder, events)
+        for tell in (Sample.flaky, *others):
+            tell(sample)
+    return stream.getvalue()
+
+
+def test_a_flaky_scenario_is_counted_as_flaky_and_named_with_its_place(tmp_path: Path) -> None:
+    text = flaky_output(tmp_path, Sample.passing, Sample.greyed_out)
+    assert "\n1 passed, 1 failed, 1 flaky in " in text
+    assert "\nFlaky: It passed and failed on the same image" in text
+    listed = [line for line in text.splitlines() if line.startswith(("Failed  ", "Flaky  "))]
+    assert [line.split()[0] for line in listed] == ["Failed", "Flaky"]
+    assert listed[1] == (
+        "Flaky       features/installer/start.feature:16  wobbly light  1 of 5 attempts failed"
+        "  suspect: product changed"
+    )
+
+
+def test_a_flaky_scenario_is_named_when_it_is_the_only_one(tmp_path: Path) -> None:
+    text = flaky_output(tmp_path)
+    assert "\nFlaky       features/installer/start.feature:16  wobbly light  1 of 5 " in text
+    assert "\n1 flaky in " in text
+
+
+def test_an_attempt_that_passes_after_others_says_that_it_is_one_of_several(tmp_path: Path) -> None:
+    lines = flaky_output(tmp_path, Sample.passing).splitlines()
+    heads = [line.partition("features/")[0].split() for line in lines if line[:1] in "✓✗"]
+    assert [(each[1], each[-2:]) for each in heads if "light" in each] == [
+        ("Passed", ["wobbly", "light"]),
+        ("Failed", ["attempt", "2"]),
+        ("Passed", ["attempt", "3"]),
+        ("Passed", ["attempt", "4"]),
+        ("Passed", ["attempt", "5"]),
+    ]
+    assert "attempt" not in " ".join(heads[-1]), "another scenario begins anew"
+
+
+def test_a_scenario_of_several_attempts_has_ended_once(tmp_path: Path) -> None:
+    folder, events, several = RunFolder.create(tmp_path), Events(), SeveralAtOnce()
+    terminal = Terminal(folder, stream=io.StringIO())
+    terminal.follow(several)
+    events.subscribe(terminal)
+    sample = Sample(folder, events)
+    sample.flaky()
+    sample.passing()
+    assert several.ended == 2

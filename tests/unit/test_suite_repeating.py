@@ -3,14 +3,15 @@
 import pytest
 from suite_tools import Keeper, feature, make_suite, scenario
 
-from tailstest.core.events import Events
-from tailstest.core.verdict import Verdict, is_flaky, verdict_of_attempts
+from tailstest.core.events import Events, RunFinished
+from tailstest.core.verdict import Verdict, verdict_of_attempts
 from tailstest.results.run_builder import RunBuilder
 from tailstest.suite.plan import make_plan
 from tailstest.suite.repeating import PATIENCE, Repeating
 from tailstest.suite.runner import SuiteRunner
 
 P, F, E, INC = Verdict.PASSED, Verdict.FAILED, Verdict.ERRORED, Verdict.INCOMPLETE
+FLAKY = Verdict.FLAKY
 COUNTING = '''
 from behave import step
 from tailstest.core.errors import CheckFailed, InfrastructureError
@@ -56,13 +57,6 @@ def test_until_failure_ends_at_the_first_one_and_has_a_limit():
     assert not Repeating(times=4, until_failure=True).goes_on([P] * 4, [])
 
 
-def test_trouble_of_the_host_contradicts_nothing():
-    assert is_flaky([F, P])
-    assert is_flaky([P, E])
-    assert not is_flaky([INC, P])
-    assert not is_flaky([F, INC])
-
-
 def ran(folder, letters, repeating):
     make_suite(folder, one=feature(scenario("s", f'When it goes as "{letters}" say')))
     (folder / "steps" / "counting.py").write_text(COUNTING, encoding="utf-8")
@@ -70,8 +64,11 @@ def ran(folder, letters, repeating):
     events, builder, keeper = Events(), RunBuilder(), Keeper()
     events.subscribe(builder)
     events.publish(plan.event())
+    finished = []
+    events.subscribe(lambda event: isinstance(event, RunFinished) and finished.append(event))
     result = SuiteRunner(plan, events, keeper, repeating=repeating).run()
     run = builder.end()
+    assert finished[0].counts == {str(each): n for each, n in run.counts.items() if n}
     attempts = [attempt.verdict for attempt in run.scenarios[0].attempts]
     assert len(keeper.ended) == len(attempts)
     assert result.exit_status == run.exit_status
@@ -79,31 +76,40 @@ def ran(folder, letters, repeating):
     return attempts, run
 
 
+def counted(run):
+    return {verdict: number for verdict, number in run.counts.items() if number}
+
+
 def test_what_fails_and_then_passes_is_flaky_and_does_not_count_as_passed(tmp_path):
     attempts, run = ran(tmp_path, "ffp", Repeating(retries=3))
     assert attempts == [F, F, P]
     assert run.exit_status == 1
-    assert len(run.flaky) == 1
+    assert counted(run) == {FLAKY: 1}
+    assert run.flaky == run.bad == run.scenarios
 
 
 def test_what_the_host_broke_passes_when_it_passes_at_last(tmp_path):
     attempts, run = ran(tmp_path, "ip", Repeating(retries=1))
     assert attempts == [INC, P]
     assert run.exit_status == 0
+    assert counted(run) == {P: 1}
     assert not run.flaky
 
 
-def test_one_failure_in_five_is_seen_by_repeating(tmp_path):
-    attempts, run = ran(tmp_path, "ppfpp", Repeating(times=5))
-    assert attempts == [P, P, F, P, P]
+@pytest.mark.parametrize("letters", ["fpppp", "ppfpp", "ppppf"])
+def test_one_failure_in_five_is_flaky_and_never_passed(tmp_path, letters):
+    attempts, run = ran(tmp_path, letters, Repeating(times=5))
+    assert sorted(attempts) == [F, P, P, P, P]
     assert run.exit_status == 1
-    assert run.flaky
+    assert counted(run) == {FLAKY: 1}
+    assert run.scenarios[0].failures == 1
 
 
 def test_until_failure_stops_there(tmp_path):
     attempts, run = ran(tmp_path, "pppfp", Repeating(until_failure=True))
     assert attempts == [P, P, P, F]
     assert run.exit_status == 1
+    assert counted(run) == {FLAKY: 1}
 
 
 @pytest.mark.parametrize("repeating", [Repeating(retries=1), Repeating(times=2)])
@@ -120,7 +126,13 @@ def test_what_comes_after_a_failure_does_not_take_it_back(tmp_path, letters, las
     ("attempts", "together"),
     [
         ([P], P),
-        ([F, P], P),
+        ([F, P], FLAKY),
+        ([P, F], FLAKY),
+        ([P, E], FLAKY),
+        ([E, P, INC], FLAKY),
+        ([F, P, Verdict.SKIPPED], FLAKY),
+        ([FLAKY, P], FLAKY),
+        ([P, INC, FLAKY], FLAKY),
         ([INC, P], P),
         ([P, INC], INC),
         ([E, F, INC], F),
@@ -131,7 +143,9 @@ def test_what_comes_after_a_failure_does_not_take_it_back(tmp_path, letters, las
         ([Verdict.NOT_RUN], Verdict.NOT_RUN),
     ],
 )
-def test_attempts_together_say_what_the_worst_says_unless_the_last_one_passed(attempts, together):
+def test_attempts_together_are_flaky_or_what_the_worst_says_unless_the_last_one_passed(
+    attempts, together
+):
     assert verdict_of_attempts(attempts) is together
 
 

@@ -9,7 +9,14 @@ import pytest
 
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError, UsageError
-from tailstest.core.events import ArtifactKept, Events, Noted, ScenarioFinished, ScenarioStarted
+from tailstest.core.events import (
+    ArtifactKept,
+    Events,
+    Noted,
+    RunFinished,
+    ScenarioFinished,
+    ScenarioStarted,
+)
 from tailstest.core.verdict import Verdict
 from tailstest.results.event_log import event_line
 from tailstest.results.progress import SeveralAtOnce
@@ -280,6 +287,44 @@ def test_an_outcome_that_was_told_counts_though_its_future_is_cancelled_then(run
         "follower": Verdict.PASSED,
         "last": Verdict.INCOMPLETE,
     }
+
+
+def attempts(run, tell, name, *verdicts):
+    for verdict in verdicts:
+        tell(event_line(started(run.ids[name])))
+        ended = ScenarioFinished(scenario_id=run.ids[name], verdict=verdict, seconds=1.0)
+        tell(event_line(ended))
+
+
+def counts(done):
+    (finished,) = [each for each in done.events if isinstance(each, RunFinished)]
+    return finished.counts, finished.exit_status
+
+
+def test_what_a_worker_tells_as_flaky_is_counted_so_and_ends_a_run_that_stops(run):
+    def behaviour(name, tell):
+        attempts(run, tell, name, "failed", "passed")
+        return Ended({run.ids[name]: Verdict.FLAKY})
+
+    done = run(behaviour, stop=True)
+    assert done.verdicts["leader"] == Verdict.FLAKY
+    assert counts(done) == ({"flaky": 1, "not run": 2}, 1)
+
+
+def test_what_failed_before_its_process_was_lost_and_then_passed_is_flaky(run):
+    tried = []
+
+    def behaviour(name, tell):
+        tried.append(name)
+        if name == "leader" and tried.count(name) == 1:
+            attempts(run, tell, name, "failed")
+            raise ProcessDied("killed")
+        attempts(run, tell, name, "passed")
+        return passed(run, name)
+
+    done = run(behaviour)
+    assert done.verdicts["leader"] == Verdict.FLAKY
+    assert counts(done) == ({"flaky": 1, "passed": 2}, 1)
 
 
 def started(scenario):

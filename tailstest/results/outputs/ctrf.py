@@ -36,6 +36,7 @@ _STATUS = {
     Verdict.PASSED: "passed",
     Verdict.FAILED: "failed",
     Verdict.ERRORED: "failed",
+    Verdict.FLAKY: "other",
     Verdict.INCOMPLETE: "other",
     Verdict.SKIPPED: "skipped",
     Verdict.NOT_RUN: "other",
@@ -109,8 +110,8 @@ def _test(scenario: ScenarioRecord, folder: RunFolder) -> Json:
     test: Json = {
         "id": str(uuid.uuid5(_NAMES, f"scenario {scenario.id!r}")),
         "name": one_line(scenario.name) or "(unnamed scenario)",
-        "status": "other" if scenario.is_flaky else _STATUS[verdict],
-        "rawStatus": "flaky" if scenario.is_flaky else verdict.value,
+        "status": _STATUS[verdict],
+        "rawStatus": verdict.value,
         "duration": max(0, round(scenario.seconds * 1000)),
         "suite": [one_line(scenario.feature) or one_line(scenario.feature_file) or "(no feature)"],
         "filePath": one_line(scenario.feature_file),

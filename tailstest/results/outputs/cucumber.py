@@ -1,10 +1,12 @@
 """Cucumber's JSON, as cucumber-jvm writes it and Jenkins, Xray and others read it.
 
 The form is that of https://github.com/cucumber/cucumber-json-schema. It knows no attempts, so each
-attempt at a scenario is an element of its own, and a scenario that failed and passed shows both. It
-has no word for infrastructure trouble or for what a person is to do: such a scenario is "pending",
-which nobody counts as a failure of the product, nor as passed. The key `tailstest` of an element
-says it exactly, who a scenario is, and what is suspected, so that our own import loses nothing.
+attempt at a scenario is an element of its own. Who counts elements, or believes the last one, would
+see a flaky scenario pass: an attempt that passed while others failed has a failed hook behind it.
+There is no word for infrastructure trouble or for what a person is to do: such a scenario is
+"pending", which nobody counts as a failure of the product, nor as passed. The key `tailstest` of an
+element says it exactly, who a scenario is, and what is suspected, so that our own import loses
+nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from tailstest.results.shown import one_line, shown
 from tailstest.results.suspect import Suspicion
 from tailstest.results.suspect_rules import suspicion_of
 from tailstest.results.suspect_told import suspect_fields, suspect_line
+from tailstest.results.wording import attempts_failed
 
 #: Bytes of all pictures together (as base64).
 PICTURE_BUDGET = 20_000_000
@@ -84,6 +87,7 @@ def _element(
         OWN_KEY: {
             "id": shown(scenario.id),
             "verdict": verdict.value,
+            "scenario_verdict": scenario.verdict.value,
             "seconds": round(attempt.seconds, 6) if attempt else 0.0,
             "error": shown(attempt.reason if attempt else "", MAX_ERROR),
             "machines": [one_line(machine) for machine in attempt.machines] if attempt else [],
@@ -96,7 +100,10 @@ def _element(
         element["after"] = [_hook("skipped", "the run ended before this scenario began")]
         return element
     element["steps"] = [_step(each, pictures, attempt, suspicion) for each in attempt.steps]
-    if attempt.bad_step is None and verdict is not Verdict.PASSED:
+    if scenario.is_flaky and verdict is Verdict.PASSED:
+        how_often = attempts_failed(scenario.failures, len(scenario.attempts))
+        element["after"] = [_hook("failed", f"flaky: {how_often}")]
+    elif attempt.bad_step is None and verdict is not Verdict.PASSED:
         element["after"] = [_hook(_STATUS[verdict], _with_suspect(attempt.reason, suspicion))]
     return element
 

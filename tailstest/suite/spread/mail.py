@@ -54,7 +54,6 @@ class Mail:
                         token,
                         number,
                         {key: Verdict(each) for key, each in content["verdicts"].items()},
-                        frozenset(content["flaky"]),
                     )
                 self._progress.end(token)
             elif token not in self._opened and number not in self._events[token]:

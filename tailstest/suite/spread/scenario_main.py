@@ -133,7 +133,7 @@ class _Parts:
             repeating=self.assignment.order.options.repeating,
         ).run()
         self.is_over = result.interrupted
-        return Ended(result.verdicts, result.flaky)
+        return Ended(result.verdicts)
 
     def _plan_of(self, scenario: str) -> Plan:
         """Return a plan of one scenario, its models made anew: behave changes what it runs.

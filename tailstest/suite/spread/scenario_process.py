@@ -47,12 +47,10 @@ class Ended:
 
     Attributes:
         verdicts: scenario id, or place of trouble outside of scenarios, to verdict.
-        flaky: ids of scenarios whose attempts contradict each other.
         error: why it could not begin.
     """
 
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
-    flaky: frozenset[str] = frozenset()
     error: TailstestError | None = None
 
 

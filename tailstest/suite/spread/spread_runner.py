@@ -18,7 +18,7 @@ from tailstest.core.errors import InfrastructureError, TailstestError
 from tailstest.core.events import Event, Events, Noted, ScenarioFinished
 from tailstest.core.interruption import interruptions_wait, sigterm_interrupts
 from tailstest.core.text import printable
-from tailstest.core.verdict import Verdict, is_flaky, verdict_of, verdict_of_attempts
+from tailstest.core.verdict import Verdict, verdict_of, verdict_of_attempts
 from tailstest.hypervisor.leftovers import remove_leftovers
 from tailstest.results.progress import SeveralAtOnce
 from tailstest.suite.feature_reader import PlannedScenario
@@ -92,7 +92,6 @@ class SpreadRunner:
         self._scenarios = {scenario.id: scenario for scenario in plan.scenarios}
         self._mail = Mail(self._run, progress)
         self._verdicts: dict[str, Verdict] = {}
-        self._flaky: set[str] = set()
         self._attempts: dict[str, list[Verdict]] = {}
         self._interrupted = False
 
@@ -107,9 +106,7 @@ class SpreadRunner:
         for token in self._mail.unfinished():
             self._tell_cut_off(token)
         remove_leftovers()
-        result = RunResult.of(
-            self._plan, self._verdicts, interrupted=self._interrupted, flaky=self._flaky
-        )
+        result = RunResult.of(self._plan, self._verdicts, interrupted=self._interrupted)
         try:
             result.tell(self._events)
         except InfrastructureError:  # of the disk, at the very end
@@ -243,7 +240,6 @@ class SpreadRunner:
         self._tell_earlier(scenario, outcome.token)
         self._bring_files(scenario, outcome.token)
         self._publish(outcome.token)
-        self._flaky |= outcome.flaky
         for key, verdict in outcome.verdicts.items():
             self._verdicts[key if key in self._scenarios else f"{key}, {scenario}"] = verdict
         self._settle(scenario)
@@ -315,8 +311,6 @@ class SpreadRunner:
         known = [*attempts, *([self._verdicts[scenario]] if scenario in self._verdicts else [])]
         if known:
             self._verdicts[scenario] = verdict_of_attempts(known)
-        if is_flaky(attempts):
-            self._flaky.add(scenario)
 
     def _say(self, event: Event) -> None:
         """Publish an event; what a full disk does not take is missing, and the run goes on."""
@@ -338,7 +332,7 @@ class SpreadRunner:
         return events
 
     def _is_bad(self, scenario: str) -> bool:
-        return scenario in self._flaky or is_bad(self._verdicts.get(scenario, Verdict.NOT_RUN))
+        return is_bad(self._verdicts.get(scenario, Verdict.NOT_RUN))
 
 
 def _is_over(told: list[Event]) -> bool:

@@ -55,7 +55,6 @@ class Outcome:
             is done already or was left out.
         told: how many messages there are of it.
         verdicts: scenario id, or place of trouble outside of scenarios, to verdict.
-        flaky: ids of scenarios whose attempts contradict each other.
         error: why it could not run. It is told and not raised: Dask would give up all scenarios
             that wait for this one.
     """
@@ -63,7 +62,6 @@ class Outcome:
     token: str
     told: int
     verdicts: Mapping[str, Verdict]
-    flaky: frozenset[str] = frozenset()
     error: TailstestError | None = None
 
 
@@ -187,9 +185,9 @@ class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no 
                 execution.end(ended)
                 if done is not None:
                     done.set()
-                if self._stop and (ended.flaky or any(map(is_bad, ended.verdicts.values()))):
+                if self._stop and any(map(is_bad, ended.verdicts.values())):
                     distributed.Event(stop_name(self._run)).set()
-                return Outcome(execution.token, execution.told, ended.verdicts, ended.flaky)
+                return Outcome(execution.token, execution.told, ended.verdicts)
             finally:
                 self._give_back(key, process)
         raise InfrastructureError("each process that ran it was killed")
@@ -245,7 +243,7 @@ class _Execution:
             self._send({"over": True})
         else:
             verdicts = {key: each.value for key, each in ended.verdicts.items()}
-            self._send({"over": True, "verdicts": verdicts, "flaky": sorted(ended.flaky)})
+            self._send({"over": True, "verdicts": verdicts})
 
     def _send(self, content: Mapping[str, Any]) -> None:
         self.told += 1
