@@ -23,6 +23,12 @@ from tailstest.suite.run_plan import chosen_plan
 @click.option("--tags", default="", metavar="EXPR", help='For example "@slow and not @fragile".')
 @click.option("--name", default="", metavar="TEXT", help="Only scenarios with TEXT in their name.")
 @click.option("--shard", default="", metavar="K/N", help="Only the K-th of N parts.")
+@click.option(
+    "--durations",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --shard: cut by these durations; what this command printed with --json before.",
+)
 @click.option("--why", is_flag=True, help="Say why each scenario is or is not in the plan.")
 @click.option("--store", metavar="URL|FILE|none", help="Where earlier durations are looked up.")
 @choosing_options
@@ -33,6 +39,7 @@ def command(
     tags: str,
     name: str,
     shard: str,
+    durations: Path | None,
     why: bool,
     store: str | None,
     chosen_by: Path | None,
@@ -53,6 +60,7 @@ def command(
         tags=tags,
         name=name,
         shard=shard,
+        durations=durations,
         store=store,
         choosing=choosing_of(paths, chosen_by, git_branch, git_tag, changed_since, changed),
     )

@@ -85,6 +85,12 @@ from tailstest.suite.run_plan import plan_run
     help="Run the K-th of N parts, in N jobs; `tailstest merge` puts their results together.",
 )
 @click.option(
+    "--durations",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --shard: cut by these durations; what `tailstest plan --json` printed before.",
+)
+@click.option(
     "--repeat",
     type=click.IntRange(1, 1000),
     default=1,
@@ -123,6 +129,7 @@ def command(
     workers: int,
     scheduler: str,
     shard: str,
+    durations: Path | None,
     repeat: int,
     until_failure: bool,
     retry: int,
@@ -152,6 +159,7 @@ def command(
         workers=workers,
         scheduler=scheduler,
         shard=shard,
+        durations=durations,
         repeating=Repeating(repeat, retry, until_failure),
         choosing=choosing_of(paths, chosen_by, git_branch, git_tag, changed_since, changed),
         command=["tailstest", *sys.argv[1:]],

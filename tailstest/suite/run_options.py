@@ -36,6 +36,8 @@ class RunOptions:
         repeating: how often each scenario is run.
         choosing: what a policy chooses from; None for everything that is asked for.
         shard: "K/N" for one of several jobs; "" for all of the plan.
+        durations: file with what scenarios took before, by which parts of the plan are cut; None
+            if each counts the same.
         scheduler: address of a Dask scheduler whose workers run scenarios, or its scheduler file;
             "" for processes of this host.
     """
@@ -58,6 +60,7 @@ class RunOptions:
     product_commit: str = ""
     workers: int = 1
     shard: str = ""
+    durations: Path | None = None
     scheduler: str = ""
     repeating: Repeating = ONCE
     choosing: Choosing | None = None

@@ -16,7 +16,7 @@ def plan_run(options: RunOptions) -> Plan:
 
     Raises:
         UsageError: a path, the tag expression, a step file, a profile, the policy or the shard is
-            wrong, or nothing was selected.
+            wrong, or nothing was selected, or the file of durations is none.
     """
     return chosen_plan(options)[0]
 
@@ -26,5 +26,5 @@ def chosen_plan(options: RunOptions) -> tuple[Plan, Chosen | None]:
     plan = make_plan(options.paths, tags=options.tags, name=options.name)
     leave_out_what_does_not_fit(plan, load_profiles(plan.suite.images_folders), options.image)
     chosen = keep_chosen(plan, options.choosing, options.image)
-    keep_shard(plan, options.shard)
+    keep_shard(plan, options.shard, options.durations)
     return plan, chosen

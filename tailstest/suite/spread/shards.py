@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tailstest.core.errors import UsageError
 from tailstest.results.merging import OTHER_SHARD
 from tailstest.suite.checkpoints.keys import keys_of
 from tailstest.suite.plan import Plan
+from tailstest.suite.spread.durations import read_durations
 
 #: More jobs than this are a mistake.
 MOST = 1000
@@ -82,16 +84,20 @@ def shards_of(
     return [sorted(shard, key=place.__getitem__) for shard in shards]
 
 
-def keep_shard(plan: Plan, text: str) -> None:
+def keep_shard(plan: Plan, text: str, durations: Path | None = None) -> None:
     """Leave out of a plan what other shards run.
 
     Args:
         text: "K/N"; "" leaves all of it.
+        durations: file with what scenarios took before, the same one in all jobs; None if nobody
+            knows, so that each counts the same.
 
     Raises:
-        UsageError: the text is something else.
+        UsageError: the text is something else, or the file is, or it is for nothing.
     """
     if not text:
+        if durations is not None:
+            raise UsageError("--durations says how to cut a plan into parts; --shard is missing")
         return
     shard = Shard.of(text)
     beginnings = {}
@@ -100,9 +106,10 @@ def keep_shard(plan: Plan, text: str) -> None:
         if chain:
             beginnings[scenario.id] = chain[-1]
     ids = [scenario.id for scenario in plan.scenarios]
+    seconds = read_durations(durations) if durations is not None else {}
     owner = {
         scenario: number
-        for number, part in enumerate(shards_of(ids, beginnings, {}, shard.count), 1)
+        for number, part in enumerate(shards_of(ids, beginnings, seconds, shard.count), 1)
         for scenario in part
     }
     others = [each for each in plan.scenarios if owner[each.id] != shard.number]
