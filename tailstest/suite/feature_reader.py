@@ -17,6 +17,8 @@ from tailstest.suite.scenario_id import ScenarioIds
 
 #: Tag of scenarios that a person does. They are part of every plan and report.
 MANUAL = "manual"
+#: How the line of a description begins that says what automation would need.
+NEEDS = "To automate:"
 #: Larger files are no features.
 MAX_FEATURE_BYTES = 4 * 1024 * 1024
 
@@ -62,6 +64,16 @@ class PlannedScenario:
     def is_manual(self) -> bool:
         """Whether a person is to do it."""
         return MANUAL in self.tags
+
+    @property
+    def automation_needs(self) -> str:
+        """What it would need to be automated, as its description says; "" where that says nothing.
+
+        From the line that begins with "To automate:" to the end of the description.
+        """
+        lines = [str(line).strip() for line in self.model.description or []]
+        first = next((n for n, line in enumerate(lines) if line.startswith(NEEDS)), len(lines))
+        return " ".join(lines[first:]).removeprefix(NEEDS).strip()
 
 
 @dataclass

@@ -171,8 +171,12 @@ class Narrator:
         """Tell that a scenario is a person's; nothing of it runs."""
         self._events.publish(scenario_started(scenario))
         self.verdicts[scenario.id] = Verdict.MANUAL
+        needs = scenario.automation_needs
+        why = f"to be done by a person; to automate it: {needs}" if needs else ""
         self._events.publish(
-            ScenarioFinished(scenario_id=scenario.id, verdict=Verdict.MANUAL.value, seconds=0.0)
+            ScenarioFinished(
+                scenario_id=scenario.id, verdict=Verdict.MANUAL.value, seconds=0.0, error=why
+            )
         )
 
     def refuse(self, scenario: PlannedScenario, problems: list[str], lines: set[int]) -> None:

@@ -35,6 +35,8 @@ def show_planned(
         line.append(f"{safe(each.location, 200)}".ljust(wide) + f"  {safe(each.name, 200)}")
         if each.id in beginnings:
             line.append(f"  (begins as {beginnings[each.id]})", "dim")
+        if each.automation_needs:
+            line.append(f"\n        to automate it: {safe(each.automation_needs, 500)}", "cyan")
         if with_reasons:
             line.append(f"\n        because {_reason(each, chosen)}", "green")
         console.print(line, soft_wrap=True)
@@ -67,6 +69,7 @@ def planned_json(plan: Plan, chosen: Chosen | None, before: Forecast) -> dict[st
                 "location": each.location,
                 "tags": each.tags,
                 "manual": each.is_manual,
+                "automation_needs": each.automation_needs,
                 "seconds_before": before.seconds.get(each.id),
                 "why": _reason(each, chosen),
             }

@@ -260,3 +260,15 @@ def test_a_plan_with_problems_is_listed_and_is_an_error(suite: Suite) -> None:
     printed = suite.plan("top/qa/features")
     assert "problem: features/d.feature:3: no step is defined" in printed
     assert suite.status == 2
+
+
+def test_what_a_manual_scenario_needs_to_be_automated_is_in_the_plan(suite: Suite) -> None:
+    text = (
+        "Feature: f\n  @manual\n  Scenario: sound\n    It matters.\n\n"
+        "    To automate: a sound card\n    that records.\n\n    When I listen\n"
+    )
+    suite.write("qa/features/c.feature", text)
+    printed = suite.plan("top/qa/features/c.feature")
+    assert "to automate it: a sound card that records.\n" in printed
+    needs = {each["name"]: each["automation_needs"] for each in suite.json()["scenarios"]}
+    assert (needs["sound"], needs["one"]) == ("a sound card that records.", "")

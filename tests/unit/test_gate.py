@@ -219,6 +219,17 @@ def test_manual_scenarios_are_counted_and_must_be_done(tmp_path: Path) -> None:
     assert gate.judge().passed
 
 
+def test_what_a_manual_scenario_needs_to_be_automated_is_told_by_the_gate(tmp_path: Path) -> None:
+    tags = {"hand": ["manual"], "other": ["manual"]}
+    gate = Gate(tmp_path, {"hand": "passed", "other": "passed"}, tags=tags)
+    run = made_run(2, {"hand": "manual", "other": "manual"}, image="b", tags=tags)
+    run.scenarios[0].attempts[0].error = "to be done by a person; to automate it: an ear"
+    add_run(gate.store, run)
+    result = gate.judge()
+    assert "to automate it: an ear" in finding(result, "manual", "hand").text
+    assert finding(result, "manual", "other").text == "nobody has told what came of it"
+
+
 def test_the_budget_of_flakes(gate: Gate) -> None:
     gate.run(2, {"a": ["failed", "passed"], "b": "passed"})
     assert blocking(gate.judge()) == {"flakes": ["a"]}

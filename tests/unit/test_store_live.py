@@ -334,13 +334,15 @@ def test_a_manual_scenario_is_planned_told_and_counted(tmp_path: Path) -> None:
     text = feature(
         scenario("machine", "Given I pass"),
         "@manual",
-        scenario("by hand", "Given a person with ears", "Then they hear something"),
+        scenario("by hand", "To automate: ears", "", "Given a person", "Then they hear something"),
         "@skip",
         scenario("never", "Given I pass"),
     )
     ran = Ran([make_suite(tmp_path, x=text)])
     assert ran.verdicts == {"machine": Verdict.PASSED, "by hand": Verdict.MANUAL}
     assert (ran.plan.problems, ran.result.exit_status) == ([], 0)
+    told = {each.verdict: each.error for each in ran.of("ScenarioFinished")}
+    assert told["manual"] == "to be done by a person; to automate it: ears"
     (plan,) = ran.of("RunFinished")
     assert plan.counts == {"passed": 1, "manual": 1}
     event = ran.plan.event()

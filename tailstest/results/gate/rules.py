@@ -110,7 +110,9 @@ def manual_done(case: Case) -> RuleResult:
     found = []
     for item in meant:
         if item.standing is Standing.MANUAL:
-            found.append(_about(item, must, "nobody has told what came of it"))
+            told = next((each.cause for each in reversed(item.attempts) if each.cause), "")
+            text = "nobody has told what came of it" + (f" ({told})" if told else "")
+            found.append(_about(item, must, text))
         elif item.standing is Standing.NOT_RUN:
             found.append(_about(item, must, "the run ended before it was its turn"))
     open_ones = len(found)

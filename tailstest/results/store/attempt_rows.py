@@ -56,7 +56,8 @@ class AttemptRows:
         which = 1 + next(n for n, each in enumerate(scenario.attempts) if each is attempt)
         own = {"run": self.run, "scenario": number, "number": which}
         tags = [*scenario.tags, *_known_by_reference(attempt)]
-        cause = "" if attempt.verdict is Verdict.MANUAL else attempt.reason
+        # Of a manual one only what was told: what it would need to be automated.
+        cause = attempt.error if attempt.verdict is Verdict.MANUAL else attempt.reason
         suspected = suspicion_of(attempt) if attempt.is_finished or attempt.reason else None
         suspect = suspected.suspect if suspected else None
         self.attempts.append(
