@@ -31,6 +31,9 @@ class Nobody:
     def begin_scenario(self, scenario_id: str, name: str) -> None:
         """Do nothing."""
 
+    def check(self) -> None:
+        """Do nothing."""
+
     def after_step(self, verdict: Verdict) -> None:
         """Do nothing."""
 

@@ -282,7 +282,7 @@ class NetworkCard:
         """
         if self.kind is not None:
             self._keeper().check()
-        elif self.capture.exists() and self.capture.stat().st_size > self._limit:
+        elif any(path.stat().st_size > self._limit for path in self.captures):
             raise InfrastructureError(
                 f"the capture of {self.name} is full ({self._limit} bytes)",
                 hint="raise the setting capture_limit, or find out why it sends so much",

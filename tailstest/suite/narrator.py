@@ -38,6 +38,10 @@ class ScenarioKeeper(Protocol):
         """Prepare for a scenario."""
         ...
 
+    def check(self) -> None:
+        """Raise if what a step has just done or seen was worth nothing; takes no time."""
+        ...
+
     def after_step(self, verdict: Verdict) -> None:
         """Keep what a step leaves to be seen."""
         ...
@@ -148,11 +152,15 @@ class Narrator:
     def trouble(self, error: BaseException, where: str = "") -> None:
         """Note something that went wrong outside of the steps, in a hook for example."""
         text = _message(error)
+        is_known = text == self._error
         # If the image changed meanwhile, it is not the image that failed.
         if self._verdict in {Verdict.PASSED, Verdict.SKIPPED} or isinstance(error, ImageChanged):
             self._verdict, self._error = verdict_of(error), text
             self._kind = type(error).__name__
-        self._events.publish(Noted(text=f"{where}: {text}" if where else text, level="warning"))
+        if where or not is_known:
+            hint = f"; {error.hint}" if isinstance(error, TailstestError) and error.hint else ""
+            said = printable(f"{where}: {text}{hint}" if where else f"{text}{hint}")
+            self._events.publish(Noted(text=said, level="warning"))
 
     def block(self, scenario: PlannedScenario, error: BaseException, where: str) -> None:
         """Tell that a scenario could not run because of a hook around it."""
@@ -243,6 +251,9 @@ class Narrator:
                     f"the step ended the program with sys.exit({error.code!r})",
                     hint="raise an error instead; a step must leave the run going",
                 ) from error
+            # Not after a step that failed: what it has found stays found. And before the next one,
+            # which would take what is missing now for a failure of the image.
+            self._keeper.check()
 
         match.run = run_without_leaving
 

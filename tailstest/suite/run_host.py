@@ -196,6 +196,15 @@ class RunHost:
             self._labs = LabKeeper(folder, deadline_scale=self.slowness)
         return self._labs
 
+    def check_lab(self) -> None:
+        """Raise if the lab of a scenario is no longer what it should be; takes no time.
+
+        Raises:
+            InfrastructureError: names the server that died, or the capture that is full.
+        """
+        if self._labs is not None:
+            self._labs.check()
+
     def end_lab(self) -> None:
         """End the lab of a scenario, if it has one."""
         if self._labs is not None:

@@ -17,6 +17,7 @@ from tailstest.machine.desktop import Desktop
 from tailstest.machine.inside import Inside
 from tailstest.machine.lifecycle import MachineState
 from tailstest.machine.machine import Machine
+from tailstest.machine.network_card import NetworkCard
 from tailstest.machine.profile import Profile
 from tailstest.machine.system_state import SystemState
 from tailstest.machine.tester import Tester
@@ -341,6 +342,25 @@ class Session:
         self.network.clear()
         self._host.end_lab()
 
+    def check(self) -> None:
+        """Raise if packets are no longer carried and kept as they should be; takes no time.
+
+        Most steps do not wait, and would pass or fail for the wrong reason.
+
+        Raises:
+            InfrastructureError: names the server of the lab that died, or the capture that is full.
+        """
+        self._check_network(self._cards)
+
+    @property
+    def _cards(self) -> list[NetworkCard]:
+        return [each.card for each in self.stations.machines if each.has_card]
+
+    def _check_network(self, cards: Sequence[NetworkCard]) -> None:
+        self._host.check_lab()
+        for card in cards:
+            card.check()
+
     def after_step(self, verdict: Verdict) -> None:
         """Keep a frame of the machine that steps are about; after a failure, of all."""
         is_good = verdict is Verdict.PASSED
@@ -359,11 +379,15 @@ class Session:
 
         Raises:
             ImageChanged: an image is not what it was when the machine got it.
+            InfrastructureError: the lab lost a server, or a capture was full, before the machines
+                were off.
         """
         with contextlib.ExitStack() as last:
             last.callback(self._guard.end_scenario)
             last.callback(self._remove_disks)
             last.callback(self.end_network)
+            if verdict is not Verdict.NOT_RUN:  # a scenario that is over has its verdict
+                last.callback(self._check_network, self._cards)
             for station in self.stations:
                 last.callback(station.end, verdict)
 

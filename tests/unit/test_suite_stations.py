@@ -26,7 +26,7 @@ class FakeMachine:
         self.state, self.is_on = MachineState.RUNNING, True
         self.keyboard = SimpleNamespace(layout=None)
         self.screen = SimpleNamespace(library=None)
-        self.card = MagicMock()
+        self.card, self.has_card = MagicMock(), True
         self.is_closed = False
         self.bay = SimpleNamespace(
             holds=lambda overlay: any(each.source == overlay for each in self.disks),
