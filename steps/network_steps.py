@@ -240,13 +240,32 @@ def real_mac(context):
     context.test.network.traffic.check_real_mac_is_told()
 
 
+@then('no packet told the host name "{name}"')
+def no_host_name(context, name):
+    """Check that no packet tells this name of the computer, in whatever case.
+
+    It is found where names are told: DHCP (options 12 and 81, a client id of text), DHCPv6, DNS,
+    mDNS, LLMNR, NetBIOS. One of six characters or more is found in all packets.
+    """
+    context.test.network.traffic.check_host_name(name)
+
+
+@then('what was sent obeys the policy "{file}"')
+def obeys_policy(context, file):
+    """Check that the machine sent nothing but what a policy allows: a TOML file of the suite.
+
+    It is one of `tailstest capture check --policy`; others on the network need not stand in it.
+    """
+    context.test.network.traffic.check_policy(file)
+
+
 @then("only these hosts were contacted")
 def only_these_hosts(context):
     """Check that the machine talked to nobody else; the columns: host, protocol, port.
 
     A host is an address, a network, a name of the lab, "router", "Tor relays" for all of them, or
     "bridge" (of the lab's Tor network; TCP, port 4443). What every network needs (ARP, neighbour
-    discovery, DHCP) is always allowed; looking up names is not.
+    discovery, DHCP) is always allowed, whatever DHCP tells; looking up names is not.
     """
     context.test.network.traffic.check_only_hosts([tuple(row.cells) for row in context.table or ()])
 
@@ -255,6 +274,7 @@ def only_these_hosts(context):
 def only_tor(context):
     """Check that the machine talked to the lab's Tor relays, or its bridge, and to nobody else.
 
-    What every network needs (ARP, neighbour discovery, DHCP) is allowed; looking up names is not.
+    What every network needs (ARP, neighbour discovery, DHCP) is allowed, whatever DHCP tells;
+    looking up names is not.
     """
     context.test.network.traffic.check_only_tor()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tailstest.lab.seen import NotUnderstood
@@ -9,6 +10,8 @@ from tailstest.lab.wording import name_text
 
 COOKIE = b"\x63\x82\x53\x63"
 HEADER = 236
+#: Where the hardware address ends in the header; names may stand behind it.
+BEHIND_HARDWARE = 34
 REQUEST, ETHERNET = 1, 1
 PAD, END = 0, 255
 HOST_NAME, CLIENT_ID, FULL_NAME = 12, 61, 81
@@ -61,7 +64,7 @@ def read_dhcp(message: bytes) -> DhcpRequest:
         raise NotUnderstood("DHCP that is no request of an Ethernet client")
     if message[3] or any(message[16:28]):
         raise NotUnderstood("DHCP with something in fields that only servers and relays fill")
-    if any(message[34:HEADER]):
+    if any(message[BEHIND_HARDWARE:HEADER]):
         raise NotUnderstood("DHCP with something behind the hardware address, where names may be")
     names, client_id = [], b""
     for code, value in _options(message[HEADER + 4 :]):
@@ -97,6 +100,48 @@ def _options(data: bytes) -> list[tuple[int, bytes]]:
     raise NotUnderstood("DHCP without an end of its options")
 
 
+def told_names(message: bytes) -> tuple[str, ...]:
+    """Return the host names that a client's message tells, safe to print, whatever else is in it.
+
+    None if it is no message of a client.
+    """
+    if message[:1] != bytes([REQUEST]):
+        return ()
+    names = []
+    for code, value in _all_options(message[HEADER + 4 :]):
+        if code == HOST_NAME:
+            names.append(shown(value))
+        elif code == FULL_NAME:
+            has_labels = bool(value[:1] and value[0] & 4)
+            names.append(shown(loose_labels(value[3:]) if has_labels else value[3:]))
+    return tuple(names)
+
+
+def told_texts(message: bytes) -> tuple[str, ...]:
+    """Return all that a message may tell in words, for comparing; not safe to print.
+
+    Any option can hold a name, a client id for example; numbers of a known length are left out.
+    """
+    found = [message[BEHIND_HARDWARE:HEADER]]
+    found += [
+        value for code, value in _all_options(message[HEADER + 4 :]) if HARMLESS.get(code) is None
+    ]
+    return tuple(value.decode("utf-8", "replace") for value in found)
+
+
+def _all_options(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield options as far as they can be told apart, and in the end what is left, with `END`."""
+    place = 0
+    while place < len(data) and data[place] != END:
+        if data[place] == PAD:
+            place += 1
+            continue
+        end = place + 2 + int.from_bytes(data[place + 1 : place + 2], "big")
+        yield data[place], data[place + 2 : end]
+        place = end
+    yield END, data[place + 1 :]
+
+
 def full_name(value: bytes) -> bytes:
     """Return the name in option 81: three bytes, then text or labels with their lengths."""
     if len(value) < 3 or not value[0] & 4:
@@ -128,6 +173,14 @@ def labels(data: bytes) -> bytes:
     if data[place + 1 :]:
         raise NotUnderstood("DHCP with something behind a name")
     return b".".join(parts)
+
+
+def loose_labels(data: bytes) -> bytes:
+    """Return labels as text with dots, or all of it as it is if they are not right."""
+    try:
+        return labels(data)
+    except NotUnderstood:
+        return data
 
 
 def shown(value: bytes) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
-from tailstest.lab.dhcp import DhcpRequest, check_harmless, labels, shown
+from tailstest.lab.dhcp import DhcpRequest, check_harmless, labels, loose_labels, shown
 from tailstest.lab.seen import NotUnderstood
 
 #: Messages of a client: solicit, request, confirm, renew, rebind, release, decline, information.
@@ -40,6 +41,21 @@ def read_dhcp6(message: bytes) -> DhcpRequest:
         else:
             check_harmless("DHCPv6", HARMLESS, code, value)
     return DhcpRequest(b"", tuple(names), duid)
+
+
+def told_names6(message: bytes) -> tuple[str, ...]:
+    """Return the host names that a client's message tells, safe to print, whatever else is in it.
+
+    None if it is no message of a client.
+    """
+    if not message or message[0] not in CLIENT_MESSAGES:
+        return ()
+    names = []
+    with contextlib.suppress(NotUnderstood):
+        for code, value in _options(message[4:]):
+            if code == FULL_NAME:
+                names.append(shown(loose_labels(value[1:])))
+    return tuple(names)
 
 
 def _options(data: bytes) -> Iterator[tuple[int, bytes]]:

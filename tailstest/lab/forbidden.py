@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tailstest.lab.eui64 import MIDDLE, interface_id
 from tailstest.lab.neighbours import SOLICITED_NODE
+from tailstest.lab.netbios import encoded
 from tailstest.lab.policy import Forbidden
 
 #: A shorter host name is found by chance in encrypted data: at 5 letters, once in 32 GB; at 4
-#: letters, once in 270 MB. Names that a parser reads (DNS, DHCP) are compared at any length.
+#: letters, once in 270 MB. In protocols that tell names (see `names`) any length is looked for.
 SHORTEST_ANYWHERE = 6
+
+#: How characters that are no letters are written in names that are safe to print.
+_ESCAPED = re.compile(r"\\(?:\d{3}|x[0-9a-f]{2}|u[0-9a-f]{4}|[nt])")
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,10 @@ class ForbiddenThings:
         #: To look for as it is, and in lower case.
         self._exact = [_mac_bytes(mac) for mac in forbidden.macs]
         self._lower = [_mac_texts(mac) for mac in forbidden.macs]
-        self._names = forbidden.host_names
+        self._words = [
+            (re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])"), name)
+            for name in forbidden.host_names
+        ]
         for name in forbidden.host_names:
             if len(name) >= SHORTEST_ANYWHERE:
                 self._lower += _name_texts(name)
@@ -63,13 +72,13 @@ class ForbiddenThings:
                     return found
         return ""
 
-    def find_in_names(self, names: tuple[str, ...]) -> str:
-        """Return which forbidden host name is one of these names or a part between dots."""
-        for name in names:
-            dotted = f".{name.lower()}."
-            for forbidden in self._names:
-                if f".{forbidden}." in dotted:
-                    return f"the real host name {forbidden}"
+    def find_in_texts(self, texts: Iterable[str]) -> str:
+        """Return which forbidden host name is a word in these texts, or a part between dots."""
+        for text in texts:
+            lower = _ESCAPED.sub(" ", text.lower())
+            for word, name in self._words:
+                if word.search(lower):
+                    return f"the real host name {name}"
         return ""
 
 
@@ -96,6 +105,7 @@ def _mac_texts(mac: bytes) -> _Needles:
 def _name_texts(name: str) -> list[_Needles]:
     what = f"the real host name {name}"
     found = {name.encode(): what, name.encode("utf-16-le"): f"{what}, as UTF-16"}
+    found[encoded(name).lower()] = f"{what}, in a NetBIOS message"
     parts = [part.encode() for part in name.split(".")]
     if len(parts) > 1 and all(len(part) < 64 for part in parts):
         labels = b"".join(bytes([len(part)]) + part for part in parts)

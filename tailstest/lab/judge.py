@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tailstest.lab.dhcp import client_id_is, duid_is, read_dhcp
 from tailstest.lab.dhcp6 import read_dhcp6
 from tailstest.lab.forbidden import ForbiddenThings
-from tailstest.lab.names import DNS_PORTS, asked_name, names_of
+from tailstest.lab.names import NAME_PORTS, asked_name, texts_of
 from tailstest.lab.packet import OUTBOUND
 from tailstest.lab.policy import Policy, Rule
 from tailstest.lab.seen import NotUnderstood, Seen, mac_text
@@ -67,7 +67,7 @@ class Judge:
         """Return what the policy says about a packet of the machine."""
         if early := self.early(seen.packet.time):
             return Judgement(leak=early)
-        if found := self._forbidden.find(seen.packet.data):
+        if found := self.forbidden_in(seen):
             return Judgement(leak=f"it tells {found}")
         if seen.packet.direction and seen.sender in self.other_macs:
             return Judgement(leak=f"its sender is {mac_text(seen.sender)}, which is somebody else")
@@ -95,12 +95,19 @@ class Judge:
         return "it was sent before anything was allowed" if time < self.nothing_before else ""
 
     def finds_forbidden(self, data: bytes) -> bool:
-        """Return whether a forbidden thing is in a packet."""
+        """Return whether a forbidden thing is in a packet that is of no protocol with names."""
         return bool(self._forbidden.find(data))
 
-    def forbidden_in(self, data: bytes) -> str:
-        """Return which forbidden thing is in a packet; "" for none."""
-        return self._forbidden.find(data)
+    def forbidden_in(self, seen: Seen) -> str:
+        """Return which forbidden thing is in a packet, short names included; "" for none."""
+        found = self._forbidden.find(seen.packet.data)
+        if not found and self._may_tell_names(seen):
+            found = self._forbidden.find_in_texts(texts_of(seen))
+        return found
+
+    def _may_tell_names(self, seen: Seen) -> bool:
+        ports = (seen.source_port, seen.destination_port)
+        return bool(self._policy.forbidden.host_names) and not NAME_PORTS.isdisjoint(ports)
 
     def _ignored(self, seen: Seen) -> str:
         if seen.packet.length > len(seen.packet.data):
@@ -149,19 +156,13 @@ class Judge:
         return self._told_names(request.names)
 
     def _told_names(self, names: tuple[str, ...]) -> str:
-        if found := self._forbidden.find_in_names(names):
-            return f"it tells {found}"
         for name in names:
             if name.lower() not in self._usual.dhcp_host_names:
                 return "DHCP that tells a host name"
         return ""
 
     def _by_rule(self, seen: Seen) -> Judgement:
-        reason, only_addresses = "not allowed by the policy", True
-        if self._policy.forbidden.host_names and seen.destination_port in DNS_PORTS:
-            only_addresses = False
-            if found := self._forbidden.find_in_names(names_of(seen)):
-                return Judgement(leak=f"it tells {found}")
+        reason, only_addresses = "not allowed by the policy", not self._may_tell_names(seen)
         for number, rule in enumerate(self._rules):
             if not rule.fits(seen):
                 continue

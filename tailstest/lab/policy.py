@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -204,6 +205,11 @@ class Policy(Strict):
         if both := set(self.forbidden.macs) & {*self.machine.macs, *self.others.macs}:
             raise ValueError(f"{min(both).hex(':')} is in forbidden.macs and in another macs")
         return self
+
+    def with_others(self, macs: Iterable[str]) -> Policy:
+        """Return the same policy where these MAC addresses, too, are of others."""
+        more = {"macs": (*self.others.macs, *map(_mac, macs))}
+        return self.model_copy(update={"others": self.others.model_copy(update=more)})
 
 
 def load_policy(file: Path) -> Policy:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
+from tailstest.lab.capture_file import CaptureFile
 from tailstest.lab.dissect import dissect
 from tailstest.lab.judge import Judge
 from tailstest.lab.leak import Leak, LeakReport
+from tailstest.lab.names import names_of
 from tailstest.lab.packet import Packet
 from tailstest.lab.policy import Policy
 from tailstest.lab.seen import Seen
@@ -38,19 +41,20 @@ def sent_before(packets: Iterable[Packet], policy: Policy, moment: int) -> LeakR
     return found.report()
 
 
-def told(packets: Iterable[Packet], policy: Policy) -> LeakReport:
+def told(captures: Sequence[CaptureFile], policy: Policy) -> LeakReport:
     """Return every packet of the machine that has something in it which the policy forbids."""
     judge = Judge(policy)
     found = _Found()
-    for packet in packets:
+    for packet in chain.from_iterable(captures):
         seen = dissect(packet)
         found.note(packet)
         if not judge.is_of_machine(seen) or seen.kind == ANNOUNCEMENT:
             continue
         found.of_machine += 1
-        if what := judge.forbidden_in(packet.data):
+        if what := judge.forbidden_in(seen):
+            seen.names = names_of(seen)
             found.add(Leak.of(seen, f"it tells {what}"), seen)
-    return found.report()
+    return found.report(lost=sum(capture.lost for capture in captures))
 
 
 class _Found:
@@ -84,7 +88,7 @@ class _Found:
             known = self._leaks[key] = leak
         known.count(seen)
 
-    def report(self) -> LeakReport:
+    def report(self, *, lost: int = 0) -> LeakReport:
         return LeakReport(
             packets=self._packets,
             of_machine=max(self.of_machine, sum(leak.packets for leak in self._leaks.values())),
@@ -95,5 +99,5 @@ class _Found:
             ignored={},
             rules=(),
             senders={},
-            lost=0,
+            lost=lost,
         )

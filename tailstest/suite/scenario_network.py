@@ -59,7 +59,7 @@ class ScenarioNetwork:
         )
         #: What the machine sent.
         self.traffic = ScenarioTraffic(
-            lambda: self.machine, lambda: self.services.tor, StepClock(events), owners
+            lambda: self.machine, lambda: self.services.tor, StepClock(events), owners, files
         )
 
     @property

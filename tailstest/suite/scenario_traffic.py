@@ -8,17 +8,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from tailstest.core.errors import CheckFailed, UsageError
 from tailstest.core.settings import validated
 from tailstest.lab.capture_check import check_captures
-from tailstest.lab.capture_file import packets_in
+from tailstest.lab.capture_file import CaptureFile, packets_in
 from tailstest.lab.leak import LeakReport
 from tailstest.lab.leak_view import report_text
 from tailstest.lab.network.plan import DOMAIN, NAMES
 from tailstest.lab.network.tor import DIR_PORT, OR_PORT, TorNetwork
 from tailstest.lab.network.tor_bridge import HOST as BRIDGE
 from tailstest.lab.packet import Packet
-from tailstest.lab.policy import Policy
+from tailstest.lab.policy import Policy, load_policy
 from tailstest.lab.sent_check import sent_before, told
 from tailstest.machine.machine import Machine
 from tailstest.suite.step_clock import StepClock
+from tailstest.suite.suite_files import SuiteFiles
 
 #: Where servers for addresses are asked: everybody, and ff02::1:2 (RFC 8415, 7.1).
 DHCP_SERVERS = ("255.255.255.255", "ff02::1:2")
@@ -37,6 +38,7 @@ class ScenarioTraffic:
         tor: returns the lab's Tor network; raises a UsageError if there is none.
         clock: knows during which step something happened.
         owners: says which program inside has which socket open: protocol and own port, to its name.
+        files: told which files of the suite were used.
     """
 
     def __init__(
@@ -45,11 +47,13 @@ class ScenarioTraffic:
         tor: Callable[[], TorNetwork],
         clock: StepClock,
         owners: Callable[[], Mapping[tuple[str, int], str]],
+        files: SuiteFiles,
     ) -> None:
         self._machine = machine
         self._tor = tor
         self._clock = clock
         self._owners = owners
+        self._files = files
         #: Moments that were given a name, in nanoseconds since 1970.
         self.moments: dict[str, int] = {}
 
@@ -85,7 +89,7 @@ class ScenarioTraffic:
             CheckFailed: lists the packets.
             UsageError: nothing was sent, so nothing is proven.
         """
-        report = self._telling_real_mac()
+        report = self._telling(macs=[self._machine().card.mac])
         self._judge(report, f"packets tell the real MAC address {self._machine().card.mac}")
 
     def check_real_mac_is_told(self) -> None:
@@ -95,13 +99,48 @@ class ScenarioTraffic:
             CheckFailed: none does.
             UsageError: nothing was sent, so nothing is proven.
         """
-        report = self._telling_real_mac()
+        report = self._telling(macs=[self._machine().card.mac])
         if report.clean:
             raise CheckFailed(
                 f"none of the {report.of_machine} packets of the machine tells its real MAC "
                 f"address {self._machine().card.mac}",
                 hint=_SEE_CAPTURE,
             )
+
+    def check_host_name(self, name: str) -> None:
+        """Check that no packet tells a name of the computer.
+
+        In DHCP, DNS, mDNS, LLMNR and NetBIOS any name is found, as a word and in any case; a name
+        with fewer than six characters in these only.
+
+        Raises:
+            CheckFailed: lists the packets.
+            UsageError: it is no name, or nothing was sent, so nothing is proven.
+        """
+        if not name or any(letter.isspace() for letter in name):
+            raise UsageError(
+                f'"{name}" is no host name', hint="write it as `hostname` prints it, without spaces"
+            )
+        self._judge(self._telling(host_names=[name]), f'packets tell the host name "{name}"')
+
+    def check_policy(self, file: str) -> None:
+        """Check that the machine sent nothing but what a policy of the suite allows.
+
+        Who the others on the network are need not stand in it.
+
+        Args:
+            file: absolute, or relative to the suite; see docs/leak-checks.md.
+
+        Raises:
+            CheckFailed: lists every other conversation.
+            UsageError: the policy is wrong, or fewer packets were sent than it expects, so nothing
+                is proven.
+        """
+        place = self._files.path_of(file)
+        policy = load_policy(place)
+        self._files.use(place)
+        report = self._checked(policy.with_others(self._machine().card.other_macs))
+        self._judge(report, f'what was sent does not obey the policy "{file}"')
 
     def check_only_hosts(self, rows: Sequence[tuple[str, str, str]]) -> None:
         """Check that the machine talked to these hosts and to nobody else.
@@ -150,9 +189,11 @@ class ScenarioTraffic:
             "not all Internet traffic flowed through Tor",
         )
 
-    def _telling_real_mac(self) -> LeakReport:
-        policy = self._policy(forbidden={"macs": [self._machine().card.mac]})
-        report = told(self._packets(), policy)
+    def _telling(self, **forbidden: Sequence[str]) -> LeakReport:
+        card = self._machine().card
+        card.check()
+        captures = [CaptureFile(path) for path in card.captures]
+        report = told(captures, self._policy(forbidden=forbidden))
         self._expect_packets(report)
         return report
 
@@ -167,11 +208,15 @@ class ScenarioTraffic:
             {"title": "an address is asked for", **dhcp, "ports": [67, 547]},
         ]
         policy = self._policy(allow=[*usual, *rules], usual={"dhcp": False})
+        self._judge(self._checked(policy), what)
+
+    def _checked(self, policy: Policy) -> LeakReport:
+        card = self._machine().card
         card.check()
         paths = card.captures
         if not paths:
             raise UsageError("nothing was captured, so nothing is proven")
-        self._judge(check_captures(paths, policy), what)
+        return check_captures(paths, policy)
 
     def _judge(self, report: LeakReport, what: str) -> None:
         if not report.clean:
@@ -194,6 +239,11 @@ class ScenarioTraffic:
                 f"the machine sent none of the {report.packets} packets of its capture, so nothing "
                 "is proven",
                 hint="let it use its network before this step",
+            )
+        if report.clean and report.lost:
+            raise UsageError(
+                f"{report.lost} packets were lost when they were recorded, so nobody knows what "
+                "was in them"
             )
 
     def _packets(self) -> Iterator[Packet]:

@@ -5,63 +5,25 @@ from types import SimpleNamespace
 
 import packet_kit as kit
 import pytest
+from traffic_tools import NEAR, Traffic
 
 from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
 from tailstest.core.events import Events, ScenarioStarted, StepStarted
 from tailstest.lab.network.addressing import LEASE_TIME, given_out, leases_file
-from tailstest.lab.network.recording import Recording
 from tailstest.lab.network.tor import OR_PORT
 from tailstest.media.image_file import Digests
 from tailstest.suite.scenario_network import ScenarioNetwork
 from tailstest.suite.suite_files import SuiteFiles
 
 REAL_MAC = kit.GUEST
-NEAR = "2001:db8:76:1::c8"
-
-
-class Card:
-    """What a check wants to know of a network card."""
-
-    mac = REAL_MAC
-    gateway = kit.LAB_IP
-    router_addresses = (kit.LAB_IP,)
-    other_macs = (kit.LAB,)
-    neighbour_addresses = (NEAR,)
-    trouble = ""
-
-    def __init__(self, path):
-        self._path = path
-
-    @property
-    def captures(self):
-        return [self._path]
-
-    def check(self):
-        if self.trouble:
-            raise InfrastructureError(self.trouble)
 
 
 @pytest.fixture
 def scenario(tmp_path):
     """Return a network of a scenario, its events, and what records a packet in its capture."""
-    events = Events()
-    card = Card(tmp_path / "one.pcapng")
-    tor = SimpleNamespace(addresses=[kit.RELAY], has_bridge=False)
-    labs = SimpleNamespace(tor=tor)
-    machine = SimpleNamespace(name="one", card=card, is_on=True)
-    owners = {}
-    files = SuiteFiles(tmp_path, Digests())
-    network = ScenarioNetwork(lambda: machine, lambda: labs, events, lambda: owners, files=files)
-    recording = Recording(card.captures[0], 10**8)
-
-    def record(frame, sent=None):
-        is_given = frame[6:12] == bytes.fromhex(kit.LAB.replace(":", ""))
-        recording.keep(frame, sent=not is_given if sent is None else sent)
-
-    yield SimpleNamespace(
-        network=network, events=events, record=record, card=card, tor=tor, owners=owners
-    )
-    recording.close()
+    found = Traffic(tmp_path)
+    yield found
+    found.close()
 
 
 def began(scenario, *steps):
