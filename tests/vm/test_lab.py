@@ -3,7 +3,6 @@
 import itertools
 import os
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -218,20 +217,6 @@ def test_a_server_that_does_not_start_is_named_with_its_last_words(keeper):
     with pytest.raises(InfrastructureError, match=r"server news ended.*no such thing"):
         keeper.lab.start("news", command, "ready", 10)
     keeper.lab.check()
-
-
-def test_nothing_reaches_the_loopback_of_the_host(keeper):
-    with socket.create_server(("127.0.0.1", 0)) as host:
-        port = host.getsockname()[1]
-        attempt = (
-            f"import socket\ntry: socket.create_connection(('127.0.0.1', {port}), 3)\n"
-            "except OSError as error: print('ended:', error.strerror, flush=True)\n"
-            "import signal; signal.pause()"
-        )
-        keeper.lab.start("attempt", [sys.executable, "-c", attempt], "ended:", 20)
-        host.settimeout(0.2)
-        with pytest.raises(TimeoutError):
-            host.accept()
 
 
 def test_a_killed_run_leaves_nothing(tmp_path):
