@@ -16,6 +16,7 @@ Feature: What the system sends by itself
     Then the machine has an address from the network
     And the machine sent nothing before "the network was allowed"
     And no packet carried my real MAC address
+    And no packet told the host name "demo"
     And only these hosts were contacted
       | host | protocol | port |
 

@@ -25,6 +25,9 @@ CAUGHT = [
     ("broken-silence", "network/demo",
      "It is silent until the session starts, then contacts nobody and hides its hardware address",
      ["the machine should have sent nothing"]),
+    ("broken-name", "network/demo",
+     "It is silent until the session starts, then contacts nobody and hides its hardware address",
+     ["the real host name demo"]),
     ("broken-memory", "memory/programs", "A killed program and a removed file leave nothing behind",
      ["expected not to be there any more", '"open letter" in the memory of the machine']),
 ]  # fmt: skip
