@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tailstest.core.interruption import alarm_waits
+
 #: How the warning begins that a host has more to do than its deadlines were stretched for.
 OVERLOADED = "the host is overloaded"
 
@@ -259,6 +261,10 @@ class Events:
         self._listeners.append(listener)
 
     def publish(self, event: Event) -> None:
-        """Tell all listeners; an error in one of them is an error of the run."""
-        for listener in self._listeners:
-            listener(event)
+        """Tell all listeners; an error in one of them is an error of the run.
+
+        All of them are told or none: they would disagree for the rest of the run.
+        """
+        with alarm_waits():
+            for listener in self._listeners:
+                listener(event)

@@ -25,13 +25,29 @@ def sigterm_interrupts() -> Iterator[None]:
 @contextmanager
 def interruptions_wait() -> Iterator[None]:
     """Let SIGINT and SIGTERM take effect behind what must be done as a whole, and is done soon."""
+    with _held_back(signal.SIGINT, signal.SIGTERM):
+        yield
+
+
+@contextmanager
+def alarm_waits() -> Iterator[None]:
+    """Let SIGALRM, which ends a step that takes too long, take effect behind such a thing.
+
+    Of interruptions this one comes while the run goes on, with all that it has half done.
+    """
+    with _held_back(signal.SIGALRM):
+        yield
+
+
+@contextmanager
+def _held_back(*numbers: signal.Signals) -> Iterator[None]:
+    """Let some signals take effect afterwards; the first one that came, for it raises."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are dealt with in the main thread only
         return
     came: list[int] = []
     before = {
-        number: signal.signal(number, lambda told, _frame: came.append(told))
-        for number in (signal.SIGINT, signal.SIGTERM)
+        number: signal.signal(number, lambda told, _frame: came.append(told)) for number in numbers
     }
     try:
         yield

@@ -34,6 +34,10 @@ class Settings(Strict):
     deadline_scale: Annotated[float, Field(ge=0, le=1000)] = 0.0
     #: Seconds a check may take when the step does not say, before scaling.
     default_deadline: Annotated[float, Field(gt=0, le=86_400)] = 30.0
+    #: Seconds that one attempt at a scenario may take, before scaling; 0: no limit. It is there for
+    #: what hangs, so it is longer than the longest scenario that we know takes: an installation
+    #: through a graphical installer, in an emulated machine.
+    scenario_limit: Annotated[float, Field(ge=0, le=604_800)] = 7200.0
     keyboard_layout: str = "us"
     #: Milliseconds a key is held, and between a release and the next press.
     key_hold_ms: Annotated[int, Field(ge=1, le=1000)] = 20

@@ -25,6 +25,7 @@ from tailstest.suite.patch_sources import Patch
 from tailstest.suite.plan import Plan
 from tailstest.suite.run_host import usual_processors
 from tailstest.suite.run_options import RunOptions
+from tailstest.suite.scenario_limit import ScenarioLimit
 from tailstest.suite.session import Session
 
 #: Settings that change nothing in a machine, so that they are no part of a checkpoint's key.
@@ -32,6 +33,7 @@ _OF_THE_HOST = frozenset(
     {
         "store",
         "memory_limit",
+        "scenario_limit",
         "trust_network",
         "free_space_needed",
         "checkpoints_limit",
@@ -99,6 +101,21 @@ class RunOrder:
             return (found.guest_memory, *found.more_memory) if found.more_memory else ()
 
         return guests
+
+    def limit(
+        self,
+        events: Events,
+        environment: Mapping[str, Any],
+        tell: Callable[[float], None] = lambda _seconds: None,
+    ) -> ScenarioLimit:
+        """Return the time that each scenario may take.
+
+        Args:
+            environment: of the run, see `Session.environment`; it knows how slow the host is.
+            tell: see `ScenarioLimit`.
+        """
+        scale = float(environment["host"]["deadline_scale"])
+        return ScenarioLimit(self.settings.scenario_limit, events, scale=scale, tell=tell)
 
     @property
     def has_viewer(self) -> bool:

@@ -192,6 +192,7 @@ def _run_here(
         before_end=keeping.hold if options.keep else None,
         checkpoints=checkpoints,
         repeating=options.repeating,
+        limit=order.limit(events, environment),
     )
     try:
         return runner.run().exit_status

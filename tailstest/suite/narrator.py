@@ -26,6 +26,7 @@ from tailstest.core.verdict import Verdict, verdict_of
 from tailstest.suite.checkpoints.checkpoints import Checkpoints
 from tailstest.suite.feature_reader import PlannedScenario
 from tailstest.suite.image_guard import ImageChanged
+from tailstest.suite.scenario_limit import LimitReached, ScenarioLimit
 
 #: Characters of an error message or of a step's own output that an event keeps.
 MESSAGE_LIMIT = 20_000
@@ -54,6 +55,12 @@ class ScenarioKeeper(Protocol):
 class Narrator:
     """Follows one scenario at a time, as one of behave's formatters and through its hooks.
 
+    Args:
+        events: told about everything.
+        keeper: called around scenarios and steps.
+        checkpoints: lets scenarios go on from the beginning of others.
+        limit: the time that each scenario may take.
+
     Attributes:
         verdicts: scenario id to verdict, of all scenarios that were begun.
     """
@@ -61,12 +68,17 @@ class Narrator:
     name = "tailstest"
 
     def __init__(
-        self, events: Events, keeper: ScenarioKeeper, checkpoints: Checkpoints | None = None
+        self,
+        events: Events,
+        keeper: ScenarioKeeper,
+        checkpoints: Checkpoints | None,
+        limit: ScenarioLimit,
     ) -> None:
         self.verdicts: dict[str, Verdict] = {}
         self._events = events
         self._keeper = keeper
         self._checkpoints = checkpoints
+        self._limit = limit
         self._context: Any = None
         self._scenario: PlannedScenario | None = None
         self._index = 0
@@ -132,10 +144,11 @@ class Narrator:
 
     @contextlib.contextmanager
     def not_counting(self) -> Iterator[None]:
-        """Leave the seconds meanwhile out of what the scenario took."""
+        """Leave the seconds meanwhile, a person's, out of what the scenario took and may take."""
         began = time.monotonic()
         try:
-            yield
+            with self._limit.paused():
+                yield
         finally:
             self._started += time.monotonic() - began
 
@@ -233,7 +246,7 @@ class Narrator:
         """Take the end of the run."""
 
     def match(self, match: Any) -> None:
-        """Tell that the next step begins, and keep it from ending the program."""
+        """Tell that the next step begins; keep it from ending the program, or never ending."""
         scenario = self._scenario
         steps = list(scenario.model.all_steps) if scenario else []
         if scenario is not None and self._index < len(steps):
@@ -245,7 +258,7 @@ class Narrator:
         def run_without_leaving(context: Any) -> None:
             self._context = context
             try:
-                run(context)
+                self._limit.during(partial(run, context))
             except SystemExit as error:
                 raise UsageError(
                     f"the step ended the program with sys.exit({error.code!r})",
@@ -370,7 +383,8 @@ def _texts(step: Any) -> tuple[str, str, str]:
     if error is None:
         return printable(str(step.error_message or f"the step is {step.status.name}")), "", ""
     if isinstance(error, TailstestError):
-        return printable(error.message), error.hint, ""
+        trace = error.trace if isinstance(error, LimitReached) else ""
+        return printable(error.message), error.hint, printable(trace)
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", "", ""
     trace = "".join(traceback.format_exception(error))

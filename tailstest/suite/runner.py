@@ -24,6 +24,10 @@ from tailstest.suite.narrator import Narrator, ScenarioKeeper
 from tailstest.suite.plan import Plan
 from tailstest.suite.repeating import ONCE, Repeating
 from tailstest.suite.run_result import RunResult, is_bad
+from tailstest.suite.scenario_limit import ScenarioLimit
+
+#: Hooks in front of a scenario or step, which may hang as a step may. What comes behind puts away.
+_HOOKS_IN_FRONT = frozenset({"before_tag", "before_scenario", "before_step"})
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class SuiteRunner:
             pass, is over but for its machine.
         checkpoints: lets scenarios go on from the beginning of others; None lets each start anew.
         repeating: how often each scenario is run.
+        limit: the time that each scenario may take; None is no limit.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class SuiteRunner:
         before_end: Callable[[Verdict], None] | None = None,
         checkpoints: Checkpoints | None = None,
         repeating: Repeating = ONCE,
+        limit: ScenarioLimit | None = None,
     ) -> None:
         self._repeating = repeating
         self._plan = plan
@@ -77,7 +83,8 @@ class SuiteRunner:
         self._on_failed_step = on_failed_step
         self._before_end = before_end
         self._checkpoints = checkpoints
-        self._narrator = Narrator(events, keeper, checkpoints)
+        self._limit = limit or ScenarioLimit(0.0, events)
+        self._narrator = Narrator(events, keeper, checkpoints, self._limit)
         self._user_hooks: dict[str, Any] = {}
         self._obstacles: list[_Obstacle] = []
         self._afterwards: dict[str, Verdict] = {}
@@ -219,14 +226,18 @@ class SuiteRunner:
             return False
         if self._checkpoints is not None:
             self._checkpoints.end()
-        return self._on_failed_step(context, step)
+        with self._narrator.not_counting():
+            return self._on_failed_step(context, step)
 
     def _telling(self, name: str, hook: Callable[..., None], runner: Any) -> Callable[..., None]:
         """Return a hook whose error is told; behave itself only prints it."""
 
         def told(*arguments: Any) -> None:
             try:
-                hook(*arguments)
+                if name in _HOOKS_IN_FRONT:
+                    self._limit.during(partial(hook, *arguments), f"the hook {name}")
+                else:
+                    hook(*arguments)
             except SystemExit as error:
                 wrong = UsageError(f"{name} ended the program with sys.exit({error.code!r})")
                 self._hook_failed(name, wrong, runner)

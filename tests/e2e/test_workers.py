@@ -57,6 +57,11 @@ def killed(context, name):
     if not (HERE / name).exists():
         (HERE / name).touch()
         os.kill(os.getpid(), signal.SIGKILL)
+
+@step("it hangs")
+def hangs(context):
+    """Wait for what never comes."""
+    signal.pause()
 '''
 
 
@@ -89,9 +94,9 @@ class Suite:
         self.run = self.folder / f"run-{self.runs}"
         return ["run", "features", "--output", self.run, *options]
 
-    def ran(self, *options):
+    def ran(self, *options, **environment):
         command = self.command(*options)
-        return tailstest(*command, cwd=self.folder, MEETING=str(self.meeting))
+        return tailstest(*command, cwd=self.folder, MEETING=str(self.meeting), **environment)
 
     def start(self, *options):
         return subprocess.Popen(
@@ -207,6 +212,21 @@ def test_a_scenario_that_kills_each_process_is_given_up_and_the_others_run(suite
         done.stdout + done.stderr
     )
     assert "killed" in done.stdout
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+def test_a_scenario_that_hangs_is_incomplete_and_the_others_run(suite, options):
+    suite.write(first=["it hangs"], second=['I leave the note "b"'], third=['I leave the note "c"'])
+    # Enough for those that do not hang, on any host.
+    limits = {"TAILSTEST_SCENARIO_LIMIT": "40", "TAILSTEST_DEADLINE_SCALE": "1"}
+    done = suite.ran(*options, **limits)
+    assert done.returncode == 3, done.stdout + done.stderr
+    expected = [("first", "incomplete"), ("second", "passed"), ("third", "passed")]
+    assert sorted(suite.verdicts()) == expected
+    (step,) = [e for e in events(suite.run) if e["event"] == "StepFinished" and e["error"]]
+    assert "took longer than 40 s" in step["error"]
+    assert "“When it hangs” was going on" in step["error"]
+    assert "signal.pause()" in step["details"]
 
 
 def test_stop_leaves_out_what_has_not_begun(suite):

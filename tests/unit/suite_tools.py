@@ -5,6 +5,7 @@ from pathlib import Path
 from tailstest.core.events import Events
 from tailstest.suite.plan import make_plan
 from tailstest.suite.runner import SuiteRunner
+from tailstest.suite.scenario_limit import ScenarioLimit
 
 STEPS = '''
 from behave import given, when, then, step
@@ -106,15 +107,24 @@ def scenario(name: str, *steps: str) -> str:
 
 
 class Ran:
-    """A finished run of a tiny suite."""
+    """A finished run of a tiny suite.
 
-    def __init__(self, paths, tags="", name="", stop=False, keeper=None):
+    Args:
+        limit: seconds that each scenario may take; steps find it as `context.test.limit`.
+        options: of the runner.
+    """
+
+    def __init__(self, paths, tags="", name="", keeper=None, limit=0.0, **options):
         self.plan = make_plan([str(path) for path in paths], tags=tags, name=name)
         self.events = []
         self.keeper = keeper or Keeper()
         events = Events()
         events.subscribe(self.events.append)
-        self.result = SuiteRunner(self.plan, events, self.keeper, stop=stop).run()
+        self.keeper.limit = ScenarioLimit(limit, events)
+        self.keeper.events = events
+        self.result = SuiteRunner(
+            self.plan, events, self.keeper, limit=self.keeper.limit, **options
+        ).run()
 
     @property
     def verdicts(self):

@@ -64,6 +64,7 @@ def test_cores_count_as_far_as_they_decide_on_processors(keys, one, other, is_sh
     [
         ("store", "none"),
         ("memory_limit", 9999),
+        ("scenario_limit", 9999),
         ("trust_network", True),
         ("checkpoints_limit", 9999),
         ("free_space_needed", 9999),

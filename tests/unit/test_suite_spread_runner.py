@@ -16,6 +16,8 @@ from tailstest.core.events import (
     RunFinished,
     ScenarioFinished,
     ScenarioStarted,
+    StepFinished,
+    StepStarted,
 )
 from tailstest.core.verdict import Verdict
 from tailstest.results.event_log import event_line
@@ -23,7 +25,7 @@ from tailstest.results.progress import SeveralAtOnce
 from tailstest.suite.plan import make_plan
 from tailstest.suite.spread import spread_runner, worker
 from tailstest.suite.spread.cluster import local_cluster
-from tailstest.suite.spread.scenario_process import Ended, ProcessDied
+from tailstest.suite.spread.scenario_process import Ended, ProcessDied, ProcessSilent
 from tailstest.suite.spread.spread_runner import SpreadRunner
 from tailstest.suite.spread.turns import Turn
 from tailstest.suite.spread.worker import Outcome
@@ -337,3 +339,72 @@ def started(scenario):
         tags=[],
         steps=[],
     )
+
+
+def step(scenario, text="I wait"):
+    return StepStarted(
+        scenario_id=scenario, index=0, keyword="When", text=text, location="f.feature:3"
+    )
+
+
+def failed_step(scenario):
+    return StepFinished(
+        scenario_id=scenario,
+        index=0,
+        verdict="failed",
+        seconds=1.0,
+        error="expected a, seen b",
+        kind="CheckFailed",
+    )
+
+
+def ended(scenario, verdict):
+    return ScenarioFinished(scenario_id=scenario, verdict=verdict, seconds=1.0)
+
+
+@pytest.mark.parametrize(
+    ("events", "verdict", "attempts", "where"),
+    [
+        ([], "incomplete", ["incomplete"], "no scenario had begun"),
+        ([started], "incomplete", ["incomplete"], "no step had begun"),
+        ([started, step], "incomplete", ["incomplete"], "“When I wait” was going on"),
+        ([started, step, failed_step], "failed", ["failed"], "it was behind “When I wait”"),
+        (
+            [started, lambda each: ended(each, "failed"), started, step],
+            "failed",
+            ["failed", "incomplete"],
+            "“When I wait” was going on",
+        ),
+        (
+            [started, step, lambda each: ended(each, "passed")],
+            "passed",
+            ["passed"],
+            "it was behind the scenario",
+        ),
+    ],
+)
+def test_a_scenario_that_hung_is_over_at_once_and_says_where(run, events, verdict, attempts, where):
+    tried = []
+
+    def behaviour(name, tell):
+        if name != "leader":
+            return passed(run, name)
+        tried.append(name)
+        for make in events:
+            tell(event_line(make(run.ids[name])))
+        raise ProcessSilent(7800.0)
+
+    done = run(behaviour)
+    assert tried == ["leader"]
+    assert done.verdicts.pop("leader") == verdict
+    assert done.verdicts.pop("follower") == done.verdicts.pop("last") == Verdict.PASSED
+    # What hung behind the last attempt counts besides it.
+    behind = f"a process that hung, {run.ids['leader']}"
+    assert done.verdicts == ({behind: Verdict.INCOMPLETE} if verdict == "passed" else {})
+    assert done.result.exit_status == (1 if verdict == "failed" else 3)
+    told = [each for each in done.events if isinstance(each, ScenarioFinished)]
+    assert [each.verdict for each in told] == attempts
+    texts = [getattr(each, "error", "") or getattr(each, "text", "") for each in done.events]
+    (text,) = {each.partition("; look at")[0] for each in texts if "within 7800 s" in each}
+    assert text.endswith(where)
+    assert "was killed" in text

@@ -22,9 +22,10 @@ from tailstest.suite.feature_reader import read_features
 from tailstest.suite.plan import Plan
 from tailstest.suite.run_plan import plan_run
 from tailstest.suite.runner import SuiteRunner
+from tailstest.suite.scenario_limit import ScenarioLimit
 from tailstest.suite.session import Session
 from tailstest.suite.spread.assignment import Assignment, remove_abandoned
-from tailstest.suite.spread.scenario_process import ENDING, Ended, Told
+from tailstest.suite.spread.scenario_process import ENDING, Allowed, Ended, Told
 
 
 def main(number: int) -> None:
@@ -98,6 +99,7 @@ class _Parts:
     plan: Plan
     session: Session
     checkpoints: Checkpoints | None
+    limit: ScenarioLimit
     is_over: bool = False
 
     @classmethod
@@ -116,13 +118,18 @@ class _Parts:
                 if note and isinstance(event, ScenarioStarted):
                     line.send(Told(event_line(Noted(text=note))))
 
+        def allow(seconds: float) -> None:
+            with lock:
+                line.send(Allowed(seconds))
+
         events.subscribe(tell)
         session = order.session(plan, events, EvidenceFolder(folder, assignment.root))
         environment = assignment.environment
         if environment is None:
             environment = session.environment()
         checkpoints = order.checkpoints(plan, session, events, environment, folder)
-        return cls(assignment, events, plan, session, checkpoints)
+        limit = order.limit(events, environment, allow)
+        return cls(assignment, events, plan, session, checkpoints, limit)
 
     def run(self, scenario: str) -> Ended:
         result = SuiteRunner(
@@ -131,6 +138,7 @@ class _Parts:
             self.session,
             checkpoints=self.checkpoints,
             repeating=self.assignment.order.options.repeating,
+            limit=self.limit,
         ).run()
         self.is_over = result.interrupted
         return Ended(result.verdicts)

@@ -6,6 +6,7 @@ that serves many runs never has the step files of two of them in its memory.
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -23,6 +24,9 @@ from tailstest.suite.spread.assignment import Assignment
 ENDING = 5.0
 #: Seconds for a process without a scenario to end.
 _LEAVING = 3.0
+#: Seconds that a process has after the limit of its scenario to tell of an end. It interrupts the
+#: scenario itself, and has evidence to keep, films to finish and machines to put away behind that.
+GRACE = 600.0
 
 _START = (
     "import sys; sys.path[:] = {path!r}; "
@@ -34,11 +38,30 @@ class ProcessDied(Exception):
     """The process ended before its scenario did."""
 
 
+class ProcessSilent(Exception):
+    """The process told of no end of its scenario in time, and was killed.
+
+    Args:
+        seconds: that it had.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"told of no end within {seconds:.0f} s")
+        self.seconds = seconds
+
+
 @dataclass(frozen=True)
 class Told:
     """An event of the scenario that is going on, as a line of JSON."""
 
     line: str
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """An attempt begins, or begins or ends to be held up: it may take so many seconds from now."""
+
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -76,6 +99,9 @@ class ScenarioProcess:
         self._line = Connection(ours.detach())
         self._lock = threading.Lock()
         self._is_told_to_end = self._is_lost = False
+        self._limit = assignment.order.settings.scenario_limit
+        self._killer: threading.Timer | None = None
+        self._silent: ProcessSilent | None = None
         with suppress(OSError):
             self._line.send(assignment)
 
@@ -93,14 +119,18 @@ class ScenarioProcess:
 
         Raises:
             ProcessDied: it was killed, or told to end before the scenario began.
+            ProcessSilent: it hung.
             TailstestError: the scenario could not begin.
         """
         try:
+            self._expect_end(self._limit)  # of what comes in front of the scenario
             self._line.send(scenario)
             while True:
                 message = self._line.recv()
                 if isinstance(message, Told):
                     tell(message.line)
+                elif isinstance(message, Allowed):
+                    self._expect_end(message.seconds)
                 elif message.error is not None:
                     raise message.error
                 else:
@@ -108,7 +138,46 @@ class ScenarioProcess:
                     return message
         except (EOFError, OSError) as error:
             self._is_lost = True  # the kernel may tell so a moment later
+            if self._silent is not None and not self._is_told_to_end:
+                raise self._silent from error
             raise ProcessDied(f"process {self.pid} ended during a scenario") from error
+        finally:
+            self._forget_end()
+
+    def _expect_end(self, seconds: float) -> None:
+        """Kill it when this time and `GRACE` have passed, unless it told of an end or other time.
+
+        Looking at its line now and then would not do: it may stop in the middle of a message.
+        """
+        self._forget_end()
+        if not self._limit:
+            return
+        silent = ProcessSilent(max(0.0, seconds) + GRACE)
+
+        def kill() -> None:
+            with self._lock:
+                if self._killer is not killer:
+                    return
+                self._silent, self._is_lost = silent, True
+                self._process.kill()
+                # Programs that a step started may hold the other end of the line.
+                with (
+                    suppress(OSError),
+                    socket.socket(fileno=os.dup(self._line.fileno())) as line,
+                ):
+                    line.shutdown(socket.SHUT_RDWR)
+
+        killer = threading.Timer(silent.seconds, kill)
+        killer.daemon = True
+        with self._lock:
+            self._killer = killer
+        killer.start()
+
+    def _forget_end(self) -> None:
+        with self._lock:
+            killer, self._killer = self._killer, None
+        if killer is not None:
+            killer.cancel()
 
     @property
     def is_alive(self) -> bool:

@@ -17,8 +17,15 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError, TailstestError
 from tailstest.core.verdict import Verdict
+from tailstest.results.event_log import event_line
 from tailstest.suite.run_result import is_bad
-from tailstest.suite.spread.scenario_process import Ended, ProcessDied, ScenarioProcess
+from tailstest.suite.spread.course import Course
+from tailstest.suite.spread.scenario_process import (
+    Ended,
+    ProcessDied,
+    ProcessSilent,
+    ScenarioProcess,
+)
 from tailstest.suite.spread.workplace import Workplace
 
 #: Topic of Dask's event log on which workers tell theirs. One for all runs, for Dask keeps the
@@ -150,7 +157,8 @@ class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no 
 
         Raises:
             UsageError: its file, the steps or environment.py are not what they were.
-            InfrastructureError: the host cannot run machines, or processes were killed.
+            InfrastructureError: the host cannot run machines, processes were killed, or one hung
+                before the scenario began.
         """
         with self._lock:
             if self._is_closed:
@@ -176,7 +184,7 @@ class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no 
             execution = _Execution(self._worker, self._run, scenario)
             process = self._taken(key)
             try:
-                ended = process.run(scenario, execution.tell)
+                ended = execution.run(process)
             except ProcessDied:
                 if process.is_told_to_end:
                     execution.end()
@@ -222,6 +230,8 @@ class _Execution:
         self.token = uuid.uuid4().hex
         self.told = 0
         self._worker = worker
+        self._scenario = scenario
+        self._course = Course()
         self._head = {
             "run": run,
             "scenario": scenario,
@@ -229,8 +239,25 @@ class _Execution:
             "place": worker.contact_address,
         }
 
-    def tell(self, line: str) -> None:
+    def run(self, process: ScenarioProcess) -> Ended:
+        """Let a process run the scenario; what hangs is over, for it would hang elsewhere, too.
+
+        Raises:
+            ProcessDied: it was killed, or told to end before the scenario began.
+            InfrastructureError: it hung before the scenario began.
+            TailstestError: the scenario could not begin.
+        """
+        try:
+            return process.run(self._scenario, self._tell)
+        except ProcessSilent as error:
+            events, verdicts = self._course.cut_off(self._scenario, error.seconds)
+            for event in events:
+                self._tell(event_line(event))
+            return Ended(verdicts)
+
+    def _tell(self, line: str) -> None:
         """Tell an event, a line of JSON."""
+        self._course.hear(line)
         self._send({"event": line})
 
     def end(self, ended: Ended | None = None) -> None:
