@@ -34,7 +34,7 @@ class Nobody:
     def check(self) -> None:
         """Do nothing."""
 
-    def after_step(self, verdict: Verdict) -> None:
+    def after_step(self, verdict: Verdict, *, hurry: bool = False) -> None:
         """Do nothing."""
 
     def end_scenario(self, verdict: Verdict) -> None:

@@ -43,8 +43,12 @@ class ScenarioKeeper(Protocol):
         """Raise if what a step has just done or seen was worth nothing; takes no time."""
         ...
 
-    def after_step(self, verdict: Verdict) -> None:
-        """Keep what a step leaves to be seen."""
+    def after_step(self, verdict: Verdict, *, hurry: bool = False) -> None:
+        """Keep what a step leaves to be seen.
+
+        Args:
+            hurry: somebody ends the run: no more than is there already.
+        """
         ...
 
     def end_scenario(self, verdict: Verdict) -> None:
@@ -285,7 +289,8 @@ class Narrator:
             self._error, self._kind = message, kind
         try:
             if self._checkpoints is None or not self._checkpoints.is_behind(self._index):
-                self._guarded(lambda: self._keeper.after_step(verdict))
+                hurry = isinstance(step.exception, KeyboardInterrupt)
+                self._guarded(lambda: self._keeper.after_step(verdict, hurry=hurry))
             self._tell_output(step)
             if self._checkpoints is not None and self._context is not None:
                 self._guarded(

@@ -361,8 +361,12 @@ class Session:
         for card in cards:
             card.check()
 
-    def after_step(self, verdict: Verdict) -> None:
-        """Keep a frame of the machine that steps are about; after a failure, of all."""
+    def after_step(self, verdict: Verdict, *, hurry: bool = False) -> None:
+        """Keep a frame of the machine that steps are about; after a failure, of all.
+
+        Args:
+            hurry: somebody ends the run; nothing is asked of the guest, which may answer slowly.
+        """
         is_good = verdict is Verdict.PASSED
         is_late = verdict in _TOO_LATE and bool(self.stations.machines)
         if is_late and (overload := self._host.overload()):
@@ -371,7 +375,7 @@ class Session:
             if station.machine is None:
                 continue
             self._frames.keep(station.machine, "step" if is_good else "failure")
-            if not is_good and station.machine.state is MachineState.RUNNING:
+            if not (is_good or hurry) and station.machine.state is MachineState.RUNNING:
                 station.reach.keep_evidence(self._inside_evidence)
 
     def end_scenario(self, verdict: Verdict) -> None:

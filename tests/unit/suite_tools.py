@@ -80,7 +80,7 @@ class Keeper:
     def check(self):
         pass
 
-    def after_step(self, verdict):
+    def after_step(self, verdict, *, hurry=False):
         pass
 
     def end_scenario(self, verdict):

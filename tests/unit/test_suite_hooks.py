@@ -99,7 +99,7 @@ def test_an_interruption_in_a_hook_does_not_pass_the_scenario(tmp_path):
 class InterruptingKeeper(Keeper):
     """Is interrupted while it keeps what a step left: after the step, not in it."""
 
-    def after_step(self, verdict):
+    def after_step(self, verdict, *, hurry=False):
         os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -224,3 +224,13 @@ def test_an_interruption_while_a_scenario_is_put_away_leaves_its_verdict(tmp_pat
     assert [each.verdict for each in ran.of("ScenarioFinished")] == [verdict.value]
     assert ran.result.interrupted
     assert any("put away" in each.text for each in ran.of("Noted"))
+
+
+def test_who_interrupts_a_step_is_in_a_hurry(tmp_path):
+    class Asked(Keeper):
+        def after_step(self, verdict, *, hurry=False):
+            self.ended.append((verdict, hurry))
+
+    text = feature(scenario("s", "Given I pass", "And I am interrupted"))
+    ran = Ran([make_suite(tmp_path, x=text)], keeper=Asked())
+    assert ran.keeper.ended[:2] == [(Verdict.PASSED, False), (Verdict.INCOMPLETE, True)]

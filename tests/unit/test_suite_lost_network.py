@@ -32,7 +32,7 @@ class LosingKeeper(Keeper):
         if self.looks < 0:
             raise InfrastructureError(DEAD, hint="see its log")
 
-    def after_step(self, verdict):
+    def after_step(self, verdict, *, hurry=False):
         self.saw.append(verdict)
 
     def end_scenario(self, verdict):

@@ -226,7 +226,7 @@ class Looking(Keeper):
         super().begin_scenario(scenario_id, name)
         self.look()
 
-    def after_step(self, verdict):
+    def after_step(self, verdict, *, hurry=False):
         self.look()
 
     def end_scenario(self, verdict):
@@ -256,7 +256,7 @@ def test_nothing_is_interrupted_that_puts_something_away(tmp_path):
 class Slow(Keeper):
     """Keeps what a step leaves until the time of its scenario is over."""
 
-    def after_step(self, verdict):
+    def after_step(self, verdict, *, hurry=False):
         self.limit._ends = 0.0
 
 

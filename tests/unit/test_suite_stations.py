@@ -215,6 +215,17 @@ def test_after_a_failure_all_of_them_are_kept_and_after_a_step_the_one_it_was_ab
     assert kept[1:] == [("machine-2", "failure"), ("machine-1", "failure")]
 
 
+def test_who_ends_the_run_does_not_wait_for_what_the_guest_would_say(session):
+    asked = []
+    session._frames = SimpleNamespace(keep=lambda machine, why: asked.append(why))
+    session._inside_evidence = SimpleNamespace(keep=lambda *_what: asked.append("inside"))
+    start(session).state = MachineState.RUNNING
+    session.after_step(Verdict.INCOMPLETE, hurry=True)
+    assert asked == ["failure"]
+    session.after_step(Verdict.INCOMPLETE)
+    assert asked == ["failure", "failure", "inside"]
+
+
 def test_the_report_knows_all_of_them(session, told):
     start(session)
     session.add_machine("server")
