@@ -4,8 +4,10 @@ import heapq
 
 from hypothesis import given
 from hypothesis import strategies as st
+from suite_tools import feature, make_suite, scenario
 
-from tailstest.suite.spread.turns import turns_of
+from tailstest.suite.plan import make_plan
+from tailstest.suite.spread.turns import expected, turns_of
 
 
 def turns(scenarios, chains=None, saved=(), seconds=None):
@@ -84,3 +86,21 @@ def test_everybody_gets_a_turn_and_the_order_is_within_grahams_bound(steps, seco
         heapq.heappush(free, ended[turn.scenario])
     longest = max(turn.weight for turn in found.values())
     assert max(ended.values()) <= sum(known.values()) / workers + longest
+
+
+def test_what_nobody_has_measured_is_as_long_as_its_steps(tmp_path):
+    text = feature(
+        scenario("short", "Given I pass"),
+        scenario("long", *["Given I pass"] * 4),
+        scenario("measured", *["Given I pass"] * 2),
+        "Scenario: empty\n",
+    )
+    plan = make_plan([str(make_suite(tmp_path, x=text))])
+    ids = {each.name: each.id for each in plan.scenarios}
+
+    def found(seconds):
+        told = expected(plan, {ids[name]: taken for name, taken in seconds.items()})
+        return {name: told[key] for name, key in ids.items()}
+
+    assert found({}) == {"short": 1, "long": 4, "measured": 2, "empty": 1}
+    assert found({"measured": 20.0}) == {"short": 10, "long": 40, "measured": 20, "empty": 10}

@@ -80,7 +80,7 @@ def turns_in(
         [scenario.id for scenario in plan.scenarios],
         checkpoints.chains if checkpoints is not None else {},
         checkpoints.is_saved if checkpoints is not None else lambda _key: False,
-        seconds,
+        expected(plan, seconds),
     )
 
 
@@ -92,4 +92,19 @@ def turns_elsewhere(plan: Plan, seconds: Mapping[str, float]) -> list[Turn]:
         if FORBID_TAG not in scenario.tags and not scenario.is_manual
     }
     ids = [scenario.id for scenario in plan.scenarios]
-    return turns_of(ids, chains, lambda _key: False, seconds)
+    return turns_of(ids, chains, lambda _key: False, expected(plan, seconds))
+
+
+def expected(plan: Plan, seconds: Mapping[str, float]) -> dict[str, float]:
+    """Return what each scenario of a plan is expected to take, by its id.
+
+    Of one that nobody has measured only its steps are known: each counts as a step of the others
+    does, or as a second where none was measured. So the longest do not come last in a first run.
+
+    Args:
+        seconds: what some of them took before.
+    """
+    steps = {each.id: max(1, len(list(each.model.all_steps))) for each in plan.scenarios}
+    known = [each for each in steps if each in seconds]
+    pace = sum(seconds[each] for each in known) / sum(steps[each] for each in known) if known else 1
+    return {each: seconds.get(each, pace * count) for each, count in steps.items()}
