@@ -34,6 +34,16 @@ def kill_run(lease: RunLease) -> Path:
     return lease.path
 
 
+def dead_run(folder: Path) -> tuple[Path, RunLease]:
+    """Return a folder that a run owned which was killed, and its lease."""
+    root = folder / "root"
+    root.mkdir()
+    lease = RunLease.take("dead", EMBED)
+    lease.own(root)
+    kill_run(lease)
+    return root, lease
+
+
 @contextmanager
 def stand_in(*arguments: str, name: str = "qemu-system-x86_64") -> Iterator[psutil.Process]:
     """Run a harmless process whose command line looks like QEMU's."""
@@ -119,11 +129,7 @@ def test_what_another_run_of_the_process_answers_for_is_no_leftover(tmp_path: Pa
 def test_a_folder_from_which_somebody_else_removes_files_is_no_lost_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = tmp_path / "root"
-    root.mkdir()
-    lease = RunLease.take("dead", EMBED)
-    lease.own(root)
-    kill_run(lease)
+    root, lease = dead_run(tmp_path)
     remove = leftovers.shutil.rmtree
 
     def vanishing(path: Path) -> None:
@@ -246,11 +252,7 @@ def test_after_another_boot_no_process_is_looked_for(
 def test_what_cannot_be_removed_is_told_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = tmp_path / "root"
-    root.mkdir()
-    lease = RunLease.take("dead", EMBED)
-    lease.own(root)
-    kill_run(lease)
+    root, _lease = dead_run(tmp_path)
     with monkeypatch.context() as patch:
         # Only this module believes to be somebody else; the register itself stays ours.
         another = SimpleNamespace(**{**vars(os), "geteuid": lambda: 12345})

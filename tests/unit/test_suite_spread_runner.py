@@ -253,11 +253,21 @@ def test_what_the_crew_has_to_say_is_told_while_scenarios_go_on(run):
     assert [(each.text, each.level) for each in notes] == [("a worker came late", "warning")]
 
 
-def test_an_outcome_that_was_told_counts_though_the_scheduler_is_lost_then(run, monkeypatch):
-    def lost(_future):
-        raise OSError("connection closed")
+def connection_is_closed(_future):
+    raise OSError("connection closed")
 
-    monkeypatch.setattr(distributed.Future, "result", lost)
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("result", connection_is_closed),
+        ("status", property(lambda _future: "cancelled")),
+    ],
+)
+def test_an_outcome_that_was_told_counts_though_the_scheduler_is_lost_then(
+    run, monkeypatch, attribute, value
+):
+    monkeypatch.setattr(distributed.Future, attribute, value)
     monkeypatch.setattr(spread_runner, "_LAST_WORDS", 0.1)
 
     def behaviour(name, tell):
@@ -272,23 +282,6 @@ def test_an_outcome_that_was_told_counts_though_the_scheduler_is_lost_then(run, 
         "last": Verdict.INCOMPLETE,
     }
     assert done.errors() == {"last": "the connection to the scheduler was lost"}
-
-
-def test_an_outcome_that_was_told_counts_though_its_future_is_cancelled_then(run, monkeypatch):
-    monkeypatch.setattr(distributed.Future, "status", property(lambda _future: "cancelled"))
-    monkeypatch.setattr(spread_runner, "_LAST_WORDS", 0.1)
-
-    def behaviour(name, tell):
-        if name == "last":
-            raise UsageError("told by nobody")
-        return passed(run, name)
-
-    done = run(behaviour)
-    assert done.verdicts == {
-        "leader": Verdict.PASSED,
-        "follower": Verdict.PASSED,
-        "last": Verdict.INCOMPLETE,
-    }
 
 
 def attempts(run, tell, name, *verdicts):
