@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tailstest.core.verdict import Verdict
+from tailstest.core.verdict import WRONG, Verdict
 from tailstest.results.known import KnownBug, known_bugs
 from tailstest.results.suspect import Suspect
 
@@ -40,8 +40,7 @@ RANK = (
 )
 #: Statements about the product or the test that somebody has to look into.
 BAD = frozenset({Standing.FAILED, Standing.ERRORED})
-_WRONG = (Verdict.FAILED, Verdict.ERRORED)
-_CONCLUSIVE = (Verdict.PASSED, *_WRONG)
+_CONCLUSIVE = (Verdict.PASSED, *WRONG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ def _judge_alike(
     attempts: Sequence[AttemptInfo], excuses: Sequence[KnownBug], today: datetime.date
 ) -> Judged:
     verdicts = {each.verdict for each in attempts}
-    wrong = [each for each in attempts if each.verdict in _WRONG]
+    wrong = [each for each in attempts if each.verdict in WRONG]
     if wrong and Verdict.PASSED in verdicts:
         return Judged(Standing.FLAKY, wrong[-1].cause, suspect=wrong[-1].suspect)
     if Verdict.ERRORED in verdicts:

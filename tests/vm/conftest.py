@@ -66,6 +66,14 @@ def make(bench):
 
 
 @pytest.fixture
+def keeper(tmp_path):
+    """A keeper of labs that belongs to no machine."""
+    one = LabKeeper(tmp_path, deadline_scale=3)
+    yield one
+    one.end()
+
+
+@pytest.fixture
 def rescue_shell(make):
     """Return a machine at GRUB's command line, which also talks on the serial port."""
     machine = make(memory_mib=256)

@@ -35,13 +35,6 @@ EPOCH = 2_208_988_800
 
 
 @pytest.fixture
-def keeper(tmp_path):
-    one = LabKeeper(tmp_path, deadline_scale=3)
-    yield one
-    one.end()
-
-
-@pytest.fixture
 def plugged(tmp_path):
     """Return a function that plugs a guest into a network of a lab."""
     guests = []

@@ -8,7 +8,6 @@ import sys
 import pytest
 
 from tailstest.core.errors import UsageError
-from tailstest.lab.network.keeper import LabKeeper
 
 pytestmark = pytest.mark.vm
 
@@ -34,11 +33,9 @@ import signal; signal.pause()
 
 
 @pytest.fixture
-def keeper(tmp_path):
-    one = LabKeeper(tmp_path, deadline_scale=3)
-    one.network("full")
-    yield one
-    one.end()
+def keeper(keeper):
+    keeper.network("full")
+    return keeper
 
 
 @pytest.fixture

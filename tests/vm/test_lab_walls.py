@@ -21,7 +21,6 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
 from tailstest.core.deadline import Deadline, poll
-from tailstest.lab.network.keeper import LabKeeper
 from tailstest.lab.network.plan import WEB
 
 pytestmark = pytest.mark.vm
@@ -64,13 +63,6 @@ def own_addresses():
     ]
     usual = [address for address in found if not address.is_link_local]
     return [str(each) for each in sorted(usual, key=lambda each: not each.is_loopback)]
-
-
-@pytest.fixture
-def keeper(tmp_path):
-    one = LabKeeper(tmp_path, deadline_scale=3)
-    yield one
-    one.end()
 
 
 @pytest.fixture

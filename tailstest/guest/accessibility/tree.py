@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType, TracebackType
-from typing import Literal, Self, overload
+from typing import Literal, Self, TypeVar, overload
 
 from tailstest.core.deadline import Deadline, Watch, poll
 from tailstest.core.errors import UsageError
@@ -29,6 +29,8 @@ from tailstest.guest.accessibility.told import Told
 from tailstest.guest.accessibility.tree_helper import MAX_NAME, MAX_TEXT, MAX_VISITED
 from tailstest.guest.channel import GuestChannel
 from tailstest.guest.errors import GuestRefused
+
+T = TypeVar("T")
 
 #: Nodes that one look returns at most.
 MAX_FOUND = 1000
@@ -192,35 +194,16 @@ class AccessibilityTree:
         wanted = NodeState.parse(state)
         if wanted.hidden_too:
             query = replace(query, showing_only=False)
-        deadline = Deadline.after(self._default if within is None else within, scale=self._scale)
-        last: Node | None = None
-        trouble: GuestRefused | TreeUnavailable | None = None
-        # Who waits for something will look again; "it is gone" is the last look.
-        looks_again = wanted.name != "gone"
 
-        def look() -> tuple[Node | None] | None:
-            nonlocal last, trouble
-            last, trouble = None, None
-            try:
-                found = self._found(query, 1, skip=query.index, waiting=looks_again)
-            except (GuestRefused, TreeUnavailable) as error:
-                trouble = error
+        def judge(found: Found, seconds: float) -> tuple[Node | None] | None:
+            if not wanted.holds(found.first):
                 return None
-            last = found.first
-            if not wanted.holds(last):
-                return None
-            if last is None and found.gap:
+            if found.first is None and found.gap:
                 # A program that hangs may still have it on the screen.
-                trouble = _unknown(query, found, f"after {deadline.seconds:.0f} seconds")
-                return None
-            return (last,)
+                raise _unknown(query, found, f"after {seconds:.0f} seconds")
+            return (found.first,)
 
-        result = poll(look, deadline, interval=_INTERVAL, rest=REST, watches=self._watches)
-        if result is not None:
-            return result[0]
-        if trouble is not None:
-            raise trouble
-        raise NodeMissing(self._explain_wait(query, wanted, last, deadline.seconds))
+        return self._wait(query, wanted, within, 1, judge)[0]
 
     def wait_for_one(self, query: Query, state: str, within: float | None = None) -> Node:
         """Wait until one node is in a state, and return it; one that is not does not count.
@@ -234,21 +217,11 @@ class AccessibilityTree:
             NodeMissing, TreeUnavailable, GuestRefused: as in `wait_for`.
         """
         wanted = NodeState.parse(state)
-        deadline = Deadline.after(self._default if within is None else within, scale=self._scale)
-        last: Node | None = None
-        trouble: GuestRefused | TreeUnavailable | None = None
         patience: Deadline | None = None
 
-        def look() -> Node | None:
-            nonlocal last, trouble, patience
-            last, trouble = None, None
-            try:
-                nodes = self._found(query, _MAX_TWINS, skip=query.index, waiting=True).nodes
-            except (GuestRefused, TreeUnavailable) as error:
-                trouble = error
-                return None
-            fit = {node.place or node.handle: node for node in nodes if wanted.holds(node)}
-            last = nodes[0] if nodes else None
+        def judge(found: Found, _seconds: float) -> Node | None:
+            nonlocal patience
+            fit = {node.place or node.handle: node for node in found.nodes if wanted.holds(node)}
             if len(fit) < 2:
                 patience = None
                 return next(iter(fit.values()), None)
@@ -257,9 +230,43 @@ class AccessibilityTree:
                 raise ambiguous(str(query), list(fit.values()))
             return None
 
-        found = poll(look, deadline, interval=_INTERVAL, rest=REST, watches=self._watches)
-        if found is not None:
-            return found
+        return self._wait(query, wanted, within, _MAX_TWINS, judge)
+
+    def _wait(
+        self,
+        query: Query,
+        wanted: NodeState,
+        within: float | None,
+        most: int,
+        judge: Callable[[Found, float], T | None],
+    ) -> T:
+        """Look until what was found will do.
+
+        Args:
+            most: how many nodes each look returns.
+            judge: returns what the wait returns, or None to look again; also told how many seconds
+                the wait lasts. TreeUnavailable is raised if it is still so in the end.
+        """
+        deadline = Deadline.after(self._default if within is None else within, scale=self._scale)
+        last: Node | None = None
+        trouble: GuestRefused | TreeUnavailable | None = None
+        # Who waits for something will look again; "it is gone" is the last look.
+        looks_again = wanted.name != "gone"
+
+        def look() -> T | None:
+            nonlocal last, trouble
+            last, trouble = None, None
+            try:
+                found = self._found(query, most, skip=query.index, waiting=looks_again)
+                last = found.first
+                return judge(found, deadline.seconds)
+            except (GuestRefused, TreeUnavailable) as error:
+                trouble = error
+                return None
+
+        result = poll(look, deadline, interval=_INTERVAL, rest=REST, watches=self._watches)
+        if result is not None:
+            return result
         if trouble is not None:
             raise trouble
         raise NodeMissing(self._explain_wait(query, wanted, last, deadline.seconds))

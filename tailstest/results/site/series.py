@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from tailstest.core.verdict import Verdict
+from tailstest.core.verdict import WRONG, Verdict
 from tailstest.results.site.lines import Cell, Line
 from tailstest.results.site.window import Window
 from tailstest.results.standing import BAD, Standing
@@ -16,7 +16,6 @@ from tailstest.results.standing import BAD, Standing
 MAX_POINTS = 50
 #: Runs over which a rate of flakes is taken: with fewer, one failure would jump to 20 %.
 FLAKE_RUNS = 20
-_WRONG = (Verdict.FAILED, Verdict.ERRORED)
 
 
 @dataclass(frozen=True)
@@ -162,7 +161,7 @@ def _attempts(cell: Cell) -> tuple[int, int]:
     if cell.is_plain:
         return 1, 0
     verdicts = [each.verdict for each in cell.attempts]
-    return verdicts.count(Verdict.PASSED), sum(verdict in _WRONG for verdict in verdicts)
+    return verdicts.count(Verdict.PASSED), sum(verdict in WRONG for verdict in verdicts)
 
 
 def _add(counts: dict[int, list[int]], one: tuple[int, int, int], sign: int) -> None:

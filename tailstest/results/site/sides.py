@@ -10,7 +10,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
-from tailstest.core.verdict import Verdict
+from tailstest.core.verdict import WRONG, Verdict
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import ArtifactRecord, AttemptRecord, StepRecord
 from tailstest.results.site.folders import Link, link_to
@@ -27,7 +27,6 @@ LOG_BYTES = 6_000
 PICTURE_WIDTH = 320
 #: Beginning of the title of a log that lists who a machine talked to (`machine.network_card`).
 TALK = "Who "
-_WRONG = (Verdict.FAILED, Verdict.ERRORED)
 
 
 class Pair(NamedTuple):
@@ -109,7 +108,7 @@ def pair_of(line: Line) -> Pair | None:
     """Return the newest failure and the pass before it, or else after; None without either."""
     tried = [_attempts(cell) for cell in line.cells]
     order = [one for of_run in tried for one in reversed(of_run)]  # the newest first
-    failed = next((n for n, (_, _, verdict) in enumerate(order) if verdict in _WRONG), None)
+    failed = next((n for n, (_, _, verdict) in enumerate(order) if verdict in WRONG), None)
     if failed is None:
         return None
     passed = [n for n, (_, _, verdict) in enumerate(order) if verdict is Verdict.PASSED]
@@ -143,7 +142,7 @@ def align(
 def side_by_side(passed: Side, failed: Side, logs: list[LogPair], *, is_after: bool) -> SideBySide:
     """Return two attempts next to each other."""
     rows = align(passed.steps[:MAX_STEPS], failed.steps[:MAX_STEPS])
-    turned = next((n for n, (_, step) in enumerate(rows) if step and step.verdict in _WRONG), None)
+    turned = next((n for n, (_, step) in enumerate(rows) if step and step.verdict in WRONG), None)
     return SideBySide(passed, failed, rows, logs, is_after, turned)
 
 

@@ -78,12 +78,12 @@ class Arrivals:
         Raises:
             InfrastructureError: there is no such archive, or it cannot be unpacked.
         """
-        folder = self.folder / f"{self.path_of(digest).name}.suite"
+        folder = self._suite_of(digest)
         if folder.is_dir():
             return folder
         with self.locked(digest, wait=True, purpose="unpack"):
             if not folder.is_dir():
-                fresh = folder.with_name(f"{folder.name}{_PART}")
+                fresh = _in_part(folder)
                 shutil.rmtree(fresh, ignore_errors=True)  # somebody was killed
                 unpack_suite(self.path_of(digest), fresh)
                 fresh.rename(folder)
@@ -146,6 +146,9 @@ class Arrivals:
             raise _cannot_keep(self.folder, error) from error
         return named
 
+    def _suite_of(self, digest: str) -> Path:
+        return self.folder / f"{self.path_of(digest).name}.suite"
+
     def _names_of(self, digest: str) -> Path:
         return self.folder / f"{self.path_of(digest).name}.named"
 
@@ -174,9 +177,14 @@ class Arrivals:
                 file.unlink()
                 total -= size
                 if file.name == digest:
-                    for of_it in (f"{digest}.suite", f"{digest}.suite{_PART}"):
-                        shutil.rmtree(self.folder / of_it, ignore_errors=True)
-                    shutil.rmtree(self._names_of(digest), ignore_errors=True)
+                    suite = self._suite_of(digest)
+                    for of_it in (suite, _in_part(suite), self._names_of(digest)):
+                        shutil.rmtree(of_it, ignore_errors=True)
+
+
+def _in_part(path: Path) -> Path:
+    """Return what a file or folder is called that is not whole yet."""
+    return path.with_name(f"{path.name}{_PART}")
 
 
 class Arriving:
@@ -196,7 +204,7 @@ class Arriving:
         self._digest = digest
         self._size = size
         self._final = arrivals.path_of(digest)
-        self._part = self._final.with_name(f"{digest}{_PART}")
+        self._part = _in_part(self._final)
         self._held = contextlib.ExitStack()
         self._file: Any = None
         self._sum = hashlib.sha256()

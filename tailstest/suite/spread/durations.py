@@ -1,9 +1,10 @@
-"""How long scenarios take, as a file that all jobs of a run have."""
+"""How long scenarios take: measured, from a file that all jobs of a run have, or guessed."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +39,22 @@ def read_durations(file: Path) -> dict[str, float]:
             hint="it is what `tailstest plan features --json` prints, with the same features",
         ) from error
     return durations
+
+
+def filled_in(
+    scenarios: Sequence[str],
+    seconds: Mapping[str, float],
+    sizes: Mapping[str, int] | None = None,
+) -> dict[str, float]:
+    """Return what each scenario is expected to take.
+
+    Args:
+        scenarios: ids.
+        seconds: what some of them took before.
+        sizes: how large each one is, 1 or more: what nobody has measured takes as long as others
+            do for its size. None: all are alike, so that it counts as the mean.
+    """
+    size = sizes if sizes is not None else dict.fromkeys(scenarios, 1)
+    known = [each for each in scenarios if each in seconds]
+    pace = sum(seconds[each] for each in known) / sum(size[each] for each in known) if known else 1
+    return {each: seconds.get(each, float(pace * size[each])) for each in scenarios}

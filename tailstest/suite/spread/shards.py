@@ -11,7 +11,7 @@ from tailstest.core.errors import UsageError
 from tailstest.results.merging import OTHER_SHARD
 from tailstest.suite.checkpoints.keys import keys_of
 from tailstest.suite.plan import Plan
-from tailstest.suite.spread.durations import read_durations
+from tailstest.suite.spread.durations import filled_in, read_durations
 
 #: More jobs than this are a mistake.
 MOST = 1000
@@ -62,9 +62,7 @@ def shards_of(
         seconds: id to what it is expected to take; what is unknown counts as the mean.
         count: of parts; some stay empty when there are more parts than groups.
     """
-    known = [seconds[each] for each in scenarios if each in seconds]
-    mean = sum(known) / len(known) if known else 1.0
-    weight = {each: seconds.get(each, mean) for each in scenarios}
+    weight = filled_in(scenarios, seconds)
     share = sum(weight.values()) / count
     groups: dict[str, list[list[str]]] = {}
     for scenario in scenarios:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tailstest.suite.checkpoints.checkpoints import FORBID_TAG, Checkpoints
 from tailstest.suite.checkpoints.keys import keys_of
 from tailstest.suite.plan import Plan
+from tailstest.suite.spread.durations import filled_in
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,12 @@ def turns_of(
         after[scenario] = None if shared is None or is_better_saved else first_with[shared]
         for key in chain:
             first_with.setdefault(key, scenario)
-    known = [seconds[each] for each in scenarios if each in seconds]
-    mean = sum(known) / len(known) if known else 1.0
-    weights = {scenario: seconds.get(scenario, mean) for scenario in scenarios}
+    own = filled_in(scenarios, seconds)
+    weights = dict(own)
     for scenario in reversed(scenarios):
         leader = after[scenario]
         if leader is not None:
-            weights[leader] = max(weights[leader], seconds.get(leader, mean) + weights[scenario])
+            weights[leader] = max(weights[leader], own[leader] + weights[scenario])
     return [Turn(each, after[each], weights[each]) for each in scenarios]
 
 
@@ -105,6 +105,4 @@ def expected(plan: Plan, seconds: Mapping[str, float]) -> dict[str, float]:
         seconds: what some of them took before.
     """
     steps = {each.id: max(1, len(list(each.model.all_steps))) for each in plan.scenarios}
-    known = [each for each in steps if each in seconds]
-    pace = sum(seconds[each] for each in known) / sum(steps[each] for each in known) if known else 1
-    return {each: seconds.get(each, pace * count) for each, count in steps.items()}
+    return filled_in(list(steps), seconds, steps)
