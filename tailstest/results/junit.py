@@ -19,6 +19,7 @@ from tailstest.core.errors import InfrastructureError
 from tailstest.core.text import printable, shortened
 from tailstest.core.verdict import Verdict
 from tailstest.results.environment_view import find_fact
+from tailstest.results.excuses import excuse_of
 from tailstest.results.junit_text import (
     MAX_NAME,
     SUSPECT_PROPERTY,
@@ -41,6 +42,9 @@ from tailstest.results.text_tail import tail_of
 #: GitLab refuses JUnit files above 30 MB
 #: (https://docs.gitlab.com/ee/ci/testing/unit_test_reports.html); markup needs room too.
 MAX_FILE_BYTES = 20_000_000
+
+#: Property that says what bugs that are known have to do with a test case.
+EXCUSE_PROPERTY = "tailstest.known"
 
 _MARKER = "[[ATTACHMENT|"
 _KINDS = {
@@ -165,9 +169,9 @@ class _Writer:
         reason = decisive.reason if decisive else "the run ended before this scenario began"
         if scenario.is_flaky:
             reason = f"failed and passed: {reason}"
-        suspicion = suspicion_about(scenario)
-        if suspicion is not None:
-            case.append(_properties(suspicion))
+        suspicion, excuse = suspicion_about(scenario), excuse_of(scenario)
+        if suspicion is not None or excuse:
+            case.append(_properties(suspicion, excuse))
         if verdict in _KINDS:
             tag, kind = _KINDS[verdict]
             child = ET.SubElement(case, tag, {"message": message_of(reason or str(verdict))})
@@ -184,6 +188,9 @@ class _Writer:
     ) -> str:
         """Say first whose trouble it seems to be: most consumers show no more than some lines."""
         lines = [suspect_line(suspicion)] if suspicion else []
+        excuse = excuse_of(scenario)
+        if excuse:
+            lines.append(excuse)
         lines.append(f"at {scenario.location}")
         attempt = scenario.decisive
         step = attempt.bad_step if attempt else None
@@ -256,12 +263,15 @@ class _Writer:
         return suite
 
 
-def _properties(suspicion: Suspicion) -> ET.Element:
-    """Return the suspicion as properties of a test case, in the form of pytest and GoogleTest."""
+def _properties(suspicion: Suspicion | None, excuse: str) -> ET.Element:
+    """Return what is said of a test case as properties, in the form of pytest and GoogleTest."""
+    fields = suspect_fields(suspicion) if suspicion is not None else {}
+    named = {f"{SUSPECT_PROPERTY}{field}": text for field, text in fields.items()}
+    if excuse:
+        named[EXCUSE_PROPERTY] = excuse
     properties = ET.Element("properties")
-    for field, text in suspect_fields(suspicion).items():
-        named = {"name": f"{SUSPECT_PROPERTY}{field}", "value": one_line(text)}
-        ET.SubElement(properties, "property", named)
+    for name, text in named.items():
+        ET.SubElement(properties, "property", {"name": name, "value": one_line(text)})
     return properties
 
 

@@ -34,6 +34,18 @@ class KnownBug:
         return ""
 
 
+def day_of(seconds: float) -> datetime.date:
+    """Return the day of a moment, by which excuses are judged; the first of all if it is none.
+
+    Args:
+        seconds: since the epoch, as a file says; any number.
+    """
+    try:
+        return datetime.date.fromtimestamp(seconds)
+    except (OverflowError, ValueError, OSError):
+        return datetime.date.min
+
+
 def known_bugs(tags: Iterable[str]) -> list[KnownBug]:
     """Return the bugs that tags (without their at sign) speak of."""
     return [_read(tag) for tag in tags if tag == KNOWN or tag.startswith(f"{KNOWN}:")]

@@ -17,6 +17,7 @@ from tailstest.results.environment_view import (
     image_digest,
     image_name,
 )
+from tailstest.results.excuses import excuse_of
 from tailstest.results.junit import write_junit
 from tailstest.results.look_view import LookView
 from tailstest.results.page import render_page, write_page
@@ -227,6 +228,10 @@ class ReportView:
     def how_often(self, scenario: ScenarioRecord) -> str:
         """Return how many of its attempts failed."""
         return attempts_failed(scenario.failures, len(scenario.attempts))
+
+    def excuse(self, scenario: ScenarioRecord) -> str:
+        """Return what bugs that are known have to do with how it ended; see `excuse_of`."""
+        return excuse_of(scenario)
 
     def id(self, scenario: ScenarioRecord) -> str:
         """Return the id of a scenario in the page; never made of its name."""

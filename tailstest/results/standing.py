@@ -74,6 +74,7 @@ class Judged:
         bug: the one that excuses a failure.
         is_outdated: what was to excuse it has ended, or it passes although it is said to fail.
         suspect: whose trouble the attempt seems to be that gives the reason; None when nobody said.
+        excuse: what the named bugs have to do with it, in words; "" if none is named.
     """
 
     standing: Standing
@@ -81,6 +82,7 @@ class Judged:
     bug: str = ""
     is_outdated: bool = False
     suspect: Suspect | None = None
+    excuse: str = ""
 
 
 def judge(
@@ -136,7 +138,7 @@ def _judge_alike(
             return Judged(Standing.PASSED)
         names = ", ".join(dict.fromkeys(bug.bug or bug.tag for bug in bugs))
         reason = f"it passes, although it is known to fail ({names}): end the excuse"
-        return Judged(Standing.FAILED, reason, is_outdated=True)
+        return Judged(Standing.FAILED, reason, is_outdated=True, excuse=reason)
     reason = next((each.cause for each in reversed(attempts) if each.cause), "")
     suspect = next((each.suspect for each in reversed(attempts) if each.suspect), None)
     for verdict in (Verdict.INCOMPLETE, Verdict.NOT_RUN, Verdict.MANUAL):
@@ -151,10 +153,14 @@ def _failed(attempt: AttemptInfo, bugs: Sequence[KnownBug], today: datetime.date
     for bug in bugs:
         objection = bug.objection(today)
         if not objection:
-            reason = f"{bug.bug} until {bug.until}: {cause}"
-            return Judged(Standing.KNOWN, reason, bug.bug, suspect=suspect)
+            excuse = f"{bug.bug} until {bug.until}"
+            reason = f"{excuse}: {cause}"
+            return Judged(
+                Standing.KNOWN, reason, bug.bug, suspect=suspect, excuse=f"known: {excuse}"
+            )
         objections.append(objection)
     if objections:
-        reason = "; ".join([*objections, cause])
-        return Judged(Standing.FAILED, reason, is_outdated=True, suspect=suspect)
+        excuse = "; ".join(objections)
+        reason = f"{excuse}; {cause}"
+        return Judged(Standing.FAILED, reason, is_outdated=True, suspect=suspect, excuse=excuse)
     return Judged(Standing.FAILED, cause, suspect=suspect)

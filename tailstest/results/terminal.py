@@ -28,6 +28,7 @@ from tailstest.core.events import (
 )
 from tailstest.core.verdict import Verdict
 from tailstest.results.console import QuietConsole
+from tailstest.results.excuses import excuse_of
 from tailstest.results.progress import OneAtATime, SeveralAtOnce
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import Run, ScenarioRecord
@@ -49,6 +50,7 @@ STYLES = {
 MAX_LISTED = 20
 #: Characters of one error; an OCR transcript can be long.
 MAX_ERROR = 4_000
+_EXCUSE_STYLE = "cyan"
 _BAD = (Verdict.FAILED, Verdict.ERRORED, Verdict.INCOMPLETE)
 #: Redraws per second: enough for seconds that count, cheap on a machine that emulates another.
 _REDRAWS = 4
@@ -140,6 +142,12 @@ class Terminal:
             self._list(run.flaky)
         elif run.bad:
             self._print(Text(f"Suspect: {suspicion_about(run.bad[0])}"))
+            excuse = excuse_of(run.bad[0])
+            if excuse:
+                self._print(Text(one_line(excuse), _EXCUSE_STYLE))
+        # Those that pass although a tag says that they fail.
+        passed = [each for each in run.scenarios if each.verdict is Verdict.PASSED]
+        self._list([each for each in passed if excuse_of(each)])
         parts = Text()
         for verdict, number in run.counts.items():
             if number:
@@ -250,6 +258,9 @@ class Terminal:
             suspected = suspicion_about(scenario)
             if suspected is not None:
                 line.append(f"  suspect: {suspected.suspect}", "dim")
+            excuse = excuse_of(scenario)
+            if excuse:
+                line.append(f"  {one_line(excuse)}", _EXCUSE_STYLE)
             self._print(line)
         if len(scenarios) > MAX_LISTED:
             self._print(Text(f"... and {len(scenarios) - MAX_LISTED} more, see the report"))

@@ -17,6 +17,7 @@ from tailstest.results.gate.rules import (
     whole_runs,
 )
 from tailstest.results.gate.verdict import GateResult
+from tailstest.results.known import day_of
 from tailstest.results.store.engine import Store
 from tailstest.results.store.reading import find_run
 
@@ -35,7 +36,7 @@ def judge_runs(
         UsageError: a run, the baseline or a scenario that the policy names does not exist.
     """
     with store.reading() as connection:
-        days = {name: _day(find_run(connection, name).started) for name in names}
+        days = {name: day_of(find_run(connection, name).started) for name in names}
     notes = []
     latest = max(days.values())
     if latest > today:
@@ -59,10 +60,3 @@ def judge_runs(
         requirements,
     )
     return GateResult(case, rules, shown, tuple(notes))
-
-
-def _day(seconds: float) -> datetime.date:
-    try:
-        return datetime.date.fromtimestamp(seconds)
-    except (OverflowError, ValueError, OSError):
-        return datetime.date.min

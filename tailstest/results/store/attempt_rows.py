@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert
 
 from tailstest.core.verdict import Verdict
-from tailstest.results.known import KNOWN
+from tailstest.results.excuses import tags_of_references
 from tailstest.results.run_record import AttemptRecord, ScenarioRecord, StepRecord
 from tailstest.results.store.kept_texts import KeptTexts, storable
 from tailstest.results.store.tables import (
@@ -55,7 +55,7 @@ class AttemptRows:
         # Attempts that look alike are equal; which one it is decides here.
         which = 1 + next(n for n, each in enumerate(scenario.attempts) if each is attempt)
         own = {"run": self.run, "scenario": number, "number": which}
-        tags = [*scenario.tags, *_known_by_reference(attempt)]
+        tags = [*scenario.tags, *tags_of_references(attempt)]
         # Of a manual one only what was told: what it would need to be automated.
         cause = attempt.error if attempt.verdict is Verdict.MANUAL else attempt.reason
         suspected = suspicion_of(attempt) if attempt.is_finished or attempt.reason else None
@@ -151,19 +151,3 @@ def _scores(look: Mapping[str, Any]) -> list[float]:
         scores = area.get("scores") if isinstance(area, Mapping) else None
         found.append(scores.get("correlation") if isinstance(scores, Mapping) else None)
     return [float(one) for one in found if isinstance(one, (int, float)) and math.isfinite(one)]
-
-
-def _known_by_reference(attempt: AttemptRecord) -> list[str]:
-    """Return tags of bugs that reference images stand for; see `results.known`.
-
-    What failed is excused by the picture that was not there in the step that failed, and by no
-    other one; what passed tells of each that was there.
-    """
-    step = attempt.bad_step
-    if step is not None:
-        looks = [look for look in step.looks if not look.found]
-    else:
-        every = [*attempt.looks, *(look for each in attempt.steps for look in each.looks)]
-        looks = [look for look in every if look.found]
-    told = dict.fromkeys(str(look.look.get(KNOWN) or "") for look in looks)
-    return [f"{KNOWN}:{'-'.join(text.split())}" for text in told if text]

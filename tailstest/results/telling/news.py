@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from tailstest.core.errors import UsageError
 from tailstest.core.verdict import Verdict
 from tailstest.results.event_fields import file_of
-from tailstest.results.known import known_bugs
+from tailstest.results.known import day_of, known_bugs
 from tailstest.results.standing import BAD, AttemptInfo, Judged, Standing, judge
 from tailstest.results.store.engine import Store
 from tailstest.results.store.reading import (
@@ -207,14 +207,6 @@ def _place(scenario: ScenarioInfo) -> tuple[str, int, str]:
     return file, int(line) if line.isdecimal() else 0, scenario.key
 
 
-def _day(run: RunInfo) -> datetime.date:
-    """Return the day of a run: an excuse that has ended since was one on that day."""
-    try:
-        return datetime.date.fromtimestamp(run.started)
-    except (OverflowError, ValueError, OSError):
-        return datetime.date.min
-
-
 def _before(
     connection: Connection, earlier: Sequence[RunInfo], now: Mapping[int, Judged]
 ) -> tuple[dict[int, Standing], set[int]]:
@@ -229,7 +221,7 @@ def _before(
             break
         attempts = attempts_of_runs(connection, [run.id])
         for number in open_ones & attempts.keys():
-            standing = _judged(attempts[number], _day(run)).standing
+            standing = _judged(attempts[number], day_of(run.started)).standing
             if standing in _TELLING:
                 told[number] = standing
             elif standing in _MISSING and number not in seen:
