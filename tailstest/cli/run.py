@@ -11,7 +11,7 @@ from tailstest.cli.choosing_option import choosing_of, choosing_options
 from tailstest.core.interruption import sigterm_interrupts
 from tailstest.suite.expectation import expected_time
 from tailstest.suite.launch import run
-from tailstest.suite.repeating import Repeating
+from tailstest.suite.repeating import RETRIED, Repeating
 from tailstest.suite.run_options import RunOptions
 from tailstest.suite.run_plan import plan_run
 
@@ -109,6 +109,12 @@ from tailstest.suite.run_plan import plan_run
     metavar="N",
     help="Run what failed or is incomplete up to N times more. Failed and passed is flaky.",
 )
+@click.option(
+    "--retry-for",
+    type=click.Choice(list(RETRIED)),
+    default="any",
+    help="For --retry: only what failed (product), or is incomplete (infrastructure).",
+)
 @choosing_options
 def command(
     paths: tuple[str, ...],
@@ -133,6 +139,7 @@ def command(
     repeat: int,
     until_failure: bool,
     retry: int,
+    retry_for: str,
     chosen_by: Path | None,
     git_branch: str | None,
     git_tag: str | None,
@@ -160,7 +167,7 @@ def command(
         scheduler=scheduler,
         shard=shard,
         durations=durations,
-        repeating=Repeating(repeat, retry, until_failure),
+        repeating=Repeating(repeat, retry, until_failure, RETRIED[retry_for]),
         choosing=choosing_of(paths, chosen_by, git_branch, git_tag, changed_since, changed),
         command=["tailstest", *sys.argv[1:]],
     )

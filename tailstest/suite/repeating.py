@@ -11,8 +11,12 @@ from tailstest.core.verdict import Verdict
 NO_RETRY_TAG = "no-retry"
 #: Attempts of `--until-failure` when nobody says how many.
 PATIENCE = 1000
-#: A mistake in the test does not go away by itself.
-_RETRIED = {Verdict.FAILED, Verdict.INCOMPLETE}
+#: For which causes something is retried, by name. A mistake in the test does not go away by itself.
+RETRIED = {
+    "any": frozenset({Verdict.FAILED, Verdict.INCOMPLETE}),
+    "product": frozenset({Verdict.FAILED}),
+    "infrastructure": frozenset({Verdict.INCOMPLETE}),
+}
 _NEVER_AGAIN = {Verdict.SKIPPED, Verdict.MANUAL, Verdict.NOT_RUN}
 
 
@@ -23,12 +27,14 @@ class Repeating:
     Attributes:
         times: attempts at each scenario, however they end.
         retries: further attempts while none of these passes.
+        retried: verdicts after which there may be a further attempt.
         until_failure: end at the first attempt that does not pass; `times` is the most.
     """
 
     times: int = 1
     retries: int = 0
     until_failure: bool = False
+    retried: frozenset[Verdict] = RETRIED["any"]
 
     def goes_on(self, verdicts: Sequence[Verdict], tags: Iterable[str]) -> bool:
         """Tell whether a scenario is run again.
@@ -44,7 +50,7 @@ class Repeating:
             return last is Verdict.PASSED and done < (self.times if self.times > 1 else PATIENCE)
         if done < self.times:
             return True
-        may_retry = last in _RETRIED and NO_RETRY_TAG not in tags
+        may_retry = last in self.retried and NO_RETRY_TAG not in tags
         return may_retry and done < self.times + self.retries
 
 

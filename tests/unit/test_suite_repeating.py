@@ -7,7 +7,7 @@ from tailstest.core.events import Events, RunFinished
 from tailstest.core.verdict import Verdict, verdict_of_attempts
 from tailstest.results.run_builder import RunBuilder
 from tailstest.suite.plan import make_plan
-from tailstest.suite.repeating import PATIENCE, Repeating
+from tailstest.suite.repeating import PATIENCE, RETRIED, Repeating
 from tailstest.suite.runner import SuiteRunner
 
 P, F, E, INC = Verdict.PASSED, Verdict.FAILED, Verdict.ERRORED, Verdict.INCOMPLETE
@@ -47,6 +47,19 @@ def test_only_what_may_be_different_next_time_is_retried():
     assert not policy.goes_on([F, P], [])
     assert not policy.goes_on([F, INC, F], [])
     assert not policy.goes_on([F], ["no-retry"])
+
+
+def test_what_is_retried_can_be_left_to_one_cause():
+    host = Repeating(retries=2, retried=RETRIED["infrastructure"])
+    assert host.goes_on([INC], [])
+    assert host.goes_on([F, INC], [])
+    assert not host.goes_on([F], [])
+    assert not host.goes_on([INC, F], [])
+    assert not host.goes_on([INC], ["no-retry"])
+    product = Repeating(retries=2, retried=RETRIED["product"])
+    assert product.goes_on([F], [])
+    assert not product.goes_on([INC], [])
+    assert not product.goes_on([E], [])
 
 
 def test_until_failure_ends_at_the_first_one_and_has_a_limit():
@@ -147,6 +160,12 @@ def test_attempts_together_are_flaky_or_what_the_worst_says_unless_the_last_one_
     attempts, together
 ):
     assert verdict_of_attempts(attempts) is together
+
+
+def test_a_failure_is_left_alone_where_only_trouble_of_the_host_is_retried(tmp_path):
+    policy = Repeating(retries=3, retried=RETRIED["infrastructure"])
+    assert ran(tmp_path / "one", "fp", policy)[0] == [F]
+    assert ran(tmp_path / "two", "ifp", policy)[0] == [INC, F]
 
 
 @pytest.mark.parametrize(("tag", "count"), [("", 3), ("@no-retry", 1)])
