@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import shutil
 import tarfile
 import tempfile
@@ -165,6 +166,10 @@ def _make(tar: tarfile.TarFile, members: list[tuple[tarfile.TarInfo, str]], fold
             raise _bad(str(path.relative_to(folder)), "is a link to outside")
 
 
+_FULL_HINT = "The disk of the guest is full: copy less, or to another place."
+_CUT_SHORT = re.compile(rb"Wrote only \d+ of \d+ bytes|No space left on device")
+
+
 def _start(
     line: Line, argv: list[str], user: str | None, within: float, stdout: FileStore | None
 ) -> RunningCommand:
@@ -184,6 +189,11 @@ def _start(
 
 def _check(completed: Completed, path: str) -> None:
     if not completed.ok:
+        # GNU tar does not say why it wrote less than it was to write.
+        is_full = _CUT_SHORT.search(completed.stderr) is not None
         raise GuestRefused(
-            f"the guest could not copy the folder {quoted(path)}\n{completed.explain()}"
+            f"the guest could not copy the folder {quoted(path)}\n{completed.explain()}",
+            hint="The disk of the guest is full: copy less, or to another place."
+            if is_full
+            else "",
         )
