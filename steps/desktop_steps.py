@@ -63,6 +63,24 @@ def is_greyed_out(context, role, name):
     context.test.desktop.wait_sensitive(role, name, wanted=False)
 
 
+@then('the {role:Role} "{name}" is checked')
+def is_checked(context, role, name):
+    """Wait until a check box, toggle button, radio button or menu item is checked."""
+    context.test.desktop.wait_checked(role, name, wanted=True)
+
+
+@then('the {role:Role} "{name}" is not checked')
+def is_not_checked(context, role, name):
+    """Wait until a check box, toggle button, radio button or menu item is not checked."""
+    context.test.desktop.wait_checked(role, name, wanted=False)
+
+
+@then('the {role:Role} "{name}" shows the number {number:g}')
+def shows_number(context, role, name, number):
+    """Wait until a slider, a progress bar or a spin button stands at this number."""
+    context.test.desktop.wait_number(role, name, number)
+
+
 @when('I click the {role:Role} "{name}"')
 def click_node(context, role, name):
     """Wait until something of a kind ("button", "link", ...) and name can be used; click it."""

@@ -13,8 +13,12 @@ Feature: The welcome screen
     Then the combo box "Language" can be used
     And the combo box "Keyboard layout" can be used
     And the field "Administration password" can be used
+    And the check box "Connect to networks" is checked
+    And the check box "Hide the hardware address" is checked
     And the button "Shut down" can be used
     And the button "Start" can be used
+    When I click the check box "Connect to networks"
+    Then the check box "Connect to networks" is not checked
 
   Scenario Outline: Who chooses <language> gets its words, its keyboard and its system
     When I choose "<language>" in "Language"

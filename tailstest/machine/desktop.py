@@ -6,6 +6,7 @@ pressed and where it stands, in any theme and font. Where it does not help, the 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -148,6 +149,32 @@ class Desktop:
             CheckFailed: it is not so; says how it is.
         """
         self._wait(_query(role, name), "sensitive" if wanted else "insensitive")
+
+    def wait_checked(self, role: str, name: str, *, wanted: bool) -> None:
+        """Wait until a check box, a toggle or radio button, or such a menu item is checked, or not.
+
+        Raises:
+            CheckFailed: it is not so; says how it is.
+        """
+        self._wait(_query(role, name), "checked" if wanted else "unchecked")
+
+    def wait_number(self, role: str, name: str, number: float) -> None:
+        """Wait until a slider, a progress bar or a spin button shows a number.
+
+        Raises:
+            CheckFailed: it is not there, or shows another one; says which.
+        """
+        node = self._wait(_query(role, name), "showing")
+        tree, seen = self._tree, math.nan
+
+        def look() -> bool | None:
+            nonlocal seen
+            seen = tree.value(node)
+            return True if math.isclose(seen, number, rel_tol=1e-6, abs_tol=1e-9) else None
+
+        deadline = Deadline.after(self._default, scale=self._scale)
+        if poll(look, deadline, rest=REST, watches=self._screen.watches) is None:
+            raise CheckFailed(f"expected that {node} shows {number:g}, seen: {seen:g}")
 
     def click_node(self, role: str, name: str, window: str | None = None) -> None:
         """Wait until something of a kind and name can be used, click it, park the pointer.

@@ -102,7 +102,8 @@ def keys(text: str) -> str:
 
 @parse.with_pattern(
     r"toggle button|radio button|button|check box|combo box|drop-down list|menu item|menu|"
-    r"list item|list|entry|field|label|link|tab|table|heading|dialog"
+    r"list item|list|entry|field|label|link|tab|table|heading|dialog|slider|spin button|"
+    r"progress bar"
 )
 def role(text: str) -> str:
     """Return the kind of thing on a desktop; see `guest.accessibility.roles`."""

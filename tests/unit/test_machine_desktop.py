@@ -208,3 +208,19 @@ def test_a_window_that_is_to_get_what_is_typed_must_be_the_active_one():
     assert tree.waited_for == "showing"
     one.wait_window_active("Save As")
     assert tree.waited_for == "active"
+
+
+@pytest.mark.parametrize(("wanted", "state"), [(True, "checked"), (False, "unchecked")])
+def test_whether_something_is_checked_is_waited_for(wanted, state):
+    tree = Tree(node("check box", "Connect"))
+    desktop(tree)[0].wait_checked("check box", "Connect", wanted=wanted)
+    assert tree.waited_for == state
+
+
+def test_a_number_is_waited_for_and_told_when_it_is_another_one():
+    tree = Tree(node("slider", "Volume"))
+    told = iter([10.0, 30.0])
+    tree.value = lambda _node: next(told, 40.0)
+    desktop(tree)[0].wait_number("slider", "Volume", 40)
+    with pytest.raises(CheckFailed, match="shows 41, seen: 40"):
+        desktop(tree)[0].wait_number("slider", "Volume", 41)
