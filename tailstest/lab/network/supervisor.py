@@ -102,6 +102,17 @@ class Supervisor:
         self._watches.add(watch)
         watch.add_done_callback(self._watches.discard)
 
+    async def start_all(self, services: Sequence[Service]) -> None:
+        """Start servers that do not need one another, all at once; wait until they can be used.
+
+        Raises:
+            ServiceFailed: one did not start; the others are started, or ended, by then.
+        """
+        ended = await asyncio.gather(*map(self.start, services), return_exceptions=True)
+        for error in ended:
+            if error is not None:
+                raise error
+
     async def stop(self, name: str) -> None:
         """End a server; nothing happens if it does not run."""
         process = self._running.pop(name, None)

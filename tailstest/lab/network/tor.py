@@ -208,8 +208,12 @@ class TorNetwork:
         for node in self.nodes:
             is_exit = not node.is_authority
             self._configure(node, is_exit, EXIT.format(resolver=resolver) if is_exit else "")
-            # A relay is ready when it listens; the network is, when the client is.
-            self._run(node.name, node.torrc, "Opened OR listener connection", LISTEN_LIMIT)
+        # A relay is ready when it listens; the network is, when the client is. The other relays
+        # look for the authorities at once, which must be there by then.
+        for are_authorities in (True, False):
+            nodes = [node for node in self.nodes if node.is_authority is are_authorities]
+            commands = {node.name: self._command(node.torrc) for node in nodes}
+            self._lab.start_all(commands, "Opened OR listener connection", LISTEN_LIMIT)
         client = self._folder / "client"
         client.mkdir(mode=0o700, exist_ok=True)
         torrc = client / "torrc"
@@ -249,10 +253,12 @@ class TorNetwork:
         node.torrc.write_text(f"{COMMON}{lines}{self._of(node, is_exit)}{more}")
 
     def _run(self, name: str, torrc: Path, ready: str, seconds: float) -> None:
+        self._lab.start(name, self._command(torrc), ready, seconds)
+
+    def _command(self, torrc: Path) -> list[str]:
         empty = self._folder / "empty"
         empty.touch()
-        argv = ["tor", "-f", str(torrc), "--defaults-torrc", str(empty)]
-        self._lab.start(name, argv, ready, seconds)
+        return ["tor", "-f", str(torrc), "--defaults-torrc", str(empty)]
 
     def _of(self, node: Node, is_exit: bool) -> str:
         interval, vote, spread = VOTING

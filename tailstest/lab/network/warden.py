@@ -104,6 +104,11 @@ class Warden:
         """Start a server."""
         await self._supervisor.start(Service(name, argv, ready, seconds))
 
+    async def start_all(self, argvs: dict[str, list[str]], ready: str, seconds: float) -> None:
+        """Start servers that do not need one another."""
+        services = [Service(name, argv, ready, seconds) for name, argv in argvs.items()]
+        await self._supervisor.start_all(services)
+
     async def stop(self, name: str) -> None:
         """End a server."""
         await self._supervisor.stop(name)
@@ -134,6 +139,7 @@ REQUESTS = frozenset(
         "answer",
         "add_addresses",
         "start",
+        "start_all",
         "stop",
         "state",
     }
