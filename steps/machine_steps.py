@@ -57,14 +57,22 @@ def define_network(context):
     context.test.define(network="user")
 
 
-@given("the inside is reached through a shell on the serial port")
-def use_debug_shell(context):
-    """Get inside an image that carries no agent.
+@given("the inside is reached through {way:WayIn}")
+def use_channel(context, way):
+    """Choose how commands get inside; the profile of the image says it else.
 
-    Boot it with `systemd.debug_shell=ttyS0` on the kernel command line; the agent is installed
-    through the shell that systemd then opens on the serial port, and is gone with the next start.
+    "our agent" and "QEMU's guest agent" are in the image; through "a shell on the serial port",
+    which systemd opens with `systemd.debug_shell=ttyS0` on the kernel command line, and "a login on
+    the serial port" our agent is installed, and gone with the next start. "what the image offers"
+    waits for the first of these that shows itself.
     """
-    context.test.define(channel="debug-shell")
+    context.test.define(channel=way)
+
+
+@given('the inside is reached through a login on the serial port with the password "{password}"')
+def use_login(context, password):
+    """Get inside as root at the prompt on the serial port; the agent is installed then."""
+    context.test.define(channel="serial-login", login_password=password)
 
 
 @given('another machine called "{name}"')

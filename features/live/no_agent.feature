@@ -17,3 +17,28 @@ Feature: An image that carries nothing of ours
     Then the window "Panel" is open
     When I run "id -un" in the session of "live"
     Then the command writes only "live"
+
+  Scenario Outline: <Way> is found by itself
+    Given the image "<Image>"
+    And the inside is reached through what the image offers
+    When I start the machine from a DVD
+    Then the inside can be reached
+    When I run "id -un; cat /etc/os-release" inside
+    Then the command writes "root"
+    And the command writes "tailstest-demo"
+    And the window "Welcome" is open
+
+    Examples:
+      | Way                | Image         |
+      | Our agent          | demo          |
+      | QEMU's guest agent | demo:no-agent |
+
+  Scenario: Root logs in on the serial port
+    Given the image "demo:serial-login"
+    And the inside is reached through a login on the serial port with the password "the demo"
+    When I start the machine from a DVD
+    Then the inside can be reached
+    When I run "id -un; cat /etc/os-release" inside
+    Then the command writes "root"
+    And the command writes "tailstest-demo"
+    And the window "Welcome" is open

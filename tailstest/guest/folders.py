@@ -193,7 +193,5 @@ def _check(completed: Completed, path: str) -> None:
         is_full = _CUT_SHORT.search(completed.stderr) is not None
         raise GuestRefused(
             f"the guest could not copy the folder {quoted(path)}\n{completed.explain()}",
-            hint="The disk of the guest is full: copy less, or to another place."
-            if is_full
-            else "",
+            hint=_FULL_HINT if is_full else "",
         )

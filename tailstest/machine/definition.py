@@ -25,11 +25,12 @@ class MachineDefinition(Strict):
         cpus: processors.
         medium: what the image is on: a DVD in a drive or a USB stick.
         width, height: resolution that the display announces, in pixels.
-        channel: how commands get inside: "agent" (the image carries ours), "debug-shell" (a root
-            shell that systemd opens on the serial port when the kernel command line asks for it;
-            the agent is installed through it), "serial-login" (a login prompt on the serial port;
-            the agent is installed through the shell behind it), "qemu-agent" (the image carries
-            QEMU's guest agent; ours is installed through it), or "none".
+        channel: how commands get inside: "agent" (the image carries ours), "qemu-agent" (the image
+            carries QEMU's guest agent; ours is installed through it), "debug-shell" (a root shell
+            that systemd opens on the serial port when the kernel command line asks for it; the
+            agent is installed through it), "serial-login" (a login prompt on the serial port; the
+            agent is installed through the shell behind it), "auto" (the first of these that the
+            image offers), or "none".
         login_user, login_password: for "serial-login"; the user must be root by number, because the
             agent is. The password may be empty.
         usb: version of its USB sockets.
@@ -56,7 +57,7 @@ class MachineDefinition(Strict):
         "52:54:00:12:34:56"
     )
     clock_ahead: Annotated[int, Field(ge=-_DECADES, le=_DECADES)] = 0
-    channel: Literal["none", "agent", "debug-shell", "serial-login", "qemu-agent"] = "none"
+    channel: Literal["auto", "none", "agent", "qemu-agent", "debug-shell", "serial-login"] = "auto"
     login_user: Annotated[str, Field(min_length=1, max_length=256)] = "root"
     login_password: Annotated[str, Field(max_length=1024, repr=False)] = ""
 

@@ -39,6 +39,10 @@ _CLICKED = (
 _ARRIVAL = 10.0
 
 
+#: What can be checked, as steps call it.
+_CHECKABLE = ("check box", "toggle button", "radio button", "menu item")
+
+
 class Desktop:
     """Finds and uses what stands on the desktop of one machine.
 
@@ -151,12 +155,27 @@ class Desktop:
         self._wait(_query(role, name), "sensitive" if wanted else "insensitive")
 
     def wait_checked(self, role: str, name: str, *, wanted: bool) -> None:
-        """Wait until a check box, a toggle or radio button, or such a menu item is checked, or not.
+        """Wait until a check box, a toggle or radio button, or a menu item is checked, or not.
 
         Raises:
             CheckFailed: it is not so; says how it is.
+            UsageError: such a thing is never checked.
         """
-        self._wait(_query(role, name), "checked" if wanted else "unchecked")
+        if role not in _CHECKABLE:
+            raise UsageError(
+                f"a {role} is never checked",
+                hint=f"this can be said of: {', '.join(_CHECKABLE)}",
+            )
+        query = _query(role, name)
+
+        def look() -> bool | None:
+            node = self._tree.find(query)
+            # A toggle button is pressed for one toolkit (GTK 4) and checked for another.
+            states = node.states & {"checked", "pressed"}
+            is_sure = "indeterminate" not in node.states
+            return True if is_sure and bool(states) is wanted else None
+
+        self._await(look, lambda: f"{query} {'to be' if wanted else 'not to be'} checked")
 
     def wait_number(self, role: str, name: str, number: float) -> None:
         """Wait until a slider, a progress bar or a spin button shows a number.
@@ -164,17 +183,31 @@ class Desktop:
         Raises:
             CheckFailed: it is not there, or shows another one; says which.
         """
-        node = self._wait(_query(role, name), "showing")
-        tree, seen = self._tree, math.nan
+        query, seen = _query(role, name), math.nan
 
         def look() -> bool | None:
             nonlocal seen
-            seen = tree.value(node)
+            seen = self._tree.value(self._tree.find(query))
             return True if math.isclose(seen, number, rel_tol=1e-6, abs_tol=1e-9) else None
 
+        self._await(look, lambda: f"{query} to show {number:g}, seen: {seen:g}")
+
+    def _await(self, look: Callable[[], bool | None], wanted: Callable[[], str]) -> None:
+        """Look until it is so; what is not there, or does not answer, may be another time."""
+        self._await_session()
+        trouble = ""
+
+        def try_it() -> bool | None:
+            nonlocal trouble
+            try:
+                return look()
+            except (NodeMissing, NodeGone, TreeUnavailable, GuestRefused) as error:
+                trouble = f"\n{error.message}"
+                return None
+
         deadline = Deadline.after(self._default, scale=self._scale)
-        if poll(look, deadline, rest=REST, watches=self._screen.watches) is None:
-            raise CheckFailed(f"expected that {node} shows {number:g}, seen: {seen:g}")
+        if poll(try_it, deadline, rest=REST, watches=self._screen.watches) is None:
+            raise CheckFailed(f"waited {deadline.elapsed:.0f} s for {wanted()}{trouble}")
 
     def click_node(self, role: str, name: str, window: str | None = None) -> None:
         """Wait until something of a kind and name can be used, click it, park the pointer.

@@ -40,6 +40,7 @@ class Inside:
 
     Args:
         channel: gives the way in; raises when there is none.
+        open_channel: gives it as it is, for evidence; None: as `channel` does.
         deadline_scale: factor of the host's slowness on every deadline.
         default_deadline: seconds a wait may take when the caller does not say, before scaling.
         events: told what commands wrote.
@@ -60,8 +61,10 @@ class Inside:
         on_ready: Callable[[GuestChannel, AgentInfo], None] = lambda _channel, _info: None,
         keeps_clock: bool = False,
         on_file: Callable[[Path], None] = lambda _file: None,
+        open_channel: Callable[[], GuestChannel] | None = None,
     ) -> None:
         self._channel = channel
+        self._open_channel = open_channel or channel
         self.boot_limit = boot_limit
         self._on_ready = on_ready
         self._keeps_clock = keeps_clock
@@ -146,8 +149,12 @@ class Inside:
 
     @property
     def last_channel(self) -> GuestChannel:
-        """The channel as it is, without waiting for anybody to answer."""
-        return self._channel()
+        """The channel as it is: nothing is installed, and nobody is waited for.
+
+        Raises:
+            GuestUnreachable: nobody has got inside since the system started.
+        """
+        return self._open_channel()
 
     def wait_ready(self) -> None:
         """Wait until the system answers; see `channel`."""

@@ -28,6 +28,7 @@ from tailstest.machine.main_memory import MainMemory
 from tailstest.machine.media_bay import MediaBay
 from tailstest.machine.monitor_input import MonitorInput
 from tailstest.machine.network_card import NetworkCard, keep_captures
+from tailstest.machine.open_ports import open_ports
 from tailstest.machine.power import Power
 from tailstest.machine.restarts import ECHO_LIMIT
 from tailstest.machine.saved_machine import (
@@ -87,7 +88,12 @@ class Machine:
         )
         self._served = ServedMedia(self._folder, deadline_scale=bench.host.deadline_scale)
         self._port = GuestPort(
-            definition, self._folder, deadline_scale=bench.host.deadline_scale, check=self.check
+            definition,
+            self._folder,
+            deadline_scale=bench.host.deadline_scale,
+            check=self.check,
+            opened=self._opened_ports,
+            console=self.serial.text_since_start,
         )
         self._card = self._network_card() if definition.network != "none" else None
         with ExitStack() as undo:
@@ -170,6 +176,19 @@ class Machine:
             UsageError: the image offers no way in.
         """
         return self._port.channel
+
+    @property
+    def guest_now(self) -> GuestChannel:
+        """The inside as it is, for who keeps evidence: nothing is installed or waited for.
+
+        Raises:
+            GuestUnreachable: nobody has got inside since the system started.
+        """
+        return self._port.open_channel
+
+    def reach_guest(self, deadline: Deadline) -> GuestChannel:
+        """Return the inside, for who cannot wait as long as a start may take; see `guest`."""
+        return self._port.get_in(deadline)
 
     @property
     def card(self) -> NetworkCard:
@@ -267,6 +286,7 @@ class Machine:
             faults=self._served.faults,
             serial_text=self.serial.text(),
             serial_begin=self.serial.begin,
+            serial_restart=self.serial.restart,
             failure_texts=self.serial.failure_texts,
             has_agent=has_agent,
             is_installed=is_installed,
@@ -498,9 +518,9 @@ class Machine:
         if (rest.folder / VARIABLES).exists():
             copy_file(rest.folder / VARIABLES, self._folder / VARIABLES)
         self._served.resume(facts, disks)
-        self.serial.resume(facts.serial_text, facts.serial_begin)
+        self.serial.resume(facts.serial_text, facts.serial_begin, facts.serial_restart)
         self.serial.failure_texts = list(facts.failure_texts)
-        self._port.resume(is_installed=facts.is_installed)
+        self._port.resume(has_agent=facts.has_agent, is_installed=facts.is_installed)
         return facts.xml_at(
             folder=self._folder,
             serial_log=self.serial.path,
@@ -571,6 +591,10 @@ class Machine:
         deadline = Deadline.after(seconds, scale=self._bench.host.deadline_scale)
         if poll(look, deadline, watches=self.screen.watches) is None:
             raise CheckFailed(f"waited {deadline.elapsed:.0f} s for {expected()}")
+
+    def _opened_ports(self) -> set[str]:
+        monitor = self._bench.hypervisor.monitor
+        return open_ports(self._libvirt, monitor, self._domain, self._port.sockets)
 
     def _screen_size(self) -> tuple[int, int]:
         frame = self.screen.last_frame or self.screen.frame()

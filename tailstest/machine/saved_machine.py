@@ -43,6 +43,7 @@ class SavedMachine(Strict):
         faults: of these media: path of then to what is wrong; others have none.
         serial_text: what its console has shown so far.
         serial_begin: bytes of that before its last start.
+        serial_restart: bytes of that before what runs in it restarted it the last time.
         failure_texts: what on the console means failure.
         has_agent: whether somebody inside has answered.
         is_installed: whether the agent was installed by us.
@@ -58,6 +59,7 @@ class SavedMachine(Strict):
     faults: dict[str, Faults] = Field(default_factory=dict)
     serial_text: str
     serial_begin: int
+    serial_restart: int = 0
     failure_texts: list[str]
     has_agent: bool
     is_installed: bool

@@ -69,16 +69,24 @@ class SerialLog:
     @property
     def begin(self) -> int:
         """Bytes of `text` in UTF-8 that were printed before the last start or reset."""
+        return self._before(self._begin)
+
+    @property
+    def restart(self) -> int:
+        """Bytes of `text` in UTF-8 that were printed before the last restart that was noted."""
+        return self._before(self._restart)
+
+    def _before(self, place: int) -> int:
         with self._lock:
-            before = self._kept[: max(0, self._begin - self.dropped)]
+            before = self._kept[: max(0, place - self.dropped)]
             return len(before.decode("utf-8", "replace").encode())
 
-    def resume(self, text: str, begin: int) -> None:
+    def resume(self, text: str, begin: int, restart: int = 0) -> None:
         """Go on after what a saved machine had printed; call it before anything is read.
 
         Args:
             text: printed until it was saved.
-            begin: see `begin`.
+            begin, restart: see the attributes.
 
         Raises:
             InfrastructureError: the file cannot be written.
@@ -91,7 +99,7 @@ class SerialLog:
             ) from error
         with self._lock:
             self.read_new()
-            self._begin = begin
+            self._begin, self._restart = begin, restart
 
     def follow(self) -> None:
         """Keep the file bounded from now on, even while nobody looks at it; end with `close`."""
@@ -127,6 +135,13 @@ class SerialLog:
         with self._lock:
             self.read_new()
             return self._kept.decode("utf-8", "replace")
+
+    def text_since_start(self) -> str:
+        """Return what was printed since the last start, reset or restart: its last mebibyte."""
+        with self._lock:
+            self.read_new()
+            before = max(self._begin, self._restart) - (self._seen - len(self._recent))
+            return self._recent[max(0, before) :].decode("utf-8", "replace")
 
     def contains(self, wanted: str | re.Pattern[str]) -> bool:
         """Tell whether `wanted` was printed since the machine was started or reset.

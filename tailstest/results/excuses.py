@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from tailstest.results.known import KNOWN, day_of
-from tailstest.results.run_record import AttemptRecord, ScenarioRecord
+from tailstest.results.run_record import AttemptRecord, Run, ScenarioRecord
 from tailstest.results.standing import AttemptInfo, judge
 
 
-def excuse_of(scenario: ScenarioRecord) -> str:
+def excuse_of(scenario: ScenarioRecord, run: Run) -> str:
     """Return what its tags and reference images say of how it ended, "" if they say nothing.
 
-    That is "known: BUG until DAY" where a bug excuses its failure on the day on which it began.
-    Otherwise it is why none does: the day has passed, the tag names none, or it passed.
+    That is "known: BUG until DAY" where a bug excuses its failure on the day on which the run
+    began. Otherwise it is why none does: the day has passed, the tag names none, or it passed.
     """
     if not scenario.attempts:
         return ""
@@ -27,7 +27,7 @@ def excuse_of(scenario: ScenarioRecord) -> str:
         )
         for number, attempt in enumerate(scenario.attempts)
     ]
-    return judge(attempts, day_of(scenario.attempts[0].started)).excuse
+    return judge(attempts, day_of(run.started)).excuse
 
 
 def tags_of_references(attempt: AttemptRecord) -> list[str]:

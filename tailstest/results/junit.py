@@ -169,7 +169,7 @@ class _Writer:
         reason = decisive.reason if decisive else "the run ended before this scenario began"
         if scenario.is_flaky:
             reason = f"failed and passed: {reason}"
-        suspicion, excuse = suspicion_about(scenario), excuse_of(scenario)
+        suspicion, excuse = suspicion_about(scenario), excuse_of(scenario, self._run)
         if suspicion is not None or excuse:
             case.append(_properties(suspicion, excuse))
         if verdict in _KINDS:
@@ -188,7 +188,7 @@ class _Writer:
     ) -> str:
         """Say first whose trouble it seems to be: most consumers show no more than some lines."""
         lines = [suspect_line(suspicion)] if suspicion else []
-        excuse = excuse_of(scenario)
+        excuse = excuse_of(scenario, self._run)
         if excuse:
             lines.append(excuse)
         lines.append(f"at {scenario.location}")

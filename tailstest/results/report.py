@@ -231,7 +231,7 @@ class ReportView:
 
     def excuse(self, scenario: ScenarioRecord) -> str:
         """Return what bugs that are known have to do with how it ended; see `excuse_of`."""
-        return excuse_of(scenario)
+        return excuse_of(scenario, self.run)
 
     def id(self, scenario: ScenarioRecord) -> str:
         """Return the id of a scenario in the page; never made of its name."""

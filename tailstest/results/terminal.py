@@ -138,16 +138,16 @@ class Terminal:
         """Print the summary: counts, where the report is, and what the exit status means."""
         self._stop_live()
         if len(run.scenarios) > 1 or run.flaky:
-            self._list([each for each in run.bad if not each.is_flaky])
-            self._list(run.flaky)
+            self._list(run, [each for each in run.bad if not each.is_flaky])
+            self._list(run, run.flaky)
         elif run.bad:
             self._print(Text(f"Suspect: {suspicion_about(run.bad[0])}"))
-            excuse = excuse_of(run.bad[0])
+            excuse = excuse_of(run.bad[0], run)
             if excuse:
                 self._print(Text(one_line(excuse), _EXCUSE_STYLE))
         # Those that pass although a tag says that they fail.
         passed = [each for each in run.scenarios if each.verdict is Verdict.PASSED]
-        self._list([each for each in passed if excuse_of(each)])
+        self._list(run, [each for each in passed if excuse_of(each, run)])
         parts = Text()
         for verdict, number in run.counts.items():
             if number:
@@ -245,7 +245,7 @@ class Terminal:
                 self._print(Text(f"    Screen: {self._short(file)}", "dim"))
             self._printed_frame = self._frame
 
-    def _list(self, scenarios: list[ScenarioRecord]) -> None:
+    def _list(self, run: Run, scenarios: list[ScenarioRecord]) -> None:
         if scenarios:
             self._print(Text())
         for scenario in scenarios[:MAX_LISTED]:
@@ -258,7 +258,7 @@ class Terminal:
             suspected = suspicion_about(scenario)
             if suspected is not None:
                 line.append(f"  suspect: {suspected.suspect}", "dim")
-            excuse = excuse_of(scenario)
+            excuse = excuse_of(scenario, run)
             if excuse:
                 line.append(f"  {one_line(excuse)}", _EXCUSE_STYLE)
             self._print(line)

@@ -239,8 +239,9 @@ def _show_console(
 
 def _ready(session: Looked) -> GuestChannel:
     """Return the channel; a system that does not answer is not waited for long."""
-    channel = session.machine.guest
-    channel.wait_ready(Deadline.after(_READY, scale=session.machine.deadline_scale))
+    scale = session.machine.deadline_scale
+    channel = session.machine.reach_guest(Deadline.after(_READY, scale=scale))
+    channel.wait_ready(Deadline.after(_READY, scale=scale))
     return channel
 
 

@@ -116,6 +116,21 @@ def protocol(text: str) -> str:
     return text.lower()
 
 
+_WAYS_IN = {
+    "what the image offers": "auto",
+    "our agent": "agent",
+    "QEMU's guest agent": "qemu-agent",
+    "a shell on the serial port": "debug-shell",
+    "a login on the serial port": "serial-login",
+}
+
+
+@parse.with_pattern("|".join(_WAYS_IN))
+def way_in(text: str) -> str:
+    """Return how commands get inside; see `channel` of `machine.definition`."""
+    return _WAYS_IN[text]
+
+
 _TIMES = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 
@@ -139,6 +154,7 @@ PARAMETER_TYPES: dict[str, Callable[[str], Any]] = {
     "Fault": fault,
     "Beyond": beyond,
     "ClockError": clock_error,
+    "WayIn": way_in,
     "UsbVersion": usb_version,
     "Direction": direction,
     "Keys": keys,

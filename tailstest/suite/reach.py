@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tailstest.core.errors import TailstestError
 from tailstest.core.events import Events
 from tailstest.guest.accessibility.tree import AccessibilityTree
 from tailstest.machine.desktop import Desktop
@@ -60,6 +61,7 @@ class Reach:
                 on_ready=lambda channel, info: self._late_patch.apply(channel, info, machine.name),
                 keeps_clock=machine.definition.clock_ahead != 0,
                 on_file=self._files.use,
+                open_channel=lambda: machine.guest_now,
             )
         return self._inside
 
@@ -90,7 +92,12 @@ class Reach:
 
     def socket_owners(self) -> dict[tuple[str, int], str]:
         """Return whose each open socket is, if steps have been inside."""
-        return socket_owners(self._inside.last_channel) if self._inside is not None else {}
+        if self._inside is None:
+            return {}
+        try:
+            return socket_owners(self._inside.last_channel)
+        except TailstestError:
+            return {}  # it is evidence to a failure, and must not hide that
 
     def keep_evidence(self, keeper: InsideEvidence) -> None:
         """Let somebody keep what the system says of itself, as far as steps have used it."""

@@ -153,7 +153,7 @@ class LocalSession:
         self.ended_films = []
         frame = Frame(np.full((30, 40, 3), 90, np.uint8))
         self.machine = SimpleNamespace(
-            guest=self.channel,
+            reach_guest=lambda _deadline: self.channel,
             deadline_scale=1.0,
             state=MachineState.RUNNING,
             screen=SimpleNamespace(frame=lambda: frame, last_frame=frame),

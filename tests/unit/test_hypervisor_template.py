@@ -118,9 +118,12 @@ def test_the_port_of_qemu_s_agent_is_kept_from_libvirt_which_would_take_its_sock
     assert [each.get("name") for each in domain.iterfind("./devices/channel/target")] == [
         "org.example.agent"
     ]
+    # `machine.open_ports` finds both by these names.
+    aliases = [each.get("name") for each in domain.iterfind("./devices/channel/alias")]
+    assert aliases == ["ua-org-example-agent"]
     space = "{http://libvirt.org/schemas/domain/qemu/1.0}"
     given = [each.get("value") or "" for each in domain.iter(f"{space}arg")]
-    assert "socket,id=qemu-agent,path=/b,,c,server=on,wait=off" in given
+    assert "socket,id=charua-org-qemu-guest_agent-0,path=/b,,c,server=on,wait=off" in given
     (device,) = [json.loads(each) for each in given if each.startswith("{")]
     assert device["name"] == "org.qemu.guest_agent.0"
     assert "commandline" not in values(channels={"org.example.agent": Path("/a")}).render()

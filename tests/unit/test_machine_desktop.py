@@ -7,7 +7,7 @@ import pytest
 from tailstest.core.errors import CheckFailed, UsageError
 from tailstest.core.events import Events, Noted
 from tailstest.core.geometry import Point, Region
-from tailstest.guest.accessibility.errors import NodeMissing, TreeUnavailable
+from tailstest.guest.accessibility.errors import NodeGone, NodeMissing, TreeUnavailable
 from tailstest.guest.accessibility.node import Node
 from tailstest.machine.desktop import Desktop
 
@@ -210,17 +210,52 @@ def test_a_window_that_is_to_get_what_is_typed_must_be_the_active_one():
     assert tree.waited_for == "active"
 
 
-@pytest.mark.parametrize(("wanted", "state"), [(True, "checked"), (False, "unchecked")])
-def test_whether_something_is_checked_is_waited_for(wanted, state):
-    tree = Tree(node("check box", "Connect"))
-    desktop(tree)[0].wait_checked("check box", "Connect", wanted=wanted)
-    assert tree.waited_for == state
+def with_states(*states):
+    return Node("1", "check box", "Connect", "", "", frozenset(states), None, ())
+
+
+@pytest.mark.parametrize(
+    ("states", "checked"),
+    [
+        (("showing", "checked"), True),
+        (("showing", "pressed"), True),  # a toggle button of GTK 4
+        (("showing",), False),
+        (("showing", "indeterminate"), None),
+    ],
+)
+def test_whether_something_is_checked_is_waited_for(states, checked):
+    one = desktop(Tree(with_states(*states)))[0]
+    for wanted in (True, False):
+        if checked is wanted:
+            one.wait_checked("check box", "Connect", wanted=wanted)
+        else:
+            with pytest.raises(CheckFailed, match="checked"):
+                one.wait_checked("check box", "Connect", wanted=wanted)
+
+
+def test_only_of_what_can_be_checked_it_can_be_said():
+    with pytest.raises(UsageError, match="a label is never checked"):
+        desktop(Tree())[0].wait_checked("label", "Connect", wanted=False)
 
 
 def test_a_number_is_waited_for_and_told_when_it_is_another_one():
     tree = Tree(node("slider", "Volume"))
-    told = iter([10.0, 30.0])
-    tree.value = lambda _node: next(told, 40.0)
+    told = iter([10.0, NodeGone("built anew"), TreeUnavailable("busy"), 30.0])
+
+    def value(_node):
+        seen = next(told, 40.0)
+        if isinstance(seen, Exception):
+            raise seen
+        return seen
+
+    tree.value = value
     desktop(tree)[0].wait_number("slider", "Volume", 40)
-    with pytest.raises(CheckFailed, match="shows 41, seen: 40"):
+    with pytest.raises(CheckFailed, match="to show 41, seen: 40"):
+        desktop(tree)[0].wait_number("slider", "Volume", 41)
+
+
+def test_what_has_a_number_and_is_not_there_is_missed():
+    tree = Tree()
+    tree.value = None  # nobody asks for the number of nothing
+    with pytest.raises(CheckFailed, match="there is: Stop"):
         desktop(tree)[0].wait_number("slider", "Volume", 41)

@@ -35,6 +35,7 @@ def saved():
         disks={"/run/disks/stick.qcow2": "disk-0.qcow2"},
         serial_text="",
         serial_begin=0,
+        serial_restart=0,
         failure_texts=[],
         has_agent=False,
         is_installed=False,

@@ -165,3 +165,23 @@ def test_a_saved_console_of_a_flood_keeps_its_start(log, tmp_path):
     again = resumed(log, tmp_path)
     assert not again.contains("old words")
     assert again.contains("new words")
+
+
+def test_the_text_since_the_start_begins_at_the_last_one_whoever_caused_it(log):
+    printed(log, "first\n")
+    assert log.text_since_start() == "first\n"
+    log.note_restart()
+    printed(log, "second\n")
+    assert log.text_since_start() == "second\n"
+    log.begin_anew()
+    printed(log, "third\n")
+    assert log.text_since_start() == "third\n"
+
+
+def test_a_log_that_goes_on_knows_of_the_restart_before(log, tmp_path):
+    printed(log, "before é\n")
+    log.note_restart()
+    printed(log, "login: ")
+    later = SerialLog(tmp_path / "later.log", 1000)
+    later.resume(log.text(), log.begin, log.restart)
+    assert later.text_since_start() == "login: "
