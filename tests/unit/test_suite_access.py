@@ -251,17 +251,17 @@ def test_a_silent_client_is_dropped(access, monkeypatch):
     assert file.readline() == b""
 
 
-def test_two_clients_are_served_one_after_the_other(access, capsys, monkeypatch):
+def test_two_clients_are_served_one_after_the_other(access, capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("tailstest.cli.vm_client._PATIENCE", 0.3)
-    order = []
+    order = tmp_path / "order"  # the commands tell it: threads may be woken in any
     first = threading.Thread(
-        target=lambda: order.append(execute(access.run, "sleep 1.5; exit 1")["status"])
+        target=lambda: execute(access.run, f"sleep 1.5; echo first >>{order}"), daemon=True
     )
     first.start()
     waits(lambda: access._turn.locked())
-    order.append(execute(access.run, "exit 2")["status"])
+    execute(access.run, f"echo second >>{order}")
     first.join()
-    assert order == [1, 2]
+    assert order.read_text() == "first\nsecond\n"
     assert "another terminal is at work" in capsys.readouterr().err
 
 

@@ -206,7 +206,7 @@ def test_a_machine_that_was_saved_is_asked_by_another_inside(tmp_path, woken):
     facts = SimpleNamespace(definition=MachineDefinition())
     session.resting.wake(state, MachineAtRest(facts, tmp_path / "rest"))
     assert session.inside is not old
-    assert session.inside.last_channel is woken[0].guest
+    assert session.inside.last_channel is woken[0].guest_now
     kept(session)
 
 
