@@ -171,6 +171,10 @@ class TorNetwork:
         """
         return self.client_lines + self.bridge.client_lines
 
+    @property
+    def _client_folder(self) -> Path:
+        return self._folder / "client"
+
     def start(self) -> None:
         """Start it, and wait until a client of the lab has a circuit.
 
@@ -195,6 +199,7 @@ class TorNetwork:
         self._lab.ask("add_addresses", addresses=self.addresses)
         memory = TorMemory(cache_folder() / "tor", self._lines)
         folders = {node.name: node.folder for node in self.nodes}
+        folders["client"] = self._client_folder
         if memory.recall(folders):
             self._start_nodes()
             return
@@ -214,7 +219,7 @@ class TorNetwork:
             nodes = [node for node in self.nodes if node.is_authority is are_authorities]
             commands = {node.name: self._command(node.torrc) for node in nodes}
             self._lab.start_all(commands, "Opened OR listener connection", LISTEN_LIMIT)
-        client = self._folder / "client"
+        client = self._client_folder
         client.mkdir(mode=0o700, exist_ok=True)
         torrc = client / "torrc"
         torrc.write_text(

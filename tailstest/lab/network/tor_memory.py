@@ -2,8 +2,9 @@
 
 Relays that begin with nothing have to publish themselves and wait for a vote: ten seconds at least.
 With what they knew in an earlier lab, a consensus above all, they serve clients at once, and vote
-while these are being served. Clients take a consensus that ended less than 24 hours ago
-(REASONABLY_LIVE_TIME in tor's networkstatus.c).
+while these are being served. The lab's own client, which tries whether it works, has a consensus of
+then as well: it asks for one in steps of whole seconds. Clients take a consensus that ended less
+than 24 hours ago (REASONABLY_LIVE_TIME in tor's networkstatus.c).
 """
 
 from __future__ import annotations
