@@ -31,6 +31,10 @@ _UNPACK = 'mkdir -p -- "$1" && exec tar -x -C "$1" --no-same-owner -f -'
 _PACK = 'test -d "$1" || exit 44; exec tar -c -C "$1" -f - .'
 _NO_FOLDER = 44
 
+#: What GNU tar says when the disk is full; it does not say why it wrote less than it was to write.
+_CUT_SHORT = re.compile(rb"Wrote only \d+ of \d+ bytes|No space left on device")
+_FULL_HINT = "The disk of the guest is full: copy less, or to another place."
+
 
 def put_folder(line: Line, source: Path, target: str, *, user: str | None, within: float) -> None:
     """Copy a folder into the guest; see `GuestChannel.put_folder`."""
@@ -166,10 +170,6 @@ def _make(tar: tarfile.TarFile, members: list[tuple[tarfile.TarInfo, str]], fold
             raise _bad(str(path.relative_to(folder)), "is a link to outside")
 
 
-_FULL_HINT = "The disk of the guest is full: copy less, or to another place."
-_CUT_SHORT = re.compile(rb"Wrote only \d+ of \d+ bytes|No space left on device")
-
-
 def _start(
     line: Line, argv: list[str], user: str | None, within: float, stdout: FileStore | None
 ) -> RunningCommand:
@@ -189,7 +189,6 @@ def _start(
 
 def _check(completed: Completed, path: str) -> None:
     if not completed.ok:
-        # GNU tar does not say why it wrote less than it was to write.
         is_full = _CUT_SHORT.search(completed.stderr) is not None
         raise GuestRefused(
             f"the guest could not copy the folder {quoted(path)}\n{completed.explain()}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from tailstest.core.errors import TailstestError
 from tailstest.core.text import printable
@@ -17,13 +18,16 @@ _LARGEST, _WITHIN, _LONGEST = 1 << 18, 20.0, 40
 _LINE = re.compile(r'(tcp|udp) +\S+ +\d+ +\d+ +\S+:(\d+) +\S+ +users:\(\("(.*?)",pid=(\d+),')
 
 
-def socket_owners(channel: GuestChannel) -> dict[tuple[str, int], str]:
+def socket_owners(channel: Callable[[], GuestChannel]) -> dict[tuple[str, int], str]:
     """Return protocol ("tcp" or "udp") and own port of each open socket, to whose it is.
 
     What the guest says of itself; safe to print. Empty if it does not say.
+
+    Args:
+        channel: gives the way in; raises when there is none.
     """
     try:
-        said = channel.run(COMMAND, within=_WITHIN, limit=_LARGEST).out
+        said = channel().run(COMMAND, within=_WITHIN, limit=_LARGEST).out
     except TailstestError:
         return {}  # it is evidence to a failure, and must not hide that
     return owners_in(said)

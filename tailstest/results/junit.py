@@ -177,18 +177,17 @@ class _Writer:
             child = ET.SubElement(case, tag, {"message": message_of(reason or str(verdict))})
             if kind:
                 child.set("type", kind)
-                child.text = self._explanation(scenario, reason, suspicion)
+                child.text = self._explanation(scenario, reason, suspicion, excuse)
         if attempt is not None:
             output = ET.SubElement(case, "system-out")
             output.text = self._output(scenario, attempt)
         return case
 
     def _explanation(
-        self, scenario: ScenarioRecord, reason: str, suspicion: Suspicion | None
+        self, scenario: ScenarioRecord, reason: str, suspicion: Suspicion | None, excuse: str
     ) -> str:
         """Say first whose trouble it seems to be: most consumers show no more than some lines."""
         lines = [suspect_line(suspicion)] if suspicion else []
-        excuse = excuse_of(scenario, self._run)
         if excuse:
             lines.append(excuse)
         lines.append(f"at {scenario.location}")

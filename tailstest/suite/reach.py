@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tailstest.core.errors import TailstestError
 from tailstest.core.events import Events
 from tailstest.guest.accessibility.tree import AccessibilityTree
 from tailstest.machine.desktop import Desktop
@@ -92,12 +91,8 @@ class Reach:
 
     def socket_owners(self) -> dict[tuple[str, int], str]:
         """Return whose each open socket is, if steps have been inside."""
-        if self._inside is None:
-            return {}
-        try:
-            return socket_owners(self._inside.last_channel)
-        except TailstestError:
-            return {}  # it is evidence to a failure, and must not hide that
+        inside = self._inside
+        return socket_owners(lambda: inside.last_channel) if inside is not None else {}
 
     def keep_evidence(self, keeper: InsideEvidence) -> None:
         """Let somebody keep what the system says of itself, as far as steps have used it."""

@@ -28,7 +28,7 @@ def test_open_sockets_are_found_with_who_has_them():
         questions.connect(("127.0.0.1", 53))
         server.bind(("::1", 0))
         server.listen()
-        owners = socket_owners(Channel())
+        owners = socket_owners(Channel)
         assert owners["udp", questions.getsockname()[1]].endswith(f"(process {os.getpid()})")
         assert owners["tcp", server.getsockname()[1]].endswith(f"(process {os.getpid()})")
 
@@ -38,7 +38,7 @@ def test_a_guest_that_does_not_answer_is_no_other_failure():
         def run(self, *_arguments, **_options):
             raise InfrastructureError("the agent is gone")
 
-    assert socket_owners(Dead()) == {}
+    assert socket_owners(Dead) == {}
 
 
 @pytest.mark.parametrize(

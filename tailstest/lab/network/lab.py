@@ -226,15 +226,7 @@ class Lab:
         Raises:
             InfrastructureError: it ended, or was not ready in time; quotes what it said.
         """
-        scaled = seconds * self._scale
-        self.ask(
-            "start",
-            within=seconds + REQUEST_LIMIT,
-            name=name,
-            argv=list(argv),
-            ready=ready,
-            seconds=scaled,
-        )
+        self.start_all({name: argv}, ready, seconds)
 
     def start_all(self, argvs: Mapping[str, Sequence[str]], ready: str, seconds: float) -> None:
         """Start servers that do not need one another, all at once.

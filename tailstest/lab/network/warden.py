@@ -100,12 +100,8 @@ class Warden:
         """Give the lab's Internet further addresses."""
         add_addresses(addresses)
 
-    async def start(self, name: str, argv: list[str], ready: str, seconds: float) -> None:
-        """Start a server."""
-        await self._supervisor.start(Service(name, argv, ready, seconds))
-
     async def start_all(self, argvs: dict[str, list[str]], ready: str, seconds: float) -> None:
-        """Start servers that do not need one another."""
+        """Start servers that do not need one another, or one."""
         services = [Service(name, argv, ready, seconds) for name, argv in argvs.items()]
         await self._supervisor.start_all(services)
 
@@ -138,7 +134,6 @@ REQUESTS = frozenset(
         "block",
         "answer",
         "add_addresses",
-        "start",
         "start_all",
         "stop",
         "state",
