@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 
+from tailstest.core.deadline import pause
 from tailstest.core.errors import InfrastructureError, UsageError
 from tailstest.core.events import Events, Noted
 from tailstest.hypervisor.discard import discard_domain
@@ -22,6 +23,23 @@ STOP_REPORT_LIMIT = 30.0
 #: Seconds, before scaling, for libvirt to report that processors stopped or run on; usually
 #: milliseconds.
 PAUSE_REPORT_LIMIT = 30.0
+
+#: How libvirt puts it that QEMU ended before it was ready, where QEMU itself said nothing: its last
+#: words would follow (qemuProcessReportLogError in libvirt's src/qemu/qemu_process.c). The last one
+#: comes when libvirt is still busy with an earlier end (beingDestroyed there).
+ENDED_WITHOUT_A_WORD = (
+    "process exited while connecting to monitor",
+    "qemu unexpectedly closed the monitor",
+    "domain is no longer running",
+)
+
+#: How often a machine is started before the host is to blame.
+STARTS = 3
+
+#: Seconds, before scaling, until it is started again. libvirt learns in a thread of its own that a
+#: QEMU has ended, and kills whatever runs for that machine when it gets there, the next QEMU, too
+#: (processMonitorEOFEvent in its src/qemu/qemu_driver.c); usually milliseconds.
+START_PAUSE = 1.0
 
 
 class Power:
@@ -71,13 +89,24 @@ class Power:
         self.wait_ended()
         self._serial.begin_anew()
         try:
-            with self._lifecycle.starting():
-                self._create(before)
+            self._start(before, STARTS)
         except self._libvirt.libvirtError as error:
             raise InfrastructureError(
                 f"the machine {self._name} cannot be started: {error.get_error_message()}",
                 hint="is there enough memory on the host? `tailstest host` shows what is free",
             ) from error
+
+    def _start(self, before: Callable[[], None] | None, times: int) -> None:
+        try:
+            with self._lifecycle.starting():
+                self._create(before)
+        except self._libvirt.libvirtError as error:
+            if times == 1 or not _ended_without_a_word(error):
+                raise
+            text = f"QEMU of {self._name} ended without a word when it was started; once more"
+            self._events.publish(Noted(text=text, level="warning"))
+            pause(START_PAUSE * self._scale)
+            self._start(before, times - 1)
 
     def _create(self, before: Callable[[], None] | None) -> None:
         if before is None:
@@ -188,3 +217,12 @@ class Power:
             return bool(self._domain.isActive())
         except self._libvirt.libvirtError:
             return False
+
+
+def _ended_without_a_word(error: Any) -> bool:
+    """Tell whether QEMU died at its start before it did anything, and gave no reason.
+
+    What it refuses, it says. A process that was killed or crashed does not, and has not touched
+    guest or media yet.
+    """
+    return str(error.get_error_message()).rstrip(": ").endswith(ENDED_WITHOUT_A_WORD)

@@ -5,7 +5,9 @@ import pytest
 from conftest import RESCUE
 
 from tailstest.core.errors import CheckFailed, InfrastructureError, MachineStopped, UsageError
+from tailstest.core.events import Noted
 from tailstest.machine.lifecycle import MachineState
+from tailstest.machine.power import STARTS
 from tailstest.machine.profile import load_profiles
 from tailstest.media.dvd import Dvd
 from tailstest.media.image_file import digest_of
@@ -110,6 +112,41 @@ def test_a_killed_qemu_ends_a_wait_as_trouble_of_the_host(make, bench):
     process.kill()
     with pytest.raises(InfrastructureError, match="gone"):
         machine.screen.wait_text("never to be seen", within=600)
+
+
+def qemu_that_dies(folder, times):
+    """Return a QEMU that is killed when it starts a machine, that many times."""
+    left = folder / "left"
+    left.write_text("x" * times)
+    emulator = folder / "qemu-system-x86_64"
+    emulator.write_text(
+        "#!/bin/sh\n"
+        f'case "$*" in *guest=tailstest*) if [ -s {left} ]; then\n'
+        f"  truncate -s -1 {left}; kill -9 $$\n"
+        'fi;; esac\nexec /usr/bin/qemu-system-x86_64 "$@"\n'
+    )
+    emulator.chmod(0o755)
+    return emulator
+
+
+def test_a_qemu_that_dies_without_a_word_at_its_start_is_started_once_more(
+    make, bench, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(bench.hypervisor, "emulator", qemu_that_dies(tmp_path, times=1))
+    said = []
+    bench.events.subscribe(said.append)
+    machine = make(memory_mib=64)
+    machine.screen.wait_text("GNU/Linux")
+    assert any(isinstance(one, Noted) and "without a word" in one.text for one in said)
+
+
+def test_a_qemu_that_always_dies_at_its_start_is_trouble_of_the_host(
+    make, bench, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(bench.hypervisor, "emulator", qemu_that_dies(tmp_path, times=9))
+    with pytest.raises(InfrastructureError, match="cannot be started"):
+        make(memory_mib=64)
+    assert (tmp_path / "left").read_text() == "x" * (9 - STARTS)
 
 
 def test_a_thousand_characters_are_typed_without_a_loss(rescue_shell):
