@@ -56,6 +56,18 @@ def wake(bench: Bench, rest: MachineAtRest) -> float:
         machine.close(keep_serial=False)
 
 
+def wake_often(bench: Bench, rest: MachineAtRest, times: int, taken: list[float]) -> None:
+    """Add to `taken` what each of many restores takes, and tell now and then how far it is."""
+    for _ in range(times):
+        taken.append(wake(bench, rest))
+        if len(taken) % TELL_EACH == 0:
+            middle = statistics.median(taken[-TELL_EACH:])
+            print(f"  {len(taken)} restores, the last ones {middle:.1f} s each", file=sys.stderr)
+
+
+#: Restores from one word about them to the next.
+TELL_EACH = 20
+
 #: Memory of the machine, as a person's computer has it at least.
 MEMORY_MIB = 2048
 
@@ -101,9 +113,10 @@ def main() -> int:
         folder = work / "rest"
         folder.mkdir()
         rest = MachineAtRest(cold(bench, folder, rows), folder)
-        taken = [wake(bench, rest) for _ in range(min(WARM, options.times))]
+        taken: list[float] = []
+        wake_often(bench, rest, min(WARM, options.times), taken)
         with growth(rows):
-            taken += [wake(bench, rest) for _ in range(options.times - len(taken))]
+            wake_often(bench, rest, options.times - len(taken), taken)
         rows["restores in a row"] = len(taken)
         rows["running on until a command is answered, s"] = statistics.median(taken)
         rows["the slowest of them, s"] = max(taken)
