@@ -36,7 +36,7 @@ def keys(tmp_path, monkeypatch, report):
         order = RunOrder(RunOptions([str(suite)]), Settings(**settings), None, (), tmp_path)
         checkpoints = order.checkpoints(
             plan,
-            SimpleNamespace(slowness=1.0, resting=None),
+            SimpleNamespace(slowness=1.0, resting=SimpleNamespace(own=None)),
             Events(),
             {"host": host, "cores_per_worker": share},
             tmp_path,

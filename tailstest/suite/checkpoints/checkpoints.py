@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import ValidationError
-
 from tailstest.core.errors import CheckFailed, InfrastructureError, TailstestError
 from tailstest.core.events import Events, Noted
-from tailstest.core.settings import Strict
 from tailstest.core.text import printable
 from tailstest.core.verdict import Verdict
 from tailstest.machine.saved_machine import MachineAtRest, MachineLost, SavedMachine
+from tailstest.suite.checkpoints.at_hand import AtHand, Whole
 from tailstest.suite.checkpoints.keys import keys_of, leading_steps
 from tailstest.suite.checkpoints.packing import CheckpointDamaged
 from tailstest.suite.checkpoints.savings import Costs, Savings
@@ -33,16 +30,6 @@ FORCE_TAG = "checkpoint"
 #: Trouble that a checkpoint would bring again: what is not as it was saved, and what was saved in
 #: such a moment that the machine, or somebody inside, cannot go on.
 _LASTING = (CheckpointDamaged, CheckpointStale, CheckFailed)
-
-#: Unpacked checkpoints that a run keeps at hand; scenarios come in groups.
-_AT_HAND = 3
-
-
-class Whole(Strict):
-    """All that is kept of a checkpoint besides files."""
-
-    session: SessionState
-    machine: SavedMachine
 
 
 class Restable(Protocol):
@@ -102,7 +89,6 @@ class Checkpoints:
         self._session = session
         self._store = store
         self._events = events
-        self._work = work
         self._costs = Costs.on(slowness)
         self._chains = {
             scenario.id: keys_of(scenario, plan, base)
@@ -112,7 +98,7 @@ class Checkpoints:
             and not scenario.is_manual
         }
         self._savings = Savings(self._chains)
-        self._at_hand: dict[str, Whole] = {}
+        self._at_hand = AtHand(work, store, session.own)
         self._is_broken = False
         self._private: set[str] = set()
         self._has_told_of_hooks = False
@@ -204,7 +190,7 @@ class Checkpoints:
 
     def close(self) -> None:
         """Remove what was unpacked."""
-        shutil.rmtree(self._work, ignore_errors=True)
+        self._at_hand.close()
 
     # Going on
 
@@ -238,31 +224,17 @@ class Checkpoints:
 
     def _take_up(self, key: str, index: int) -> None:
         began = time.monotonic()
-        whole = self._at_hand.get(key) or self._unpack(key)
-        self._session.wake(whole.session, MachineAtRest(whole.machine, self._work / key))
+        whole = self._at_hand.get(key)
+        self._session.wake(whole.session, MachineAtRest(whole.machine, self._at_hand.folder(key)))
         self._gone_on = index + 1
         self._since = time.monotonic()
         self._costs.saw_waking(self._since - began)
         steps = "step 1 comes" if index == 0 else f"steps 1 to {index + 1} come"
         self._note(f"{steps} from a checkpoint ({key[:8]}), {self._since - began:.1f} s")
 
-    def _unpack(self, key: str) -> Whole:
-        folder = self._new_folder(key)
-        try:
-            manifest = self._store.unpack(key, folder)
-            whole = Whole.model_validate(manifest.state)
-        except ValidationError as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise CheckpointDamaged(f"the checkpoint {key} cannot be understood") from error
-        except InfrastructureError:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        self._keep_at_hand(key, whole)
-        return whole
-
     def _give_up(self, key: str, error: TailstestError) -> None:
         self._session.drop()
-        self._forget(key)
+        self._at_hand.forget(key)
         text = printable(f"a checkpoint is of no use, the scenario starts anew: {error.message}")
         self._note(text, level="warning")
 
@@ -273,7 +245,7 @@ class Checkpoints:
     ) -> None:
         began = time.monotonic()
         try:
-            folder = self._new_folder(key)
+            folder = self._at_hand.new_folder(key)
             machine = self._session.rest(folder)
         except MachineLost:
             self._break_off(key)
@@ -285,7 +257,7 @@ class Checkpoints:
             self._note(text, level="warning")
             return
         whole = Whole(session=state, machine=machine)
-        self._keep_at_hand(key, whole)
+        self._at_hand.keep(key, whole)
         try:
             self._session.wake(state, MachineAtRest(machine, folder))
         except TailstestError as error:
@@ -307,7 +279,7 @@ class Checkpoints:
     def _break_off(self, key: str) -> None:
         """Save no more in this run: each scenario that tried would come to the same harm."""
         self._is_broken = True
-        self._forget(key)
+        self._at_hand.forget(key)
 
     def _publish(
         self, key: str, whole: Whole, scenario: PlannedScenario, index: int, seconds: float
@@ -323,33 +295,11 @@ class Checkpoints:
             files={},
         )
         try:
-            full = self._store.publish(manifest, self._work / key)
+            full = self._store.publish(manifest, self._at_hand.folder(key))
         except InfrastructureError as error:
             self._note(printable(f"{error.message}; this run goes on with it"), level="warning")
             return ""
         return f", {full.size / 1e6:.0f} MB"
-
-    # What is at hand
-
-    def _new_folder(self, key: str) -> Path:
-        while len(self._at_hand) >= _AT_HAND:
-            self._forget(next(iter(self._at_hand)))
-        folder = self._work / key
-        try:
-            if not self._work.exists():
-                self._session.own(self._work)
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(mode=0o700, parents=True)
-        except OSError as error:
-            raise InfrastructureError(f"cannot make {folder}: {error.strerror}") from error
-        return folder
-
-    def _keep_at_hand(self, key: str, whole: Whole) -> None:
-        self._at_hand[key] = whole
-
-    def _forget(self, key: str) -> None:
-        self._at_hand.pop(key, None)
-        shutil.rmtree(self._work / key, ignore_errors=True)
 
     def _note(self, text: str, level: str = "info") -> None:
         self._events.publish(Noted(text=text, level=level))
