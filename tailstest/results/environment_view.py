@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+#: Fact that says what was changed in the guests: not the image as it is was tested.
+CHANGED = "changed by --late-patch"
 #: Rows shown at most, and characters of one value.
 MAX_ROWS = 200
 MAX_VALUE = 2_000

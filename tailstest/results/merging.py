@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tailstest.core.errors import InfrastructureError, UsageError
+from tailstest.core.text import printable
+from tailstest.results.environment_view import CHANGED
 from tailstest.results.event_fields import list_of, number_of, text_of, trouble_in
 from tailstest.results.event_log import read_events
 from tailstest.results.report import build_report
@@ -23,6 +26,10 @@ Json = dict[str, Any]
 OTHER_SHARD = "in shard"
 #: Events of a part that the whole has its own of.
 _OF_A_RUN = {"RunStarted", "PlanMade", "RunFinished"}
+#: Facts of the whole that the part which began first may not know: it may have no git.
+_OF_THE_WHOLE = ("suite_commit", "branch", "product_commit")
+#: A digest or a commit, of which people compare the first digits.
+_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}")
 _NOT_COPIED = {EVENTS_FILE, JUNIT_FILE, REPORT_FILE, ".reserve"}
 
 
@@ -41,14 +48,15 @@ def merge_runs(parts: Sequence[RunFolder], output: Path) -> int:
         The exit status of the whole.
 
     Raises:
-        UsageError: a part is named twice, cannot be read, or they tested different images.
+        UsageError: a part is named twice, cannot be read, or they tested different images, changed
+            the guests in different ways, or are of different commits of the suite.
         InfrastructureError: the whole cannot be written.
     """
     if len({part.path for part in parts}) < len(parts):
         raise UsageError("a run is named twice", hint="name each run once")
     read = [(part, read_events(part.events_file).events) for part in parts]
     read.sort(key=lambda each: (number_of(_first(each[1], "RunStarted"), "time"), each[0].run_id))
-    _check_image(read)
+    _check_same(read)
     whole = RunFolder.create(output.parent, output=output)
     events = [*_head(read)]
     for number, (part, told) in enumerate(read, 1):
@@ -87,19 +95,51 @@ def merge_runs(parts: Sequence[RunFolder], output: Path) -> int:
     return status
 
 
-def _check_image(read: Sequence[tuple[RunFolder, Sequence[Json]]]) -> None:
-    """Raise unless all runs tested the same image: together they would say nothing about one."""
-    images: dict[str, str] = {}
-    for part, told in read:
-        image = _environment(told).get("image")
-        digest = image.get("sha256", "") if isinstance(image, Mapping) else ""
-        images.setdefault(str(digest), part.run_id)
-    if len(images) > 1:
-        each = ", ".join(f"{run}: {digest[:12] or 'none'}" for digest, run in images.items())
-        raise UsageError(
-            f"these runs did not test the same image ({each})",
-            hint="merge runs of one image; `tailstest compare` is for two",
-        )
+def _check_same(read: Sequence[tuple[RunFolder, Sequence[Json]]]) -> None:
+    """Raise unless all runs tested the same: together they would say nothing about it."""
+    names = [part.run_id for part, _ in read]
+    if len(set(names)) < len(names):
+        names = [str(part.path) for part, _ in read]
+    known = [(name, _environment(told)) for name, (_, told) in zip(names, read, strict=True)]
+    _refuse_others(
+        [(name, _image(facts) or "none") for name, facts in known],
+        "these runs did not test the same image",
+        hint="merge runs of one image; `tailstest compare` is for two",
+    )
+    _refuse_others(
+        [(name, _changed(facts) or "nothing") for name, facts in known],
+        "--late-patch did not change the same in the guests of these runs",
+        hint="what passed in a changed guest says nothing about the image as it is: "
+        "merge runs with the same changes, or without any",
+    )
+    commits = [(name, text_of(facts, "suite_commit")) for name, facts in known]
+    _refuse_others(
+        # A run without git knows none, which says nothing against it.
+        [(name, commit) for name, commit in commits if commit],
+        "these runs are not of the same commit of the suite",
+        hint="a scenario may be another one there: run all parts from one commit",
+    )
+
+
+def _refuse_others(values: Sequence[tuple[str, str]], said: str, *, hint: str) -> None:
+    """Raise if runs, each a name and a value, have different values; name one run for each."""
+    first_of: dict[str, str] = {}
+    for run, value in values:
+        first_of.setdefault(value, run)
+    if len(first_of) > 1:
+        shown = {run: _DIGEST.sub(r"\1", value) for value, run in first_of.items()}
+        each = printable(", ".join(f"{run}: {value}" for run, value in shown.items()))
+        raise UsageError(f"{said} ({each})", hint=hint)
+
+
+def _image(facts: Mapping[str, Any]) -> str:
+    image = facts.get("image")
+    return str(image.get("sha256", "")) if isinstance(image, Mapping) else ""
+
+
+def _changed(facts: Mapping[str, Any]) -> str:
+    """Return what was changed in the guests of a run, "" if nothing was."""
+    return ", ".join(map(str, list_of(facts, CHANGED))) or str(facts.get(CHANGED) or "")
 
 
 def _head(read: Sequence[tuple[RunFolder, Sequence[Json]]]) -> Iterator[Json]:
@@ -108,6 +148,10 @@ def _head(read: Sequence[tuple[RunFolder, Sequence[Json]]]) -> Iterator[Json]:
     name = hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:12]
     first = read[0][1]
     environment = {**_environment(first), "put together from": ids}
+    for key in _OF_THE_WHOLE:
+        known = (text_of(_environment(told), key) for _, told in read)
+        if found := next(filter(None, known), ""):
+            environment[key] = found
     time = number_of(_first(first, "RunStarted"), "time")
     yield {
         "event": "RunStarted",

@@ -18,12 +18,12 @@ from tailstest.hypervisor.host_report import examine_host
 from tailstest.hypervisor.leftovers import remove_leftovers
 from tailstest.hypervisor.memory_claims import MemoryClaims
 from tailstest.machine.profile import find_image, load_profiles
+from tailstest.results.environment_view import CHANGED
 from tailstest.results.progress import SeveralAtOnce
 from tailstest.results.recorder import attach
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.store.address import store_address
 from tailstest.results.store.live import LiveStore
-from tailstest.results.store.run_rows import CHANGED
 from tailstest.results.terminal import Terminal
 from tailstest.suite.access import open_access
 from tailstest.suite.assembly import RunOrder

@@ -20,6 +20,7 @@ from tailstest.core.deadline import Deadline, poll
 from tailstest.core.events import Events
 from tailstest.core.settings import Settings
 from tailstest.core.verdict import Verdict
+from tailstest.results.environment_view import CHANGED
 from tailstest.results.event_log import read_events
 from tailstest.results.recorder import attach
 from tailstest.results.run_builder import load_run
@@ -30,7 +31,6 @@ from tailstest.results.store.adding import add_run
 from tailstest.results.store.address import needed_address, store_address
 from tailstest.results.store.live import LiveStore
 from tailstest.results.store.reading import attempts_of_runs, find_run, scenarios_by_number
-from tailstest.results.store.run_rows import CHANGED
 from tailstest.results.store.tables import steps
 from tailstest.suite.plan import make_plan
 from tailstest.suite.spread.shards import keep_shard

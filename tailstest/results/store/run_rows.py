@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from tailstest.core.verdict import Verdict
-from tailstest.results.environment_view import find_fact, image_digest, image_name
+from tailstest.results.environment_view import CHANGED, find_fact, image_digest, image_name
 from tailstest.results.run_record import Run
 from tailstest.results.store.attempt_rows import AttemptRows
 from tailstest.results.store.kept_texts import KeptTexts, storable
@@ -19,8 +19,7 @@ from tailstest.results.store.tables import OF_RUN, artifacts, runs
 #: Characters of the environment and of the list of problems of one run.
 MAX_ENVIRONMENT = 60_000
 MAX_PROBLEMS = 60_000
-#: Fact of the environment that says that guests were changed, and the mark on the image's digest.
-CHANGED = "changed by --late-patch"
+#: Mark on the digest of an image whose guests were changed.
 PATCHED = "+changes"
 #: Shortest distance between two runs in the order of runs.
 _NEXT = 0.001
