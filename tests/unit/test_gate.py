@@ -49,6 +49,9 @@ class Gate:
         add_run(self.store, made_run(number, verdicts, **{"image": "b", **more}))  # type: ignore[arg-type]
 
     def judge(self, policy: str = "", *runs: str, today: datetime.date = TODAY) -> GateResult:
+        """Judge by a policy; unless it says otherwise, a part of what was released is enough."""
+        if "[planned]" not in policy:
+            policy += "\n[planned]\ncomplete = false\n"
         self.file.write_text(policy, encoding="utf-8")
         return judge_runs(self.store, load_policy(self.file), runs or ("latest",), today)
 
@@ -190,6 +193,31 @@ def test_a_release_that_is_no_release_is_an_error(gate: Gate) -> None:
     for name in ("6.1", "run-2"):
         with pytest.raises(UsageError):
             gate.judge(f'[baseline]\nrelease = "{name}"\n')
+
+
+def test_c15_what_the_release_was_tested_with_must_be_planned_again(gate: Gate) -> None:
+    gate.run(2, {"a": "passed"})
+    strict = "[planned]\ncomplete = true\n"
+    result = gate.judge(strict)
+    assert blocking(result) == {"planned": ["old"]}
+    assert "not planned" in finding(result, "planned", "old").text
+    gate.file.write_text("", encoding="utf-8")  # which is what no policy means, too
+    assert not judge_runs(gate.store, load_policy(gate.file), ("latest",), TODAY).passed
+    allowed = gate.judge()
+    assert allowed.passed and finding(allowed, "planned", "old").blocks is False
+    gate.run(3, {"old": "failed"})  # the other part of it
+    assert gate.judge(strict, "run-2", "run-3").passed
+
+
+def test_what_was_removed_on_purpose_is_named_in_the_policy(gate: Gate) -> None:
+    gate.run(2, {"a": "passed"})
+    with gate.store.reading() as connection:
+        key = find_scenario(connection, "old").key
+    policy = f'[planned]\nremoved = ["{key[:-1]}?", "features/never/*"]\n'
+    result = gate.judge(policy)
+    assert result.passed
+    assert "removed" in finding(result, "planned", "old").text
+    assert "nothing of that name" in finding(result, "planned", "features/never/*").text
 
 
 def test_what_is_tagged_as_blocking_must_have_passed_whatever_excuses_it(tmp_path: Path) -> None:

@@ -91,6 +91,14 @@ class Case:
     today: datetime.date
     named: Mapping[str, Item]
 
+    @property
+    def baseline_name(self) -> str:
+        """What to call the baseline; empty without one."""
+        if self.baseline is None:
+            return ""
+        named = self.baseline.release
+        return f"release {named}" if named else self.baseline.run_id
+
     def choose(self, choice: Choice) -> list[Item]:
         """Return the scenarios that a choice of the policy means."""
         wanted = {self.named[text].scenario.id for text in choice.scenarios}

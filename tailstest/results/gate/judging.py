@@ -8,6 +8,7 @@ from tailstest.results.gate.case import gather
 from tailstest.results.gate.coverage import features_covered, requirements_met
 from tailstest.results.gate.policy import Policy
 from tailstest.results.gate.rules import (
+    all_planned,
     blocking_resolved,
     excuses_hold,
     flakes_in_budget,
@@ -51,6 +52,7 @@ def judge_runs(
     rules = (
         whole_runs(case),
         results_there(case),
+        all_planned(case),
         no_new_failure(case),
         blocking_resolved(case),
         excuses_hold(case),

@@ -33,6 +33,19 @@ class Baseline(Strict):
         return self
 
 
+class Planned(Strict):
+    """Which scenarios of the baseline the runs may lack.
+
+    Attributes:
+        complete: whether it blocks when they lack one; not where runs are parts of the suite on
+            purpose.
+        removed: patterns of ids of scenarios that the suite no longer has, for a good reason.
+    """
+
+    complete: bool = True
+    removed: Words = ()
+
+
 class Failures(Strict):
     """Which failures block.
 
@@ -109,6 +122,7 @@ class Policy(Strict):
 
     title: str = ""
     baseline: Baseline = Baseline()
+    planned: Planned = Planned()
     failures: Failures = Failures()
     manual: Manual = Manual()
     flakes: Flakes = Flakes()

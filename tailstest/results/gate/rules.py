@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 from tailstest.results.gate.case import MANUAL, Case, Item
 from tailstest.results.gate.verdict import Finding, RuleResult
 from tailstest.results.known import known_bugs
@@ -54,12 +56,40 @@ def results_there(case: Case) -> RuleResult:
     return RuleResult("results", "Every planned scenario has a result", summary, tuple(found))
 
 
+def all_planned(case: Case) -> RuleResult:
+    """What the baseline was tested with was planned again: no part of a suite passes for it."""
+    planned = case.policy.planned
+    name = case.baseline_name
+    found = []
+    used: set[str] = set()
+    missing = 0
+    for scenario, tags in case.dropped:
+        fitting = {each for each in planned.removed if fnmatchcase(scenario.key, each)}
+        used |= fitting
+        if fitting:
+            text = f"in {name}; removed, says the policy"
+        elif tags & _with_own_rule(case):
+            continue
+        else:
+            missing += 1
+            text = f"in {name}, and not planned in what is judged"
+        blocks = planned.complete and not fitting
+        found.append(Finding(blocks, scenario.title, text, scenario))
+    found += [
+        Finding(False, pattern, "removed, says the policy, but nothing of that name is missing")
+        for pattern in planned.removed
+        if pattern not in used
+    ]
+    summary = f"{missing} missing" + (f" of what was in {name}" if name else "")
+    title = "What the last release was tested with was planned"
+    return RuleResult("planned", title, summary, tuple(found))
+
+
 def no_new_failure(case: Case) -> RuleResult:
     """Nothing fails that did not fail in the baseline."""
     found = []
     policy = case.policy
-    base = case.baseline
-    name = f"release {base.release}" if base and base.release else base.run_id if base else ""
+    base, name = case.baseline, case.baseline_name
     if base is None and policy.baseline.required:
         text = "there is no release to compare with: tailstest store mark RUN --release NAME"
         found.append(Finding(True, "baseline", text))
@@ -155,6 +185,12 @@ def excuses_hold(case: Case) -> RuleResult:
     return RuleResult(
         "excuses", "Excuses are in force and needed", f"{number} in all", tuple(found)
     )
+
+
+def _with_own_rule(case: Case) -> frozenset[str]:
+    """Return the tags of scenarios about which another rule says that they are missing."""
+    blocking = {tag.removeprefix("@") for tag in case.policy.failures.blocking_tags}
+    return frozenset(blocking | {MANUAL})
 
 
 def _excuse(item: Item, case: Case) -> str:
