@@ -97,6 +97,22 @@ def main() -> None:
     sys.exit(_status())
 
 
+def _bug(report: str) -> str:
+    """Keep the report of a mistake of ours; return what to say of it."""
+    try:
+        file = state_folder() / "last-crash.txt"
+        file.write_text(report, encoding="utf-8")
+    except (OSError, TailstestError):  # a full disk, say, which may be what brought it about
+        return (
+            "tailstest: this is a bug in tailstest, and no file could be written about it\n"
+            f"  What to do: report it with these lines:\n{report}"
+        )
+    return (
+        f"tailstest: this is a bug in tailstest; what happened is in {file}\n"
+        "  What to do: report it with that file"
+    )
+
+
 def _status() -> int:
     try:
         status = tailstest.main(standalone_mode=False)
@@ -112,16 +128,11 @@ def _status() -> int:
         click.echo(f"tailstest: {error}", err=True)
         return error.exit_status
     except OSError as error:
-        click.echo(f"tailstest: {error.filename or 'the host'}: {error.strerror}", err=True)
+        reason = error.strerror or str(error) or type(error).__name__
+        click.echo(f"tailstest: {error.filename or 'the host'}: {reason}", err=True)
         return INFRASTRUCTURE
     except (Exception, SystemExit):  # noqa: BLE001 - the last resort: a mistake of ours or
         # of a suite's file that ends the interpreter (`sys.exit()`, status 0, is no success)
-        file = state_folder() / "last-crash.txt"
-        file.write_text(traceback.format_exc(), encoding="utf-8")
-        click.echo(
-            f"tailstest: this is a bug in tailstest; what happened is in {file}\n"
-            "  What to do: report it with that file",
-            err=True,
-        )
+        click.echo(_bug(traceback.format_exc()), err=True)
         return INFRASTRUCTURE
     return status if isinstance(status, int) else 0

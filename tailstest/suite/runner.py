@@ -175,10 +175,12 @@ class SuiteRunner:
 
     def _linger(self, scenario: PlannedScenario) -> None:
         """Let a person look at the machine of the last scenario, or of one that failed."""
+        if self._before_end is None:
+            return
         verdict = self._narrator.verdict
         runnable = [each for each in self._plan.scenarios if self._is_runnable(each)]
         is_last = scenario is runnable[-1]
-        if self._before_end is None or self._interrupted or not (is_last or is_bad(verdict)):
+        if self._interrupted or not (is_last or is_bad(verdict)):
             return
         try:
             with self._narrator.not_counting():

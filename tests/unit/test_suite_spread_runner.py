@@ -306,6 +306,21 @@ def test_what_a_worker_tells_as_flaky_is_counted_so_and_ends_a_run_that_stops(ru
     assert counts(done) == ({"flaky": 1, "not run": 2}, 1)
 
 
+def test_nobody_is_told_to_stop_through_a_scheduler_that_is_lost(run, monkeypatch):
+    def closed(_event):
+        raise distributed.comm.CommClosedError("in <TCP>: ConnectionRefusedError")
+
+    monkeypatch.setattr(distributed.Event, "set", closed)
+
+    def behaviour(name, tell):
+        attempts(run, tell, name, "failed" if name == "leader" else "passed")
+        return Ended({run.ids[name]: Verdict.FAILED if name == "leader" else Verdict.PASSED})
+
+    done = run(behaviour, stop=True)
+    assert done.verdicts["leader"] == Verdict.FAILED
+    assert counts(done)[1] == 1
+
+
 def test_what_failed_before_its_process_was_lost_and_then_passed_is_flaky(run):
     tried = []
 

@@ -169,7 +169,9 @@ class SpreadRunner:
             if not is_left_out:
                 self._finished(scenario, future)
             if self._stop and (is_left_out or self._is_bad(scenario)):  # its worker may be gone
-                distributed.Event(stop_name(self._run), client=client).set()
+                # Not where the scheduler is lost: then nobody is there to be told.
+                with suppress(OSError, TimeoutError):
+                    distributed.Event(stop_name(self._run), client=client).set()
             if is_left_out:
                 turns = [replace(each, after=None) for each in self._turns]
                 again = [each for each in turns if each.scenario == scenario]
@@ -298,7 +300,7 @@ class SpreadRunner:
                 ScenarioFinished(
                     scenario_id=scenario,
                     verdict=Verdict.INCOMPLETE.value,
-                    seconds=time.time() - told[0].time,
+                    seconds=max(0.0, time.time() - told[0].time),  # by the clocks of two hosts
                     error=error,
                 )
             )

@@ -64,7 +64,11 @@ def packed(order: RunOrder, plan: Plan) -> Iterator[Packed]:
         images.append(image)
         paths[image.digest] = path
     options = replace(
-        order.options, paths=paths_in_suite(order.options.paths, root), workers=1, shard=""
+        order.options,
+        paths=paths_in_suite(order.options.paths, root),
+        workers=1,
+        shard="",
+        durations=None,
     )
     with tempfile.TemporaryDirectory(prefix="tailstest-suite-") as folder:
         archive = Path(folder, "suite.tar")
