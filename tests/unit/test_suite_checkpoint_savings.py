@@ -43,6 +43,15 @@ def test_it_pays_if_what_is_spared_is_more_than_what_it_costs():
     assert not begun("a", "b", "c").pays("a", 1, 1000, costs)
 
 
+def test_a_long_beginning_of_one_scenario_pays_in_later_runs_if_saving_is_cheap_beside_it():
+    costs = Costs.on(2)
+    assert not costs.are_small_beside(39.9)
+    assert costs.are_small_beside(40)  # nobody has measured yet what saving takes
+    costs.saw_saving(2)
+    assert not costs.are_small_beside(59.9)
+    assert costs.are_small_beside(60)
+
+
 def test_costs_follow_what_is_measured():
     costs = Costs.on(2)
     assert (costs.saving, costs.waking) == (10, 4)

@@ -270,6 +270,19 @@ def test_one_that_is_being_read_takes_its_room_while_it_stays(tmp_path, files):
     assert [entry.key for entry in store.entries()] == ["bbbb"]
 
 
+def test_there_is_room_as_long_as_nothing_has_to_go_that_was_used_lately(tmp_path, files):
+    store = CheckpointStore(tmp_path / "store", 10_000_000)
+    assert store.has_room(0)
+    for age, key in enumerate(("aaaa", "bbbb", "cccc")):
+        assert store.has_room(0)  # each takes 3 MB
+        store.publish(manifest(key), files)
+        os.utime(store.folder / key / "manifest.json", (100 + age, 100 + age))
+    assert not store.has_room(100)
+    assert store.has_room(100.5)  # the first one was used before
+    (store.folder / "cccc" / "manifest.json").write_bytes(b"damaged")
+    assert store.has_room(0)
+
+
 PUBLISHER = """
 import sys
 from pathlib import Path

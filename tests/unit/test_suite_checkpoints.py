@@ -1,5 +1,7 @@
 """Scenarios that go on from where others got: which steps run, and what happens in trouble."""
 
+import time
+
 import pytest
 from suite_tools import Keeper, feature, make_suite, scenario
 
@@ -45,6 +47,13 @@ def nothing_costs_anything(monkeypatch):
     """Measured times are tiny here, and chance."""
     for measured in ("saw_saving", "saw_waking"):
         monkeypatch.setattr(Costs, measured, lambda _costs, _seconds: None)
+    monkeypatch.setattr(Costs, "are_small_beside", lambda _costs, _seconds: False)
+
+
+@pytest.fixture
+def long_beginnings(monkeypatch):
+    """Let each beginning take so long that saving it costs next to nothing."""
+    monkeypatch.setattr(Costs, "are_small_beside", lambda _costs, _seconds: True)
 
 
 class Session(Keeper):
@@ -335,6 +344,57 @@ def test_a_tag_forbids_and_a_tag_forces(tmp_path):
     )
     forced = Followed(make_suite(tmp_path / "lonely", f=lonely), tmp_path / "other")
     assert forced.session.resting == ["a"]
+
+
+def lonely(folder, *leading, tags="", then=("When I pass",)):
+    """Make a suite with one scenario."""
+    return make_suite(folder, f=feature(tags, scenario("a", *leading, *then)))
+
+
+ALONE = ("Given I pass", 'And I say "start"')
+
+
+@pytest.mark.usefixtures("long_beginnings")
+def test_a_long_beginning_that_nobody_shares_is_saved_for_later_runs(tmp_path):
+    suite = lonely(tmp_path / "suite", *ALONE)
+    first = Followed(suite, tmp_path)
+    assert first.session.resting == ["a"]
+    (entry,) = first.store.entries()
+    assert entry.manifest.steps == list(ALONE)  # the last one alone
+    again = Followed(suite, tmp_path)
+    assert again.session.words == ["[a]"]
+    assert again.session.resting == []
+
+
+def test_a_short_one_is_not(tmp_path):
+    assert Followed(lonely(tmp_path / "suite", *ALONE), tmp_path).session.resting == []
+
+
+@pytest.mark.usefixtures("long_beginnings")
+def test_a_tag_forbids_that(tmp_path):
+    suite = lonely(tmp_path / "suite", *ALONE, tags="@no-checkpoint")
+    assert Followed(suite, tmp_path).session.resting == []
+
+
+@pytest.mark.usefixtures("long_beginnings")
+def test_a_scenario_that_is_nothing_but_its_beginning_still_does_something_in_later_runs(tmp_path):
+    suite = lonely(tmp_path / "suite", *ALONE, then=())
+    assert Followed(suite, tmp_path).session.resting == []
+
+
+@pytest.mark.usefixtures("long_beginnings")
+def test_what_only_later_runs_need_pushes_out_nothing_that_this_one_used(tmp_path, monkeypatch):
+    asked = []
+
+    def full(_store, since):
+        asked.append(since)
+        return False
+
+    monkeypatch.setattr(CheckpointStore, "has_room", full)
+    began = time.time()
+    suite = lonely(tmp_path / "suite", *ALONE)
+    assert Followed(suite, tmp_path).session.resting == []
+    assert began <= asked[0] <= time.time()
 
 
 OWN_STEPS = """

@@ -104,6 +104,7 @@ class Checkpoints:
         self._has_told_of_hooks = False
         self._scenario: PlannedScenario | None = None
         self._chain: list[str] = []
+        self._run_began = time.time()  # that of files, which tell when checkpoints were used
         self._since = 0.0
         self._gone_on = 0
         self._traces: Traces | None = None
@@ -167,9 +168,7 @@ class Checkpoints:
         if not self._gone_on <= index < len(self._chain):
             return
         seconds = time.monotonic() - self._since
-        is_last = index == len(self._chain) - 1
-        is_forced = is_last and FORCE_TAG in scenario.tags
-        if not (is_forced or self._savings.pays(scenario.id, index, seconds, self._costs)):
+        if not self._is_wanted(scenario, index, seconds):
             return
         key = self._chain[index]
         if key in self._at_hand or key in self._store or not self._is_shared(key, context):
@@ -177,6 +176,23 @@ class Checkpoints:
         state = self._session.state
         if state is not None:
             self._save(key, state, scenario, index, seconds)
+
+    def _is_wanted(self, scenario: PlannedScenario, index: int, seconds: float) -> bool:
+        """Tell whether a checkpoint behind a leading step pays, or somebody wants one in any case.
+
+        Args:
+            seconds: that it took to get here, from the start or from an earlier checkpoint.
+        """
+        if self._savings.pays(scenario.id, index, seconds, self._costs):
+            return True
+        if index + 1 < len(self._chain):
+            return False
+        if FORCE_TAG in scenario.tags:
+            return True
+        # For later runs. One that is nothing but its beginning would do nothing in them.
+        is_all = index + 1 == len(list(scenario.model.all_steps))
+        is_cheap = not is_all and self._costs.are_small_beside(seconds)
+        return is_cheap and self._store.has_room(self._run_began)
 
     def _is_shared(self, key: str, context: Any) -> bool:
         """Tell whether steps have put nothing into behave's context; nobody could save that.

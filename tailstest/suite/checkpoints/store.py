@@ -209,6 +209,16 @@ class CheckpointStore:
                 room -= size
         return removed
 
+    def has_room(self, since: float) -> bool:
+        """Tell whether one more fits, as large as the largest, if only what is old goes.
+
+        Args:
+            since: seconds since 1970; what was used later than that stays.
+        """
+        sizes = [(each.manifest.size, each.used) for each in self.entries() if each.manifest]
+        stays = sum(size for size, used in sizes if used >= since)
+        return stays + max((size for size, _ in sizes), default=0) <= self._limit
+
     @contextlib.contextmanager
     def _reading(self, place: Path) -> Iterator[None]:
         try:
