@@ -55,21 +55,23 @@ def merge_runs(parts: Sequence[RunFolder], output: Path) -> int:
     if len({part.path for part in parts}) < len(parts):
         raise UsageError("a run is named twice", hint="name each run once")
     read = [(part, read_events(part.events_file).events) for part in parts]
-    read.sort(key=lambda each: (number_of(_first(each[1], "RunStarted"), "time"), each[0].run_id))
+    read.sort(key=lambda each: (number_of(_first(each[1], "RunStarted"), "time"), _id(*each)))
+    if len({_id(*each) for each in read}) < len(read):
+        raise UsageError("a run and a copy of it are named", hint="name each run once")
     _check_same(read)
     whole = RunFolder.create(output.parent, output=output)
     events = [*_head(read)]
     for number, (part, told) in enumerate(read, 1):
         label = f"part-{number}"
         _copy(part.path, whole.path / label)
-        events.append({"event": "PartBegan", "run_id": part.run_id, "folder": label})
+        events.append({"event": "PartBegan", "run_id": _id(part, told), "folder": label})
         events += [_moved(each, label) for each in told if each["event"] not in _OF_A_RUN]
     builder = RunBuilder()
     for event in events:
         builder.apply(event)
     run = builder.end()
     run.trouble = {
-        f"{place}, {part.run_id}": verdict
+        f"{place}, {_id(part, told)}": verdict
         for part, told in read
         for place, verdict in trouble_in(_first(told, "RunFinished")).items()
     }
@@ -144,7 +146,7 @@ def _changed(facts: Mapping[str, Any]) -> str:
 
 def _head(read: Sequence[tuple[RunFolder, Sequence[Json]]]) -> Iterator[Json]:
     """Yield what begins the whole: who, and all that was planned by any of the parts."""
-    ids = [part.run_id for part, _ in read]
+    ids = [_id(*each) for each in read]
     name = hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:12]
     first = read[0][1]
     environment = {**_environment(first), "put together from": ids}
@@ -184,6 +186,11 @@ def _head(read: Sequence[tuple[RunFolder, Sequence[Json]]]) -> Iterator[Json]:
 def _place(scenario: Mapping[str, Any]) -> tuple[str, int]:
     file, _, line = str(scenario.get("location", "")).rpartition(":")
     return file, int(line) if line.isdecimal() else 0
+
+
+def _id(part: RunFolder, told: Sequence[Json]) -> str:
+    """Return the id of a part; its folder may be called as that of another night is."""
+    return text_of(_first(told, "RunStarted"), "run_id") or part.run_id
 
 
 def _environment(told: Sequence[Json]) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,11 @@ ENVIRONMENT = {"image": {"name": "demo", "sha256": "a" * 64}, "suite_commit": "1
 
 
 def part(folder: Path, verdict: str, more: Mapping[str, Any]) -> RunFolder:
-    """Return a run with one scenario."""
+    """Return a run with one scenario; "two" and "2" begin an hour after the others."""
     made, events = RunFolder.create(folder.parent, output=folder), Events()
     with attach(events, made, Settings()):
         sample = Sample(made, events)
+        sample.now += 3600 if folder.name in ("two", "2") else 0
         environment = {**ENVIRONMENT, **more}
         sample.tell(RunStarted, run_id=made.run_id, command=["x"], environment=environment)
         sample.flaky("light", [verdict])
@@ -80,3 +82,26 @@ def test_runs_in_folders_of_the_same_name_are_told_apart(tmp_path: Path) -> None
     ]
     with pytest.raises(UsageError, match=r"a/whole: nothing, .*b/whole: /etc/motd"):
         merge_runs(parts, tmp_path / "whole")
+
+
+def test_each_whole_has_an_id_of_its_own_whatever_the_folders_are_called(tmp_path: Path) -> None:
+    ids = []
+    for night in ("monday", "tuesday"):
+        parts = [part(tmp_path / night / name, "passed", {}) for name in ("1", "2")]
+        merge_runs(parts, tmp_path / night / "whole")
+        whole = load_run(RunFolder.open(tmp_path / night / "whole"))
+        told = [load_run(each).run_id for each in parts]
+        assert whole.environment["put together from"] == told
+        ids.append(whole.run_id)
+    assert ids[0] != ids[1]
+    moved = (tmp_path / "monday").rename(tmp_path / "later")
+    again = [RunFolder.open(moved / name) for name in ("2", "1")]
+    merge_runs(again, tmp_path / "again")
+    assert load_run(RunFolder.open(tmp_path / "again")).run_id == ids[0]
+
+
+def test_a_copy_of_a_run_is_not_taken_for_another_one(tmp_path: Path) -> None:
+    one = part(tmp_path / "one", "passed", {})
+    shutil.copytree(one.path, tmp_path / "copy")
+    with pytest.raises(UsageError, match="a copy of it"):
+        merge_runs([one, RunFolder.open(tmp_path / "copy")], tmp_path / "whole")
