@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import pwd
 import signal
@@ -127,10 +128,46 @@ def test_a_damaged_file_is_never_used(store, files, tmp_path, damage):
         store.verify(KEY)
 
 
+def rewritten(store, key, data):
+    """Let a manifest be what somebody wrote, with the digest of that."""
+    (store.folder / key / "manifest.json").write_bytes(data)
+    line = f"{hashlib.sha256(data).hexdigest()}  manifest.json\n"
+    (store.folder / key / "manifest.sha256").write_text(line)
+
+
+def test_no_bit_of_a_manifest_can_change_unnoticed(store, files, tmp_path):
+    store.publish(manifest(), files)
+    file = store.folder / KEY / "manifest.json"
+    right = file.read_bytes()
+    for place in range(len(right)):
+        file.write_bytes(right[:place] + bytes([right[place] ^ 1]) + right[place + 1 :])
+        with pytest.raises(CheckpointDamaged, match=r"manifest\.json is not what was saved"):
+            store.verify(KEY)
+    with pytest.raises(CheckpointDamaged):
+        unpacked(store, tmp_path / "back")
+    assert store.entries()[0].manifest is None
+    file.write_bytes(right)
+    store.verify(KEY)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_digest_of_a_manifest_that_is_damaged_makes_it_useless(store, files, damage):
+    store.publish(manifest(), files)
+    DAMAGE[damage](store.folder / KEY / "manifest.sha256")
+    with pytest.raises(CheckpointDamaged):
+        store.verify(KEY)
+
+
+def test_the_digest_of_a_manifest_is_in_the_form_of_sha256sum(store, files):
+    store.publish(manifest(), files)
+    check = ["sha256sum", "--check", "--status", "--strict", "manifest.sha256"]
+    subprocess.run(check, cwd=store.folder / KEY, check=True)
+
+
 def test_a_manifest_cannot_lead_out_of_its_folder(store, files, tmp_path):
     store.publish(manifest(), files)
     file = store.folder / KEY / "manifest.json"
-    file.write_text(file.read_text().replace('"empty"', '"../escaped"'))
+    rewritten(store, KEY, file.read_bytes().replace(b'"empty"', b'"../escaped"'))
     (store.folder / KEY / "empty.zst").rename(store.folder / "escaped.zst")
     with pytest.raises(CheckpointDamaged, match="another checkpoint"):
         unpacked(store, tmp_path / "back")
@@ -142,7 +179,7 @@ def test_a_manifest_of_another_key_or_of_none_is_damaged(store, files, tmp_path)
     (store.folder / KEY).rename(store.folder / "other")
     with pytest.raises(CheckpointDamaged, match="another checkpoint"):
         unpacked(store, tmp_path / "back", "other")
-    (store.folder / "other" / "manifest.json").write_text("{}")
+    rewritten(store, "other", b"{}")
     assert store.entries()[0].manifest is None
     with pytest.raises(CheckpointDamaged, match="no readable"):
         store.verify("other")
@@ -225,7 +262,7 @@ def test_a_place_that_is_no_folder_is_said_before_anything_runs(tmp_path):
 def test_a_manifest_of_names_that_are_no_names_is_damaged(store, files, tmp_path, name):
     store.publish(manifest(), files)
     file = store.folder / KEY / "manifest.json"
-    file.write_text(file.read_text().replace('"empty"', f'"{name}"'))
+    rewritten(store, KEY, file.read_bytes().replace(b'"empty"', f'"{name}"'.encode()))
     (store.folder / KEY / f"{name.replace('/', '')[:2]}.zst").touch()
     with pytest.raises(CheckpointDamaged, match="another checkpoint"):
         unpacked(store, tmp_path / "back")
@@ -244,7 +281,7 @@ def test_bytes_behind_the_end_are_damage(store, files, tmp_path):
 def test_a_manifest_that_is_no_text_is_damaged(store, files):
     store.publish(manifest(), files)
     for data in (b"\xff\x00", b"", b"[" * 100_000, b"null"):
-        (store.folder / KEY / "manifest.json").write_bytes(data)
+        rewritten(store, KEY, data)
         with pytest.raises(CheckpointDamaged, match="no readable"):
             store.verify(KEY)
 

@@ -1,6 +1,8 @@
 """Scenarios that go on from where others got: which steps run, and what happens in trouble."""
 
+import hashlib
 import time
+from xml.etree.ElementTree import ParseError
 
 import pytest
 from suite_tools import Keeper, feature, make_suite, scenario
@@ -190,6 +192,19 @@ def test_what_is_damaged_is_reported_removed_and_made_anew(tmp_path):
     first.store.verify(entry.key)
 
 
+def test_a_bit_of_a_manifest_that_is_another_one_is_damage_too(tmp_path):
+    suite = make_suite(tmp_path / "suite", f=three(*LEADING))
+    first = Followed(suite, tmp_path)
+    (entry,) = first.store.entries()
+    file = first.store.folder / entry.key / "manifest.json"
+    file.write_text(file.read_text().replace('"<domain/>"', '"=domain/>"'))
+    again = Followed(suite, tmp_path)
+    assert again.verdicts == [Verdict.PASSED] * 3
+    assert again.session.words == ["[a]", "start", "A", "[b]", "B", "[c]", "C"]
+    assert ["manifest.json" in text for text in again.warnings] == [True]
+    first.store.verify(entry.key)
+
+
 @pytest.mark.parametrize(
     "trouble",
     [
@@ -198,6 +213,7 @@ def test_what_is_damaged_is_reported_removed_and_made_anew(tmp_path):
         MachineStopped("the machine crashed"),
         GuestRefused("no such user"),
         SetupError("nothing to copy with"),
+        ParseError("not well-formed"),
     ],
 )
 def test_a_checkpoint_that_is_of_no_use_lets_the_scenario_start_anew(tmp_path, trouble):
@@ -209,7 +225,7 @@ def test_a_checkpoint_that_is_of_no_use_lets_the_scenario_start_anew(tmp_path, t
     assert again.verdicts == [Verdict.PASSED] * 3
     assert session.words[:3] == ["[a]", "start", "A"]
     assert session.dropped == 1
-    assert trouble.message in again.warnings[0]
+    assert str(trouble) in again.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -219,6 +235,7 @@ def test_a_checkpoint_that_is_of_no_use_lets_the_scenario_start_anew(tmp_path, t
         (SetupError("nothing to copy with"), True),
         (CheckpointStale("old"), False),
         (CheckFailed("what was saved cannot go on"), False),
+        (ParseError("not well-formed"), False),
     ],
 )
 def test_a_checkpoint_whose_machine_does_not_run_on_is_not_tried_for_ever(tmp_path, trouble, stays):
@@ -501,7 +518,9 @@ def test_a_checkpoint_of_another_version_is_removed_and_made_anew(tmp_path):
     first = Followed(suite, tmp_path)
     (entry,) = first.store.entries()
     file = first.store.folder / entry.key / "manifest.json"
-    file.write_text(file.read_text().replace('"inside"', '"what_is_inside"'))
+    data = file.read_bytes().replace(b'"inside"', b'"what_is_inside"')
+    file.write_bytes(data)
+    file.with_suffix(".sha256").write_text(f"{hashlib.sha256(data).hexdigest()}  {file.name}\n")
     again = Followed(suite, tmp_path)
     assert again.verdicts == [Verdict.PASSED] * 3
     assert again.session.resting == ["a"]

@@ -232,9 +232,13 @@ class Checkpoints:
                     self._take_up(key, index)
                 except TailstestError as error:
                     # Whatever it is: it says nothing about the image, which starts anew.
-                    self._give_up(key, error)
+                    self._give_up(key, error.message)
                     if isinstance(error, _LASTING):
                         self._store.discard(key)
+                except Exception as error:  # noqa: BLE001 - nor does this, and it is told
+                    # What was saved is not what we take it for.
+                    self._give_up(key, f"{type(error).__name__}: {error}")
+                    self._store.discard(key)
                 else:
                     return
 
@@ -248,10 +252,10 @@ class Checkpoints:
         steps = "step 1 comes" if index == 0 else f"steps 1 to {index + 1} come"
         self._note(f"{steps} from a checkpoint ({key[:8]}), {self._since - began:.1f} s")
 
-    def _give_up(self, key: str, error: TailstestError) -> None:
+    def _give_up(self, key: str, why: str) -> None:
         self._session.drop()
         self._at_hand.forget(key)
-        text = printable(f"a checkpoint is of no use, the scenario starts anew: {error.message}")
+        text = printable(f"a checkpoint is of no use, the scenario starts anew: {why}")
         self._note(text, level="warning")
 
     # Saving

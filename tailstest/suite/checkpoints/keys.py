@@ -14,7 +14,7 @@ from tailstest.suite.fitting import FIRST, steps_by_machine
 from tailstest.suite.plan import Plan
 
 #: Changes when what is saved, or how, changes.
-FORMAT = 2
+FORMAT = 3
 
 #: Keys are shortened to this many hexadecimal digits, 128 bits.
 KEY_DIGITS = 32

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -28,6 +29,8 @@ from tailstest.suite.checkpoints.packing import (
 )
 
 _MANIFEST = "manifest.json"
+#: What `sha256sum` would write of the manifest: the files that it names are verified by it.
+_DIGEST = "manifest.sha256"
 _LOCK = "lock"
 #: Names of files in a manifest, which leads nowhere else.
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
@@ -122,7 +125,9 @@ class CheckpointStore:
             with self._new_work() as work:
                 stored = {file.name: pack(file, work) for file in sorted(files.iterdir())}
                 full = manifest.model_copy(update={"files": stored})
-                _write(work / _MANIFEST, full.model_dump_json())
+                body = full.model_dump_json().encode()
+                _write(work / _DIGEST, _digest_line(body))
+                _write(work / _MANIFEST, body)
                 with contextlib.suppress(OSError):  # somebody else was first
                     work.rename(self.folder / manifest.key)
         except OSError as error:
@@ -262,19 +267,29 @@ class CheckpointStore:
     def _manifest(place: Path) -> Manifest:
         try:
             with (place / _MANIFEST).open("rb") as file:
-                manifest = Manifest.model_validate_json(file.read(_MAX_MANIFEST))
+                body = file.read(_MAX_MANIFEST)
+            is_right = (place / _DIGEST).read_bytes() == _digest_line(body)
+            manifest = Manifest.model_validate_json(body) if is_right else None
         except (OSError, ValidationError) as error:
             raise CheckpointDamaged(
                 f"the checkpoint {place.name} has no readable {_MANIFEST}"
             ) from error
+        if manifest is None:
+            raise CheckpointDamaged(
+                f"{place / _MANIFEST} is not what was saved: its digest differs"
+            )
         if manifest.key != place.name or not all(map(_NAME.fullmatch, manifest.files)):
             raise CheckpointDamaged(f"the manifest in {place} belongs to another checkpoint")
         return manifest
 
 
-def _write(path: Path, text: str) -> None:
+def _digest_line(body: bytes) -> bytes:
+    return f"{hashlib.sha256(body).hexdigest()}  {_MANIFEST}\n".encode()
+
+
+def _write(path: Path, data: bytes) -> None:
     with create_private(path) as file:
-        file.write(text.encode())
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
