@@ -18,7 +18,13 @@ from tailstest.results.event_fields import list_of, number_of, text_of, trouble_
 from tailstest.results.event_log import read_events
 from tailstest.results.report import build_report
 from tailstest.results.run_builder import RunBuilder
-from tailstest.results.run_folder import EVENTS_FILE, JUNIT_FILE, REPORT_FILE, RunFolder
+from tailstest.results.run_folder import (
+    CONTENTS_FILE,
+    EVENTS_FILE,
+    JUNIT_FILE,
+    REPORT_FILE,
+    RunFolder,
+)
 
 Json = dict[str, Any]
 
@@ -30,7 +36,7 @@ _OF_A_RUN = {"RunStarted", "PlanMade", "RunFinished"}
 _OF_THE_WHOLE = ("suite_commit", "branch", "product_commit")
 #: A digest or a commit, of which people compare the first digits.
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}")
-_NOT_COPIED = {EVENTS_FILE, JUNIT_FILE, REPORT_FILE, ".reserve"}
+_NOT_COPIED = {EVENTS_FILE, JUNIT_FILE, REPORT_FILE, CONTENTS_FILE, ".reserve"}
 
 
 def merge_runs(parts: Sequence[RunFolder], output: Path) -> int:
@@ -66,6 +72,7 @@ def merge_runs(parts: Sequence[RunFolder], output: Path) -> int:
         _copy(part.path, whole.path / label)
         events.append({"event": "PartBegan", "run_id": _id(part, told), "folder": label})
         events += [_moved(each, label) for each in told if each["event"] not in _OF_A_RUN]
+    _take_contents([part for part, _ in read], whole)
     builder = RunBuilder()
     for event in events:
         builder.apply(event)
@@ -228,6 +235,17 @@ def _copy(source: Path, target: Path) -> None:
         )
     except (OSError, shutil.Error) as error:
         raise InfrastructureError(f"cannot copy {source}: {error}") from error
+
+
+def _take_contents(parts: Sequence[RunFolder], whole: RunFolder) -> None:
+    """Let the whole say what its image is made of as soon as one of the parts does."""
+    files = [part.path / CONTENTS_FILE for part in parts]
+    for file in (each for each in files if each.is_file() and not each.is_symlink()):
+        try:
+            _link_or_copy(str(file), str(whole.path / CONTENTS_FILE))
+        except OSError as error:
+            raise InfrastructureError(f"cannot copy {file}: {error}") from error
+        return
 
 
 def _link_or_copy(source: str, target: str) -> str:

@@ -17,6 +17,8 @@ from tailstest.core.evidence import EvidenceFolder
 EVENTS_FILE = "events.jsonl"
 JUNIT_FILE = "junit.xml"
 REPORT_FILE = "report.html"
+#: What the image under test is made of; see `store.contents_file`.
+CONTENTS_FILE = "image-contents.json"
 LATEST = "latest"
 
 #: Bytes put aside in a new run's folder and given back when the disk is full, so that the end of

@@ -23,6 +23,7 @@ from tailstest.results.progress import SeveralAtOnce
 from tailstest.results.recorder import attach
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.store.address import store_address
+from tailstest.results.store.contents_file import keep_contents
 from tailstest.results.store.live import LiveStore
 from tailstest.results.terminal import Terminal
 from tailstest.suite.access import open_access
@@ -104,8 +105,11 @@ def _run_recorded(
             environment[CHANGED] = late_patch.facts()
         if crew is not None:
             environment["workers"] = crew.facts()
+        unknown = keep_contents(folder.path, environment)
         command = list(options.command)
         events.publish(RunStarted(run_id=folder.run_id, command=command, environment=environment))
+        if unknown:
+            events.publish(Noted(text=unknown))
         for text in removed:
             events.publish(Noted(text=f"left over from an earlier run, removed: {text}"))
         events.publish(plan.event())

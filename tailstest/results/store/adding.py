@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from tailstest.results.run_record import Run
 from tailstest.results.store.attempt_rows import AttemptRows
 from tailstest.results.store.by_hand import done_by_hand, write_again
+from tailstest.results.store.contents_file import contents_for, store_contents
 from tailstest.results.store.engine import Store
 from tailstest.results.store.kept_texts import KeptTexts, storable
 from tailstest.results.store.run_rows import begin_run, end_run, forget_run, plan_run
@@ -22,12 +23,16 @@ def add_run(
 
     What was said about it (release, kept, results by hand) stays.
 
+    Args:
+        folder: where its files are, among them what its image is made of; None when it has none.
+
     Returns:
         Whether the store had it before.
 
     Raises:
         InfrastructureError: the store fails; it is as it was.
     """
+    contents = contents_for(folder, run.environment) if folder is not None else None
     texts = KeptTexts()
     with store.writing() as connection:
         known = connection.execute(
@@ -52,4 +57,6 @@ def add_run(
                 .values(release=known.release, is_kept=known.is_kept, position=known.position)
             )
             write_again(connection, number, by_hand)
+        if contents is not None:
+            store_contents(connection, number, contents)
     return known is not None

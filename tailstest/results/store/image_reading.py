@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from tailstest.core.errors import UsageError
 from tailstest.media.iso_tree import IsoTree
+from tailstest.results.store.contents_file import MAX_PACKAGE, MAX_PATH
 from tailstest.results.store.image_contents import ImageContents
 from tailstest.results.store.kept_texts import storable
 
@@ -20,8 +21,6 @@ MAX_PACKAGES = 20_000
 MAX_FILES = 20_000
 #: Bytes of a list of packages; Debian's desktop lists have 0.1 MB.
 MAX_LIST = 16 * 1024 * 1024
-#: Characters of a name of a package and of a path; PostgreSQL finds no longer ones.
-_MAX_PACKAGE, _MAX_PATH = 300, 600
 
 #: Lists of packages inside of live images (live-build, Ubuntu's, ours), and beside them (Tails).
 _LIST_INSIDE = re.compile(r"^/(live|casper|\.disk)/([\w.-]*\.(packages|manifest)|manifest\.txt)$")
@@ -43,7 +42,7 @@ def read_contents(image: Path) -> ImageContents:
             if len(found.files) >= MAX_FILES:
                 break
             digest = hashlib.sha256(data).hexdigest() if data is not None else ""
-            found.files[storable(entry.path, _MAX_PATH)[:_MAX_PATH]] = (entry.size, digest)
+            found.files[storable(entry.path, MAX_PATH)[:MAX_PATH]] = (entry.size, digest)
             if data is None:
                 continue
             if _KERNEL.match(PurePosixPath(entry.path).name):
@@ -74,7 +73,7 @@ def package_list(data: bytes) -> dict[str, str]:
     for line in data[:MAX_LIST].decode("utf-8", "replace").splitlines():
         match = _PACKAGE.match(line)
         if match and len(found) < MAX_PACKAGES:
-            found[match[1][:_MAX_PACKAGE]] = match[2][:_MAX_PACKAGE]
+            found[match[1][:MAX_PACKAGE]] = match[2][:MAX_PACKAGE]
     return found
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import URL, select
+from sqlalchemy import URL
 
-from tailstest.core.errors import InfrastructureError, TailstestError, UsageError
+from tailstest.core.errors import InfrastructureError, TailstestError
 from tailstest.core.events import (
     Event,
     Events,
@@ -18,14 +18,13 @@ from tailstest.core.events import (
     ScenarioStarted,
 )
 from tailstest.core.text import printable
+from tailstest.results.environment_view import image_digest
 from tailstest.results.run_record import AttemptRecord, Run, ScenarioRecord
 from tailstest.results.store.attempt_rows import AttemptRows
+from tailstest.results.store.contents_file import kept_contents, store_contents
 from tailstest.results.store.engine import PATIENCE_OF_A_RUN, Store
-from tailstest.results.store.image_contents import has_contents, write_contents
-from tailstest.results.store.image_reading import read_contents
 from tailstest.results.store.kept_texts import KeptTexts
 from tailstest.results.store.run_rows import begin_run, end_run, plan_run
-from tailstest.results.store.tables import runs
 
 
 class LiveStore:
@@ -85,24 +84,17 @@ class LiveStore:
                 connection, self._texts, run, self._folder, source="tailstest", is_live=True
             )
         try:
-            self._read_image(self._store, run)
-        except (UsageError, OSError) as error:
-            said = error.message if isinstance(error, UsageError) else str(error)
+            self._take_contents(self._store, run)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run itself is kept
+            said = error.message if isinstance(error, TailstestError) else _of_ours(error)
             text = f"the store cannot tell what the image is made of: {said}"
             self._events.publish(Noted(text=printable(text)))
 
-    def _read_image(self, store: Store, run: Run) -> None:
-        image = run.environment.get("image")
-        path = image.get("path") if isinstance(image, Mapping) else None
-        with store.reading() as connection:
-            number = connection.execute(
-                select(runs.c.image_id).where(runs.c.id == self._number)
-            ).scalar()
-            if number is None or not path or has_contents(connection, number):
-                return
-        contents = read_contents(Path(str(path)))
-        with store.writing() as connection:
-            write_contents(connection, number, contents)
+    def _take_contents(self, store: Store, run: Run) -> None:
+        contents = kept_contents(self._folder, image_digest(run.environment))
+        if contents is not None:
+            with store.writing() as connection:
+                store_contents(connection, self._number, contents)
 
     def _write(self, store: Store, scenario: ScenarioRecord, attempt: AttemptRecord) -> None:
         with store.writing() as connection:
@@ -131,7 +123,7 @@ class LiveStore:
         except TailstestError as error:
             self._give_up(error)
         except Exception as error:  # noqa: BLE001 - a mistake of ours must not end a run either
-            self._give_up(InfrastructureError(f"the store: {type(error).__name__}: {error}"))
+            self._give_up(InfrastructureError(f"the store: {_of_ours(error)}"))
 
     def _give_up(self, error: TailstestError) -> None:
         self._is_given_up = True
@@ -144,3 +136,8 @@ class LiveStore:
 
     def _tell(self, text: str) -> None:
         self._events.publish(Noted(text=printable(text), level="warning"))
+
+
+def _of_ours(error: Exception) -> str:
+    """Return what is known of an error that is not meant for people."""
+    return f"{type(error).__name__}: {error}"
