@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -102,6 +103,15 @@ class Lifecycle:
         """Why the machine is in that state, as libvirt or QEMU put it."""
         with self._lock:
             return self._detail
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether a restart or alarm has been told to whoever waited, and nothing belongs to it.
+
+        Asking takes nothing away from who is to be told.
+        """
+        with self._lock:
+            return not self._watchdog_fired and self._restarts.is_over(time.time())
 
     @contextmanager
     def starting(self, how: str = "started") -> Iterator[None]:

@@ -209,6 +209,11 @@ class Machine:
         """Whether it has a network card."""
         return self._card is not None
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether no step is left to be told of a restart or an alarm; see `Lifecycle`."""
+        return self.lifecycle.is_settled
+
     def allow_boot(self, seconds: float) -> None:
         """Give each start these seconds, before scaling, until somebody inside answers."""
         self._port.boot_limit = seconds
@@ -253,14 +258,22 @@ class Machine:
             folder: empty; gets the memory, what was written to media, UEFI's variables.
 
         Raises:
-            CheckFailed, MachineStopped: it does not run.
-            MachineLost: it was stopped, but not all of it could be written.
+            CheckFailed, MachineStopped, UsageError: it does not run, or it restarts. Nothing is
+                taken away from a step that waits for that.
+            MachineLost: it was stopped, but not all of it could be written, or it restarted in just
+                that moment, and what runs on would not know.
             InfrastructureError: no space, or a device that cannot be saved.
         """
-        self.check_running()
+        self.lifecycle.check_on()
+        self._check_parts()
+        if self.state is not MachineState.RUNNING or not self.is_settled:
+            what = "restarts" if self.state is MachineState.RUNNING else f"is {self.state}"
+            raise CheckFailed(f"the machine {self.name} cannot be saved while it {what}")
         has_agent, is_installed = self._port.is_open, self._port.is_installed
         self._port.close()
         self._power.save(folder / MEMORY)
+        if not self.is_settled:
+            raise MachineLost(f"the machine {self.name} restarted while it was being saved")
         try:
             xml = self._bench.hypervisor.connection.saveImageGetXMLDesc(str(folder / MEMORY), 0)
             names = {}
@@ -391,6 +404,9 @@ class Machine:
             InfrastructureError: QEMU ended by itself.
         """
         self.lifecycle.check()
+        self._check_parts()
+
+    def _check_parts(self) -> None:
         self._served.check()
         self.serial.check()
         if self._card is not None:

@@ -37,6 +37,14 @@ class Restarts:
         self._last = at  # what follows is measured from here, never from an echo
         return by_guest
 
+    def is_over(self, now: float) -> bool:
+        """Tell whether no restart is left to be taken, and no echo of one can come any more.
+
+        Args:
+            now: seconds on QEMU's clock, which is the host's.
+        """
+        return not self._pending and not 0 <= now - self._last < self._echo_limit
+
     def count(self) -> None:
         """Count a restart by the guest."""
         self._pending = True

@@ -81,13 +81,17 @@ class Resting:
     def state(self) -> SessionState | None:
         """All that steps have set up but the machine; None if that cannot be kept.
 
-        Several machines cannot: each would run on at another time.
+        Several machines cannot: each would run on at another time. Nor one that restarts: who waits
+        for that would wait for another one.
+
+        Raises:
+            TailstestError: the inside does not tell what has to be known.
         """
         station = self._stations.current
         image, machine = station.choice.path, station.machine
         if image is None or machine is None or machine.state is not MachineState.RUNNING:
             return None
-        if not self._stations.are_one or not self._files.are_as_used:
+        if not machine.is_settled or not self._stations.are_one or not self._files.are_as_used:
             return None
         return SessionState(
             wanted=station.choice.wanted,
@@ -113,7 +117,7 @@ class Resting:
 
         Raises:
             MachineLost: it was stopped, and cannot run on.
-            InfrastructureError: it cannot be saved, and runs on.
+            TailstestError: it cannot be saved, and runs on.
         """
         station = self._stations.current
         station.reach.withdraw()

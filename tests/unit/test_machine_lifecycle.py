@@ -2,7 +2,9 @@
 
 import json
 import threading
+import time
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -12,6 +14,7 @@ from tailstest.machine.lifecycle import Lifecycle, MachineState
 from tailstest.machine.machine import Machine
 from tailstest.machine.power import Power
 from tailstest.machine.restarts import Restarts
+from tailstest.machine.saved_machine import MachineLost
 
 
 class FakeLibvirt:
@@ -268,6 +271,59 @@ def test_a_watchdogs_alarm_ends_a_wait_once(fake, lifecycle):
     with pytest.raises(MachineStopped, match="watchdog"):
         lifecycle.check()
     lifecycle.check()
+
+
+def test_it_is_settled_when_everything_was_told_and_no_echo_can_come(fake, lifecycle):
+    assert lifecycle.is_settled
+    fake.reset(time.time() - 2)
+    for _ in range(2):  # to look takes nothing away
+        assert not lifecycle.is_settled
+    assert lifecycle.take_restart()
+    assert lifecycle.is_settled
+    fake.reset(time.time())
+    lifecycle.take_restart()
+    assert not lifecycle.is_settled  # the echo limit is 1 s here
+    start(lifecycle)
+    fake.watchdog()
+    assert not lifecycle.is_settled
+    with pytest.raises(MachineStopped, match="watchdog"):
+        lifecycle.check()
+
+
+def test_without_an_echo_a_restart_is_over_when_it_was_told(fake):
+    followed = Lifecycle(fake, fake.monitor, fake.domain, Events(), "m")
+    start(followed)
+    fake.reset(time.time())
+    assert not followed.is_settled
+    assert followed.take_restart()
+    assert followed.is_settled
+
+
+def saved(lifecycle, folder, save):
+    """Save a machine of which only the lifecycle is real."""
+    machine = object.__new__(Machine)
+    machine.__dict__ |= {
+        "name": "m",
+        "lifecycle": lifecycle,
+        "serial": MagicMock(),
+        "_served": MagicMock(),
+        "_port": MagicMock(),
+        "_power": SimpleNamespace(save=save),
+        "_card": None,
+    }
+    return machine.save(folder)
+
+
+def test_a_machine_is_not_saved_while_a_restart_is_waiting_to_be_told(fake, lifecycle, tmp_path):
+    fake.reset(time.time())
+    with pytest.raises(CheckFailed, match="restarts"):
+        saved(lifecycle, tmp_path, pytest.fail)
+    assert lifecycle.take_restart()  # who waits for it is told
+
+
+def test_a_machine_that_restarts_while_it_is_saved_is_lost(fake, lifecycle, tmp_path):
+    with pytest.raises(MachineLost, match="restarted"):
+        saved(lifecycle, tmp_path, lambda _memory: fake.reset(time.time()))
 
 
 def test_echoes_belong_to_the_reset_before_them():

@@ -7,7 +7,13 @@ from xml.etree.ElementTree import ParseError
 import pytest
 from suite_tools import Keeper, feature, make_suite, scenario
 
-from tailstest.core.errors import CheckFailed, InfrastructureError, MachineStopped, SetupError
+from tailstest.core.errors import (
+    CheckFailed,
+    InfrastructureError,
+    MachineStopped,
+    SetupError,
+    UsageError,
+)
 from tailstest.core.events import Events
 from tailstest.core.verdict import Verdict
 from tailstest.guest.errors import GuestRefused
@@ -63,7 +69,8 @@ class Session(Keeper):
 
     def __init__(self):
         super().__init__()
-        self.state = STATE
+        self.what_is_set_up = STATE
+        self.state_trouble = None
         self.resting, self.waking = [], []
         self.rest_trouble = None
         self.wake_troubles = []
@@ -75,6 +82,12 @@ class Session(Keeper):
         super().begin_scenario(scenario_id, name)
         self.is_bare = True
         self.words.append(f"[{name}]")
+
+    @property
+    def state(self):
+        if self.state_trouble:
+            raise self.state_trouble
+        return self.what_is_set_up
 
     def own(self, folder):
         self.owned.append(folder.name)
@@ -260,6 +273,26 @@ def test_a_machine_that_cannot_be_saved_runs_on_and_is_not_asked_again(tmp_path)
     assert "disk full" in ran.warnings[0]
 
 
+@pytest.mark.parametrize("of", ["rest_trouble", "state_trouble"])
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        InfrastructureError("the clock inside cannot be read"),
+        MachineStopped("the machine restarted by itself"),
+        GuestRefused("no such user"),
+        UsageError("the machine is switched off"),
+    ],
+)
+def test_trouble_while_saving_is_no_verdict(tmp_path, of, trouble):
+    session = Session()
+    setattr(session, of, trouble)
+    ran = Followed(make_suite(tmp_path / "suite", f=three(*LEADING)), tmp_path, session)
+    assert ran.verdicts == [Verdict.PASSED] * 3
+    assert session.words.count("start") == 3
+    assert [trouble.message in text for text in ran.warnings] == [True]
+    assert ran.store.entries() == []
+
+
 @pytest.mark.parametrize("trouble", [InfrastructureError("gone"), MachineStopped("gone")])
 def test_a_machine_that_was_saved_and_does_not_run_on_is_the_hosts_fault_and_once(
     tmp_path, trouble
@@ -346,7 +379,7 @@ def test_a_clean_up_that_a_step_registers_cannot_be_saved(tmp_path):
 
 def test_a_session_whose_state_cannot_be_kept_saves_nothing(tmp_path):
     session = Session()
-    session.state = None
+    session.what_is_set_up = None
     suite = make_suite(tmp_path / "suite", f=three(*LEADING))
     assert Followed(suite, tmp_path, session).session.resting == []
 

@@ -154,6 +154,12 @@ def test_a_machine_with_an_old_file_inside_is_not_saved(tmp_path):
     assert session.files.used == {}
 
 
+def test_a_machine_that_restarts_is_not_saved(tmp_path):
+    session, _ = begun(copy_of_suite(tmp_path / "one"), tmp_path / "run")
+    session.machine.is_settled = False
+    assert session.resting.state is None
+
+
 def test_a_stick_that_a_machine_started_from_finds_its_image(tmp_path):
     one, two = copy_of_suite(tmp_path / "one"), copy_of_suite(tmp_path / "two")
     stick = UsbStick.of_image(one / "an.img", tmp_path / "s.qcow2", MIB)

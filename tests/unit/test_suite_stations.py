@@ -23,7 +23,7 @@ class FakeMachine:
 
     def __init__(self, name, definition, disks, _bench, **_more):
         self.name, self.definition, self.disks = name, definition, list(disks)
-        self.state, self.is_on = MachineState.RUNNING, True
+        self.state, self.is_on, self.is_settled = MachineState.RUNNING, True, True
         self.keyboard = SimpleNamespace(layout=None)
         self.screen = SimpleNamespace(library=None)
         self.card, self.has_card = MagicMock(), True

@@ -37,7 +37,11 @@ class Restable(Protocol):
 
     @property
     def state(self) -> SessionState | None:
-        """What steps have set up; None if that cannot be kept."""
+        """What steps have set up; None if that cannot be kept.
+
+        Raises:
+            TailstestError: it cannot be found out.
+        """
         ...
 
     @property
@@ -50,7 +54,12 @@ class Restable(Protocol):
         ...
 
     def rest(self, folder: Path) -> SavedMachine:
-        """Stop the machine and write it into a folder."""
+        """Stop the machine and write it into a folder.
+
+        Raises:
+            MachineLost: it was stopped, and cannot run on.
+            TailstestError: it cannot be saved, and runs on.
+        """
         ...
 
     def wake(self, state: SessionState, rest: MachineAtRest) -> None:
@@ -160,7 +169,7 @@ class Checkpoints:
         """Save a checkpoint if the step was a leading one and saving pays.
 
         Raises:
-            InfrastructureError: the machine was saved, but does not run on.
+            MachineLost: the machine was saved, but does not run on.
         """
         scenario = self._scenario
         if scenario is None or verdict is not Verdict.PASSED or self._is_broken:
@@ -173,9 +182,7 @@ class Checkpoints:
         key = self._chain[index]
         if key in self._at_hand or key in self._store or not self._is_shared(key, context):
             return
-        state = self._session.state
-        if state is not None:
-            self._save(key, state, scenario, index, seconds)
+        self._save(key, scenario, index, seconds)
 
     def _is_wanted(self, scenario: PlannedScenario, index: int, seconds: float) -> bool:
         """Tell whether a checkpoint behind a leading step pays, or somebody wants one in any case.
@@ -260,18 +267,20 @@ class Checkpoints:
 
     # Saving
 
-    def _save(
-        self, key: str, state: SessionState, scenario: PlannedScenario, index: int, seconds: float
-    ) -> None:
+    def _save(self, key: str, scenario: PlannedScenario, index: int, seconds: float) -> None:
         began = time.monotonic()
         try:
+            state = self._session.state
+            if state is None:
+                return
             folder = self._at_hand.new_folder(key)
             machine = self._session.rest(folder)
         except MachineLost:
             self._break_off(key)
             raise
-        except InfrastructureError as error:
-            # The machine runs on; but what went wrong once would go wrong again.
+        except TailstestError as error:
+            # The scenario goes on as if nobody had tried: if something is wrong with the machine,
+            # its next step will see. But what went wrong once would go wrong again.
             self._break_off(key)
             text = printable(f"no checkpoint was saved, and none will be: {error.message}")
             self._note(text, level="warning")
