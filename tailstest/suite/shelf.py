@@ -61,7 +61,7 @@ class Shelf:
         self._evidence = evidence
         self._machines = machines
         self._digests = digests
-        self.guard = guard
+        self._guard = guard
         self._files = files
         self._called = called
         self._sticks: dict[str, UsbStick] = {}
@@ -103,7 +103,7 @@ class Shelf:
         Raises:
             ImageChanged: it is not what another machine of this run got.
         """
-        self.guard.watch(image)
+        self._guard.watch(image)
         self._images.add(image)
 
     def add_written(self, name: str, size: int, table: str, volumes: list[Volume]) -> None:

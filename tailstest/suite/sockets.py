@@ -131,7 +131,7 @@ class Sockets:
             content, first = image, Dvd(image).disk()
         if content is not None:
             _check_bootable(content, definition)
-            self._shelf.guard.watch(content)
+            self._shelf.use_image(content)
         for name in [*others, *([stick] if stick is not None else [])]:
             self._check_free(name, self._shelf.stick(name))
         self._waiting = []

@@ -126,6 +126,27 @@ def test_what_steps_used_is_the_same_in_another_copy_of_the_suite(tmp_path, woke
     assert str(one) not in again.resting.state.model_dump_json()
 
 
+@pytest.mark.parametrize("medium", ["dvd", "usb"])
+def test_the_image_that_a_machine_runs_from_counts_when_another_one_was_chosen_later(
+    tmp_path, woken, monkeypatch, medium
+):
+    monkeypatch.setattr("tailstest.suite.sockets._check_bootable", lambda *_: None)
+    suite = copy_of_suite(tmp_path / "one")
+    (suite / "other.img").write_bytes((suite / "an.img").read_bytes() + b"\1" * 512)
+    session = session_of(suite, tmp_path / "run")
+    session.use_image("an.img")
+    definition = MachineDefinition(medium=medium)
+    session.sockets.disks_to_start(definition, session.choice.chosen(), None, "m")
+    session.station.machine = machine(Guest())
+    session.use_image("other.img")  # to make a stick of it
+    state, rest = session.resting.state, at_rest(session, tmp_path / "rest")
+    session_of(suite, tmp_path / "run-2").resting.wake(state, rest)
+    with (suite / "an.img").open("ab") as image:
+        image.write(bytes(512))
+    with pytest.raises(CheckpointStale, match=r"^an\.img is not the image"):
+        session_of(suite, tmp_path / "run-3").resting.wake(state, rest)
+
+
 def test_in_the_same_suite_nothing_moves(tmp_path, woken):
     one = copy_of_suite(tmp_path / "one")
     session, state = begun(one, tmp_path / "run")
