@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -20,9 +23,10 @@ from tailstest.core.errors import InfrastructureError, UsageError
 from tailstest.core.settings import Settings
 from tailstest.results.store.adding import add_run
 from tailstest.results.store.address import needed_address, shown_address
-from tailstest.results.store.engine import Store
+from tailstest.results.store.engine import PATIENCE, Store
 from tailstest.results.store.reading import find_run
 from tailstest.results.store.schema import MIGRATIONS, make_tables
+from tailstest.results.store.sqlite_connection import PatientConnection
 from tailstest.results.store.tables import CODES, SCHEMA, metadata
 
 
@@ -143,6 +147,40 @@ def test_a_locked_store_is_named_after_the_patience(tmp_path: Path) -> None:
             add_run(store, made_run(1, {"a": "passed"}))
         other.execute("ROLLBACK")
         add_run(store, made_run(1, {"a": "passed"}))
+
+
+def test_who_waits_for_another_writer_hears_of_ctrl_c(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        add_run(store, made_run(1, {"a": "passed"}))
+        other = sqlite3.connect(tmp_path / "store.sqlite3", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        ctrl_c = threading.Timer(0.3, signal.raise_signal, (signal.SIGINT,))
+        began = time.monotonic()
+        ctrl_c.start()
+        with pytest.raises(KeyboardInterrupt):
+            add_run(store, made_run(2, {"a": "passed"}))
+        assert time.monotonic() - began < PATIENCE / 3
+        other.execute("ROLLBACK")
+        with store.reading() as connection:
+            assert find_run(connection, "latest").run_id == "run-1"
+        add_run(store, made_run(2, {"a": "passed"}))
+
+
+def test_a_commit_waits_for_readers_where_there_is_no_other_way(tmp_path: Path) -> None:
+    """Some file systems cannot do write-ahead logs; there a reader hinders who commits."""
+    file = tmp_path / "x.sqlite3"
+    reader = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    reader.execute("CREATE TABLE x (y)")
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM x").fetchall()
+    writer = sqlite3.connect(file, 20.0, factory=PatientConnection, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("INSERT INTO x VALUES (1)")
+    later = threading.Timer(0.3, reader.execute, ("COMMIT",))
+    later.start()
+    writer.commit()
+    later.join()
+    assert reader.execute("SELECT y FROM x").fetchall() == [(1,)]
 
 
 def test_a_reader_is_not_hindered_by_a_writer(tmp_path: Path) -> None:

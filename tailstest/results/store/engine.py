@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -10,13 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from tailstest.core.errors import InfrastructureError, TailstestError, UsageError
 from tailstest.core.text import printable
 from tailstest.results.store.address import check_driver, make_own_folder, shown_address
 from tailstest.results.store.schema import make_tables, schema_of, upgrade_tables
+from tailstest.results.store.sqlite_connection import PatientConnection, prepare
 from tailstest.results.store.tables import SCHEMA
 
 #: Seconds to wait for another writer. A writer holds the store for milliseconds; one that holds
@@ -159,11 +159,13 @@ class Store:
         file = Path(str(self.url.database))
         self._check_file(file, must_exist)
         # Threads take turns (the recorder has a lock), so one connection may serve several.
-        engine = create_engine(
-            self.url, connect_args={"timeout": patience, "check_same_thread": False}
-        )
-        event.listen(engine, "connect", _set_up)
-        event.listen(engine, "begin", _begin)
+        options = {
+            "timeout": patience,
+            "check_same_thread": False,
+            "factory": PatientConnection,
+        }
+        engine = create_engine(self.url, connect_args=options)
+        prepare(engine)
         return engine
 
     def _check_file(self, file: Path, must_exist: bool) -> None:
@@ -224,26 +226,6 @@ class Store:
             raw.execute("VACUUM INTO ?", (str(copy),))
         copy.chmod(0o600)
         return copy
-
-
-def _set_up(connection: Any, _record: object) -> None:
-    """Prepare a connection to SQLite: we begin transactions ourselves, and none is lost."""
-    connection.isolation_level = None
-    # Readers and a writer do not hinder one another (https://www.sqlite.org/wal.html). Where a
-    # file system cannot do that, SQLite keeps its old way, which is slower and as safe.
-    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        with contextlib.suppress(sqlite3.OperationalError):  # somebody is writing; next time
-            connection.execute("PRAGMA journal_mode = WAL")
-    # On disk when a transaction ends: a killed process or a power cut takes nothing back.
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA cache_size = -65536")
-
-
-def _begin(connection: Connection) -> None:
-    # A writer asks for its turn at once: two that read first and write later would end in "locked".
-    is_writing = connection.get_execution_options().get("is_writing")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
 
 
 def _explained(error: BaseException, name: str) -> TailstestError:
