@@ -17,6 +17,7 @@ from store_tools import made_run, open_store
 from suite_tools import Ran, feature, make_suite, scenario
 
 from tailstest.core.deadline import Deadline, poll
+from tailstest.core.errors import InfrastructureError
 from tailstest.core.events import Events
 from tailstest.core.settings import Settings
 from tailstest.core.verdict import Verdict
@@ -29,6 +30,7 @@ from tailstest.results.run_record import Run
 from tailstest.results.store import engine, live
 from tailstest.results.store.adding import add_run
 from tailstest.results.store.address import needed_address, store_address
+from tailstest.results.store.image_contents import ImageContents
 from tailstest.results.store.live import LiveStore
 from tailstest.results.store.reading import attempts_of_runs, find_run, scenarios_by_number
 from tailstest.results.store.tables import steps
@@ -203,6 +205,22 @@ def test_a_mistake_of_ours_is_one_warning(tmp_path: Path, monkeypatch: pytest.Mo
     assert_told_once(folder, run, "TypeError: a mistake")
 
 
+@pytest.mark.parametrize("error", [InfrastructureError("duplicate key"), IndexError("a mistake")])
+def test_a_run_is_kept_whatever_is_wrong_with_what_its_image_is_made_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def broken(*_values: object) -> None:
+        raise error
+
+    monkeypatch.setattr(live, "kept_contents", lambda _folder, _digest: ImageContents())
+    monkeypatch.setattr(live, "store_contents", broken)
+    folder, run = recorded(tmp_path)
+    assert warnings(run) == []
+    (told,) = [note.text for note in run.notes if "what the image is made of" in note.text]
+    assert str(error) in told
+    assert kept(tmp_path, folder.run_id)["pass"] is Verdict.PASSED
+
+
 def test_a_home_that_cannot_be_written_is_one_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -370,7 +388,7 @@ def test_what_another_shard_runs_is_not_written_as_left_out(tmp_path: Path) -> N
 
 
 def test_the_engine_waits_for_another_writer(tmp_path: Path) -> None:
-    """The patience of the store is really SQLite's, not only a number."""
+    """The patience of a run is one of its store, not only a number."""
     open_store(tmp_path).close()
     other = sqlite3.connect(
         tmp_path / "store.sqlite3", isolation_level=None, check_same_thread=False

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime
 import os
 import pwd
+import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -16,7 +18,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from site_tools import fill_store, record_two_runs, tree_of, troubles
-from sqlalchemy import create_engine, text
+from sqlalchemy import URL, create_engine, text
 from store_tools import made_run, open_store
 
 from tailstest.core.deadline import Deadline, poll
@@ -36,6 +38,7 @@ from tailstest.results.store.adding import add_run
 from tailstest.results.store.address import needed_address
 from tailstest.results.store.by_hand import record_by_hand
 from tailstest.results.store.engine import Store
+from tailstest.results.store.image_contents import ImageContents, contents_of, write_contents
 from tailstest.results.store.marking import mark_release
 from tailstest.results.store.reading import find_run, find_scenario
 from tailstest.results.store.retention import Limits, prune
@@ -76,7 +79,7 @@ def server() -> Iterator[str]:
         ), (folder / "log").read_text()
         yield f"postgresql://qa@/postgres?host={folder}"
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)  # at once, whoever is connected
         process.wait(60)
         rmtree(folder)
 
@@ -90,6 +93,48 @@ def store(server: str) -> Iterator[Store]:
                 connection.execute(table.delete())
 
 
+def new_database(server: str, name: str) -> URL:
+    """Make an empty database on the server and return its address."""
+    url = needed_address(Settings(), server)
+    root = create_engine(url, isolation_level="AUTOCOMMIT")
+    with root.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    root.dispose()
+    return url.set(database=name)
+
+
+class Meanwhile(threading.Thread):
+    """Does something beside the test."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        super().__init__()
+        self._action = action
+        self._errors: list[BaseException] = []
+
+    def run(self) -> None:
+        try:
+            self._action()
+        except BaseException as error:  # noqa: BLE001 - told in the main thread
+            self._errors.append(error)
+
+    def end(self) -> None:
+        """Wait for it; raise what it raised."""
+        self.join()
+        if self._errors:
+            raise self._errors[0]
+
+
+def wait_until_somebody_waits(store: Store) -> None:
+    """Wait until a transaction on the server waits for another one."""
+    wanted = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+
+    def look() -> bool | None:
+        with store.engine.connect() as connection:
+            return bool(connection.execute(wanted).scalar_one()) or None
+
+    assert poll(look, Deadline.after(60))
+
+
 def test_a_command_that_asks_finds_no_store_in_an_empty_database(server: str) -> None:
     with pytest.raises(UsageError, match="there is no store"):
         Store(needed_address(Settings(), server), must_exist=True)
@@ -101,12 +146,7 @@ def test_migrations_make_the_same_tables(store: Store) -> None:
 
 
 def test_an_older_store_is_refused_then_upgraded(server: str) -> None:
-    url = needed_address(Settings(), server)
-    root = create_engine(url, isolation_level="AUTOCOMMIT")
-    with root.connect() as connection:
-        connection.execute(text("CREATE DATABASE old"))
-    root.dispose()
-    old = url.set(database="old")
+    old = new_database(server, "old")
     engine = create_engine(old)
     with engine.begin() as connection:
         make_tables(connection, version="0001")
@@ -151,24 +191,53 @@ def test_every_answer_is_given(store: Store) -> None:
 
 
 def test_writers_at_once_lose_nothing(store: Store, server: str) -> None:
-    errors: list[BaseException] = []
-
     def write(number: int) -> None:
-        try:
-            with Store(needed_address(Settings(), server)) as own:
-                add_run(own, made_run(number, {f"s{n}": "failed" for n in range(30)}))
-        except BaseException as error:  # noqa: BLE001 - told in the main thread
-            errors.append(error)
+        with Store(needed_address(Settings(), server)) as own:
+            add_run(own, made_run(number, {f"s{n}": "failed" for n in range(30)}))
 
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    writers = [Meanwhile(partial(write, number)) for number in range(6)]
+    for each in writers:
+        each.start()
+    for each in writers:
+        each.end()
     with store.reading() as connection:
         assert find_run(connection, "latest~5").run_id.startswith("run-")
     assert history_of(store, "s7", limit=9, today=TODAY).runs == 6
+
+
+def test_who_finds_the_tables_half_made_waits_for_them(store: Store, server: str) -> None:
+    fresh = new_database(server, "fresh")
+    engine = create_engine(fresh)
+    opened = Meanwhile(lambda: Store(fresh).close())
+    with engine.begin() as connection:
+        make_tables(connection)
+        opened.start()
+        wait_until_somebody_waits(store)
+    opened.end()
+    engine.dispose()
+    with Store(fresh) as made:
+        assert not add_run(made, made_run(1, {"a": "passed"}))
+
+
+def test_an_image_that_two_runs_read_at_once_is_kept_once(store: Store) -> None:
+    add_run(store, made_run(1, {"a": "passed"}, image="a"))
+    with store.reading() as connection:
+        image = find_run(connection, "latest").image_id
+    assert image is not None
+    contents = ImageContents("6.1", {"tor": "0.4.8"}, "/list", {"/a": (1, "x")})
+
+    def write() -> None:
+        with store.writing() as connection:
+            write_contents(connection, image, contents)
+
+    second = Meanwhile(write)
+    with store.writing() as connection:
+        write_contents(connection, image, contents)
+        second.start()
+        wait_until_somebody_waits(store)
+    second.end()
+    with store.reading() as connection:
+        assert contents_of(connection, image) == contents
 
 
 def test_a_server_that_is_not_there_is_named_without_its_password() -> None:

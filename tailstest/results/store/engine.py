@@ -197,10 +197,8 @@ class Store:
                     hint="`tailstest run --store URL` makes it",
                 )
             with self.writing() as connection:
+                make_tables(connection)
                 found = schema_of(connection)  # somebody may have been quicker
-                if not found:
-                    make_tables(connection)
-                    found = SCHEMA
         if found > SCHEMA:
             raise UsageError(
                 f"the store {self.name} was made by a newer tailstest (its tables are version "

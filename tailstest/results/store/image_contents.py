@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from tailstest.results.store.tables import image_contents, image_files, image_packages
 
@@ -26,21 +27,13 @@ class ImageContents:
     files: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
-def has_contents(connection: Connection, image: int) -> bool:
-    """Tell whether the store knows what an image is made of."""
-    wanted = select(image_contents.c.image).where(image_contents.c.image == image)
-    return connection.execute(wanted).first() is not None
-
-
 def write_contents(connection: Connection, image: int, found: ImageContents) -> None:
-    """Write what an image is made of, once."""
-    if has_contents(connection, image):
+    """Write what an image is made of, once: of writers at the same time the first one does it."""
+    kind = postgresql if connection.dialect.name == "postgresql" else sqlite
+    wanted = kind.insert(image_contents).on_conflict_do_nothing(index_elements=["image"])
+    own = wanted.values(image=image, kernel=found.kernel, packages_from=found.packages_from)
+    if connection.execute(own.returning(image_contents.c.image)).first() is None:
         return
-    connection.execute(
-        insert(image_contents).values(
-            image=image, kernel=found.kernel, packages_from=found.packages_from
-        )
-    )
     packages = [
         {"image": image, "name": name, "version": version}
         for name, version in found.packages.items()
