@@ -40,7 +40,7 @@ from tailstest.results.store.by_hand import record_by_hand
 from tailstest.results.store.engine import Store
 from tailstest.results.store.image_contents import ImageContents, contents_of, write_contents
 from tailstest.results.store.marking import mark_release
-from tailstest.results.store.reading import find_run, find_scenario
+from tailstest.results.store.reading import find_run, find_scenario, newest_runs
 from tailstest.results.store.retention import Limits, prune
 from tailstest.results.store.schema import make_tables
 from tailstest.results.store.tables import metadata
@@ -238,6 +238,16 @@ def test_an_image_that_two_runs_read_at_once_is_kept_once(store: Store) -> None:
     second.end()
     with store.reading() as connection:
         assert contents_of(connection, image) == contents
+
+
+def test_who_reads_sees_one_state_of_the_store(store: Store) -> None:
+    add_run(store, made_run(1, {"a": "failed"}))
+    with store.reading() as connection:
+        before = newest_runs(connection)
+        add_run(store, made_run(2, {"a": "failed"}))
+        assert newest_runs(connection) == before
+    with store.reading() as connection:
+        assert len(newest_runs(connection)) == 2
 
 
 def test_a_server_that_is_not_there_is_named_without_its_password() -> None:

@@ -17,11 +17,13 @@ from tailstest.core.settings import Settings
 from tailstest.results.recorder import attach
 from tailstest.results.run_builder import load_run
 from tailstest.results.run_folder import RunFolder
+from tailstest.results.store import retention
 from tailstest.results.store.adding import add_run
 from tailstest.results.store.engine import Store
 from tailstest.results.store.marking import mark_kept, mark_release
 from tailstest.results.store.reading import find_run, newest_runs
 from tailstest.results.store.retention import Limits, compact, prune
+from tailstest.results.store.run_rows import forget_run
 from tailstest.results.store.tables import attempts, runs, steps
 
 
@@ -151,3 +153,28 @@ def test_files_of_another_host_or_another_run_are_left_alone(store: Store, tmp_p
         connection.execute(one.values(hostname="", folder=str(new.path)))
     assert "folder of another run" in prune(store, Limits(file_runs=1)).problems[0]
     assert (new.path / "frames").is_dir()
+
+
+def test_what_happened_while_files_were_removed_counts(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One run was marked; another was removed, and a new one got its number."""
+    for number in range(5):
+        add_run(store, made_run(number, {"a": "passed"}, started=START - number))
+    with store.writing() as connection:
+        connection.execute(runs.update().where(runs.c.run_id == "run-1").values(has_files=True))
+        kept, gone = find_run(connection, "run-2"), find_run(connection, "run-4")
+
+    def meanwhile(*_values: object) -> None:
+        mark_kept(store, kept, True)
+        with store.writing() as connection:
+            forget_run(connection, gone.id)
+        add_run(store, made_run(5, {"a": "passed"}))
+
+    monkeypatch.setattr(retention, "_remove_files", meanwhile)
+    found = prune(store, Limits(runs=1))
+    assert found.runs == ["run-1", "run-3"]
+    assert found.kept == {"run-2": "marked to be kept"}
+    assert left(store) == ["run-2", "run-0", "run-5"]
+    with store.reading() as connection:
+        assert find_run(connection, "run-5").id == gone.id

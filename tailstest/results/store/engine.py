@@ -114,7 +114,11 @@ class Store:
         Raises:
             InfrastructureError: the store fails meanwhile.
         """
-        with self.told(), self.engine.connect() as connection:
+        options = {} if self.is_file else {"isolation_level": "REPEATABLE READ"}
+        with (
+            self.told(),
+            self.engine.connect().execution_options(**options) as connection,
+        ):
             yield connection
 
     @contextmanager

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, select, update
+from sqlalchemy import Connection, Row, case, delete, func, select, update
 
 from tailstest.core.errors import UsageError
 from tailstest.core.verdict import Verdict
@@ -109,15 +111,8 @@ def prune(store: Store, limits: Limits, *, is_trial: bool = False) -> Pruned:
     found.steps_of = [row.run_id for row in without_steps]
     for row in without_files:
         _remove_files(row.run_id, row.folder, row.hostname, found, is_trial)
-    if is_trial:
-        return found
-    with store.writing() as connection:
-        for row in without_rows:
-            forget_run(connection, row.id)
-        for part in in_batches([row.id for row in without_files]):
-            connection.execute(update(runs).where(runs.c.id.in_(part)).values(has_files=False))
-        for row in without_steps:
-            connection.execute(delete(steps).where(steps.c.run == row.id))
+    if not is_trial:
+        _write(store, found, without_rows, without_files, without_steps)
     return found
 
 
@@ -139,17 +134,60 @@ def _is_beyond(place: int, age: float, count: int | None, days: float | None) ->
     return (count is not None and place >= count) or (days is not None and age > days)
 
 
-def _reason_to_stay(row: object, place: int, now: float, protected: dict[int, str]) -> str:
-    run = row._mapping  # type: ignore[attr-defined]
-    if run["release"]:
-        return f"release {run['release']}"
-    if run["is_kept"]:
-        return "marked to be kept"
+def _write(
+    store: Store,
+    found: Pruned,
+    without_rows: Sequence[Row[Any]],
+    without_files: Sequence[Row[Any]],
+    without_steps: Sequence[Row[Any]],
+) -> None:
+    """Remove rows, and correct `found` by what others wrote since they were chosen."""
+    with store.writing() as connection:
+        marks = _marks_now(connection, [*without_rows, *without_files, *without_steps])
+        going = [row for row in without_rows if marks.get(row.id) == ""]
+        found.runs = [row.run_id for row in going]
+        found.kept |= {row.run_id: marks[row.id] for row in without_rows if marks.get(row.id)}
+        for row in going:
+            forget_run(connection, row.id)
+        for part in in_batches([row.id for row in without_files if row.id in marks]):
+            connection.execute(update(runs).where(runs.c.id.in_(part)).values(has_files=False))
+        for row in without_steps:
+            if row.id in marks:
+                connection.execute(delete(steps).where(steps.c.run == row.id))
+
+
+def _marks_now(connection: Connection, chosen: Sequence[Row[Any]]) -> dict[int, str]:
+    """Return what people have said by now of runs that are still there, by their numbers.
+
+    Others write while files are removed: a run may be gone, its number may be that of a new one.
+    From here to the end of the transaction nobody changes them.
+    """
+    found = {}
+    was = {row.id: row.run_id for row in chosen}
+    for part in in_batches(sorted(was)):
+        wanted = select(runs).where(runs.c.id.in_(part)).order_by(runs.c.id).with_for_update()
+        for row in connection.execute(wanted):
+            if row.run_id == was[row.id]:
+                found[row.id] = _mark_of(row)
+    return found
+
+
+def _mark_of(row: Row[Any]) -> str:
+    """Return what a person said of a run that keeps it, "" for nothing."""
+    if row.release:
+        return f"release {row.release}"
+    return "marked to be kept" if row.is_kept else ""
+
+
+def _reason_to_stay(row: Row[Any], place: int, now: float, protected: dict[int, str]) -> str:
+    mark = _mark_of(row)
+    if mark:
+        return mark
     if place == 0:
         return "the newest run"
-    if not run["is_finished"] and now - run["position"] < MAY_BE_ALIVE:
+    if not row.is_finished and now - row.position < MAY_BE_ALIVE:
         return "it may be going on"
-    return protected.get(run["id"], "")
+    return protected.get(row.id, "")
 
 
 def _protected(connection: Connection, newest_first: list[int]) -> dict[int, str]:
