@@ -123,9 +123,11 @@ class AttemptRecord:
 
     @property
     def reason(self) -> str:
-        """Why it did not pass, "" when it did."""
-        if self.verdict in (Verdict.PASSED, Verdict.SKIPPED):
+        """Why it did not pass, or was left out; "" when it passed."""
+        if self.verdict is Verdict.PASSED:
             return ""
+        if self.verdict is Verdict.SKIPPED:
+            return self.error
         if self.verdict is Verdict.MANUAL:
             return self.error or "to be done by a person"
         step = self.bad_step

@@ -217,6 +217,8 @@ class Terminal:
             if not had_trouble:
                 self._trouble(event.error, "", verdict)
             self._picture()
+        elif verdict is Verdict.SKIPPED and event.error:
+            self._trouble(event.error, "", verdict)
 
     def _headline(self, verdict: Verdict, seconds: float) -> None:
         """Print the line of a scenario; a failed one gets it when its step fails, not later."""

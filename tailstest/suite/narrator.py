@@ -117,6 +117,8 @@ class Narrator:
         status = scenario.model.status
         if self._verdict is Verdict.PASSED and status is Status.skipped:
             self._verdict = Verdict.SKIPPED
+            reason = printable(str(scenario.model.skip_reason or ""))
+            self._error = shortened(reason, MESSAGE_LIMIT)
         elif self._verdict is Verdict.PASSED and status.has_failed():
             # behave saw trouble that none of our hooks was told about.
             self._verdict = Verdict.ERRORED

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tailstest.core.errors import TailstestError
 from tailstest.core.paths import safe_stem
+from tailstest.core.verdict import WRONG, Verdict
 from tailstest.results.run_builder import load_run
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import AttemptRecord, Run
@@ -22,6 +23,7 @@ QUALITY = 80
 #: Files and pictures above this are none of ours.
 MAX_BYTES = 64_000_000
 MAX_PIXELS = 8192 * 8192
+_BAD = (*WRONG, Verdict.INCOMPLETE)
 _SHOWN = (Change.FAILING, Change.FLAKY, Change.INCOMPLETE)
 
 
@@ -59,7 +61,7 @@ def failure_pictures(
         scenario = opened[1].scenario(turn.scenario.key) if opened else None
         if opened is None or scenario is None:
             continue
-        bad = [each for each in scenario.attempts if each.reason]
+        bad = [each for each in scenario.attempts if each.verdict in _BAD and each.reason]
         file = opened[0].file(_frame(bad[-1])) if bad else None
         data = _small(file) if file else b""
         if data:
