@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from tailstest.core.errors import InfrastructureError, UsageError
 from tailstest.core.events import Noted, RunStarted
+from tailstest.results import event_log
 from tailstest.results.event_log import MAX_TEXT, EventLog, read_events
 
 
@@ -54,6 +56,34 @@ def test_damaged_lines_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
     assert len(content.events) == 2
     assert content.damaged == [2, 3, 4, 6]
     assert not content.is_cut
+
+
+def test_reading_takes_no_more_memory_than_the_events_need(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    with file.open("wb") as log:
+        for _ in range(80):
+            log.write(b'{"event": "Noted"' + b" " * 100_000 + b"}\n")
+    tracemalloc.start()
+    content = read_events(file)
+    _now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(content.events) == 80
+    assert peak < 2_000_000
+
+
+@pytest.mark.parametrize("ending", ["\n", ""])
+def test_a_line_too_long_for_an_event_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr(event_log, "MAX_LINE", 100)
+    file = tmp_path / "events.jsonl"
+    good = json.dumps({"event": "Noted", "text": "x" * 70})
+    assert len(good) == 100
+    long = json.dumps({"event": "Noted", "text": "x" * 1000})
+    file.write_text(f"{good}\n{long}\n{good}\n{long}{ending}", encoding="utf-8")
+    content = read_events(file)
+    assert len(content.events) == 2
+    assert (content.damaged, content.is_cut) == ([2, 4], False) if ending else ([2], True)
 
 
 def test_a_missing_log_is_a_mistake_of_the_user(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tailstest.core.errors import UsageError
 from tailstest.core.verdict import Verdict
 from tailstest.results.answers.history import history_of
 from tailstest.results.run_record import Run
+from tailstest.results.store import foreign_file
 from tailstest.results.store.adding import add_run
 from tailstest.results.store.by_hand import record_by_hand
 from tailstest.results.store.importing import import_files
@@ -224,3 +225,15 @@ def test_a_result_by_hand_needs_a_name_a_reason_and_a_scenario_of_the_run(tmp_pa
             run, scenario, verdict, person, note = values
             with pytest.raises(UsageError, match=words):
                 record_by_hand(store, run, scenario, verdict, person=person, note=note)
+
+
+def test_no_more_of_a_file_is_read_than_may_be_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign_file, "MAX_BYTES", 1000)
+    with (tmp_path / "a.xml").open("wb") as file:
+        file.truncate(2**40)  # takes no room on the disk, and would take a terabyte of memory
+    with open_store(tmp_path) as store, pytest.raises(UsageError, match="larger than 1000 bytes"):
+        import_files(store, [tmp_path / "a.xml"])
+    (tmp_path / "b").write_bytes(b"x" * 1000)
+    assert len(foreign_file.read_foreign(tmp_path / "b")) == 1000

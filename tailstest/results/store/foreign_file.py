@@ -19,7 +19,8 @@ def read_foreign(file: Path) -> bytes:
         UsageError: it cannot be read, or is too large.
     """
     try:
-        data = file.read_bytes()
+        with file.open("rb") as opened:
+            data = opened.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{file}: cannot be read: {error.strerror}") from error
     if len(data) > MAX_BYTES:
