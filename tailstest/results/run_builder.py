@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from tailstest.core.cut_off import CutOff
 from tailstest.core.events import Event
 from tailstest.core.verdict import Verdict
 from tailstest.results.event_fields import (
@@ -29,7 +30,7 @@ from tailstest.results.run_record import (
     StepRecord,
 )
 
-ENDED_HERE = "the run ended while this was going on"
+ENDED_HERE = CutOff.RUN_ENDED.value
 
 
 class RunBuilder:

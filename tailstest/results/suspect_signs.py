@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tailstest.core.cut_off import CutOff
 from tailstest.core.verdict import Verdict
 
 _AGENT_KINDS = frozenset(
@@ -18,10 +19,9 @@ _AGENT_KINDS = frozenset(
 _AGENT_WORDS = re.compile(
     r"agent in the guest|guest's agent|guest agent|guest's serial port", re.IGNORECASE
 )
-_CUT_OFF = re.compile(
-    r"^interrupted$|the run ended while this was going on|worker process.* (was|were) killed",
-    re.IGNORECASE,
-)
+_CUT_OFF = frozenset(each.value for each in CutOff)
+#: What older versions said.
+_WAS_CUT_OFF = re.compile(r"^(the |its )?worker process.* (was|were) killed", re.IGNORECASE)
 #: Notes that `run_builder` makes of events of machines.
 _GONE = re.compile(r"^machine [^:]+: gone\b")
 _GONE_WORDS = re.compile(r"^the virtual machine .* is gone")
@@ -42,7 +42,8 @@ _NOTHING = frozenset({"", "an assertion of the step failed", "no reason was give
 
 def is_cut_off(error: str) -> bool:
     """Tell whether an error says that somebody or something ended the attempt."""
-    return bool(_CUT_OFF.search(error))
+    first = error.strip().partition("\n")[0]
+    return first in _CUT_OFF or bool(_WAS_CUT_OFF.search(first))
 
 
 def is_machine_gone(error: str, notes: Iterable[str]) -> bool:

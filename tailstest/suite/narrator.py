@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from behave.model_type import Status
 
+from tailstest.core.cut_off import CutOff
 from tailstest.core.errors import TailstestError, UsageError
 from tailstest.core.events import (
     Events,
@@ -377,7 +378,7 @@ def scenario_started(scenario: PlannedScenario) -> ScenarioStarted:
 
 def _message(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
+        return CutOff.INTERRUPTED.value
     text = (
         error.message if isinstance(error, TailstestError) else f"{type(error).__name__}: {error}"
     )
@@ -393,7 +394,7 @@ def _texts(step: Any) -> tuple[str, str, str]:
         trace = error.trace if isinstance(error, LimitReached) else ""
         return printable(error.message), error.hint, printable(trace)
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted", "", ""
+        return CutOff.INTERRUPTED.value, "", ""
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, AssertionError):
         return printable(str(error) or "an assertion of the step failed"), "", trace

@@ -12,6 +12,7 @@ from results_sample import Sample
 from store_tools import made_run, open_store
 from suite_tools import Ran, feature, make_suite, scenario
 
+from tailstest.core.cut_off import CutOff
 from tailstest.core.events import (
     Events,
     MachineChanged,
@@ -59,11 +60,6 @@ def text(score: float, *lines: str) -> LookRecord:
     [
         (Evidence(Verdict.INCOMPLETE, "", "interrupted"), "infrastructure", "cut off"),
         (
-            Evidence(Verdict.INCOMPLETE, "", "the worker process that ran it was killed"),
-            "infrastructure",
-            "cut off",
-        ),
-        (
             replace(LOST, notes=("machine tester: gone (QEMU ended without being asked to)",)),
             "infrastructure",
             "emulator gone",
@@ -110,6 +106,30 @@ def test_each_rule(evidence: Evidence, suspect: str, rule: str | None) -> None:
     found = suspicion(evidence)
     assert found.suspect == suspect
     assert rule in (None, found.rule)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "interrupted",
+        "the run ended while this was going on",
+        "the process that ran it was lost",
+        "each process that ran it was killed",
+        "each worker that ran it was lost",
+        "the connection to the scheduler was lost",
+        "the worker process that ran it was killed",
+    ],
+)
+def test_whatever_was_ever_said_of_what_was_ended_from_outside_is_known(said: str) -> None:
+    assert suspicion(Evidence(Verdict.INCOMPLETE, "", said)).rule == "cut off"
+    assert suspicion(Evidence(Verdict.FAILED, "", said)).rule == "check failed"
+    kept = f"the file was not kept: {said} before"
+    assert suspicion(Evidence(Verdict.INCOMPLETE, "", kept)).rule == "host trouble"
+
+
+@pytest.mark.parametrize("said", CutOff)
+def test_whatever_is_said_of_what_is_ended_from_outside_is_known(said: CutOff) -> None:
+    assert suspicion(Evidence(Verdict.INCOMPLETE, "", said.value)).rule == "cut off"
 
 
 def test_a_busy_host_does_not_excuse_what_took_no_time() -> None:

@@ -22,6 +22,8 @@ from tailstest.core.events import (
 from tailstest.core.verdict import Verdict
 from tailstest.results.event_log import event_line
 from tailstest.results.progress import SeveralAtOnce
+from tailstest.results.run_builder import RunBuilder
+from tailstest.results.suspect_rules import suspicion_of
 from tailstest.suite.plan import make_plan
 from tailstest.suite.spread import spread_runner, worker
 from tailstest.suite.spread.cluster import local_cluster
@@ -144,6 +146,15 @@ def run(tmp_path, monkeypatch):
             ended = [each for each in self.events if isinstance(each, ScenarioFinished)]
             return {names[each.scenario_id]: each.error for each in ended if each.error}
 
+        def rules(self, name):
+            """Return by which rules it was found whose trouble each attempt is."""
+            builder = RunBuilder()
+            for event in self.events:
+                builder(event)
+            attempts = builder.end().scenario(ids[name]).attempts
+            suspected = [suspicion_of(each) for each in attempts]
+            return [each.rule if each else "" for each in suspected]
+
     Run.ids = ids
     return Run
 
@@ -153,15 +164,17 @@ def passed(run, name):
 
 
 @pytest.mark.parametrize(
-    ("error", "verdict", "said"),
+    ("error", "verdict", "said", "rule"),
     [
-        (ProcessDied("killed"), Verdict.INCOMPLETE, "each process that ran it was killed"),
-        (UsageError("f:2: it is gone", hint="x"), Verdict.ERRORED, "f:2: it is gone"),
-        (InfrastructureError("no space"), Verdict.INCOMPLETE, "no space"),
-        (ValueError("what"), Verdict.INCOMPLETE, "the worker: ValueError: what"),
+        (ProcessDied("x"), Verdict.INCOMPLETE, "each process that ran it was killed", "cut off"),
+        (UsageError("f:2: it is gone"), Verdict.ERRORED, "f:2: it is gone", "mistake in the test"),
+        (InfrastructureError("no space"), Verdict.INCOMPLETE, "no space", "host trouble"),
+        (ValueError("x"), Verdict.INCOMPLETE, "the worker: ValueError: x", "host trouble"),
     ],
 )
-def test_a_scenario_that_cannot_run_takes_none_along_that_waits_for_it(run, error, verdict, said):
+def test_a_scenario_that_cannot_run_takes_none_along_that_waits_for_it(
+    run, error, verdict, said, rule
+):
     def behaviour(name, tell):
         if name == "leader":
             raise error
@@ -174,6 +187,7 @@ def test_a_scenario_that_cannot_run_takes_none_along_that_waits_for_it(run, erro
         "last": Verdict.PASSED,
     }
     assert done.errors() == {"leader": said}
+    assert done.rules("leader") == [rule]
 
 
 def lost_with_its_workers(_run, scenario, after=None):
@@ -197,6 +211,7 @@ def test_what_waits_for_a_scenario_that_lost_all_its_workers_runs_without_it(run
         "last": Verdict.PASSED,
     }
     assert done.errors() == {"leader": "each worker that ran it was lost"}
+    assert done.rules("leader") == ["cut off"]
     ran = [(run.ids["follower"], None), (run.ids["last"], None)]
     assert sorted(lost_with_its_workers.ran) == sorted(ran)
 
@@ -221,6 +236,8 @@ def test_what_a_killed_process_had_kept_is_brought_or_missed(run):
     assert notes == ["1 files of this scenario did not come from its worker"]
     attempts = [each for each in done.events if isinstance(each, ScenarioStarted)]
     assert len(attempts) == 4
+    assert done.errors() == {"leader": "the process that ran it was lost"}
+    assert done.rules("leader")[0] == "cut off"
 
 
 def test_what_a_scenario_had_kept_that_lost_all_its_processes_is_brought(run):
@@ -282,6 +299,7 @@ def test_an_outcome_that_was_told_counts_though_the_scheduler_is_lost_then(
         "last": Verdict.INCOMPLETE,
     }
     assert done.errors() == {"last": "the connection to the scheduler was lost"}
+    assert done.rules("last") == ["cut off"]
 
 
 def attempts(run, tell, name, *verdicts):

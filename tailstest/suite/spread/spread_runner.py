@@ -13,6 +13,7 @@ from pathlib import Path
 
 import distributed
 
+from tailstest.core.cut_off import CutOff
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError, TailstestError
 from tailstest.core.events import Event, Events, Noted, ScenarioFinished
@@ -267,9 +268,9 @@ class SpreadRunner:
         if isinstance(error, TailstestError):
             text, verdict = printable(error.message), verdict_of(error)
         elif isinstance(error, distributed.KilledWorker):
-            text, verdict = "each worker that ran it was lost", Verdict.INCOMPLETE
+            text, verdict = CutOff.WORKERS_LOST.value, Verdict.INCOMPLETE
         elif error is None:
-            text, verdict = "the connection to the scheduler was lost", Verdict.INCOMPLETE
+            text, verdict = CutOff.SCHEDULER_LOST.value, Verdict.INCOMPLETE
         else:
             text = printable(f"the worker: {type(error).__name__}: {error}")
             verdict = Verdict.INCOMPLETE
@@ -295,13 +296,13 @@ class SpreadRunner:
             return
         scenario = self._mail.scenario_of(token)
         if not isinstance(told[-1], ScenarioFinished) and not _is_over(told):
-            error = "interrupted" if self._interrupted else "the process that ran it was lost"
+            error = CutOff.INTERRUPTED if self._interrupted else CutOff.PROCESS_LOST
             self._say(
                 ScenarioFinished(
                     scenario_id=scenario,
                     verdict=Verdict.INCOMPLETE.value,
                     seconds=max(0.0, time.time() - told[0].time),  # by the clocks of two hosts
-                    error=error,
+                    error=error.value,
                 )
             )
         self._verdicts.setdefault(scenario, _last_verdict(told))

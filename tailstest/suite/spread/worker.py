@@ -14,6 +14,7 @@ from typing import Any
 import distributed
 from distributed.diagnostics.plugin import WorkerPlugin
 
+from tailstest.core.cut_off import CutOff
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError, TailstestError
 from tailstest.core.verdict import Verdict
@@ -198,7 +199,7 @@ class ScenarioWorker(WorkerPlugin):  # type: ignore[misc]  # distributed has no 
                 return Outcome(execution.token, execution.told, ended.verdicts)
             finally:
                 self._give_back(key, process)
-        raise InfrastructureError("each process that ran it was killed")
+        raise InfrastructureError(CutOff.PROCESSES_KILLED.value)
 
     def _taken(self, key: Any) -> ScenarioProcess:
         with self._lock:
