@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tailstest.core.deadline import Deadline, poll
-from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
+from tailstest.core.errors import CheckFailed, InfrastructureError, TailstestError, UsageError
 from tailstest.core.events import Noted
 from tailstest.guest.channel import GuestChannel
 from tailstest.hypervisor.domain_template import DiskValues
@@ -284,7 +284,7 @@ class Machine:
                 copy_file(self._folder / VARIABLES, folder / VARIABLES)
             if self._card is not None and self._card.capture.exists():
                 copy_file(self._card.capture, folder / CAPTURE)
-        except (InfrastructureError, self._libvirt.libvirtError) as error:
+        except (TailstestError, self._libvirt.libvirtError) as error:
             raise MachineLost(
                 f"the machine {self.name} was stopped to be saved: {error}"
             ) from error

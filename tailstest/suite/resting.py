@@ -25,7 +25,7 @@ from tailstest.suite.suite_files import SuiteFiles
 
 
 class Resting:
-    """What steps have set up in a scenario, as a whole; see `checkpoints.Restable`.
+    """What steps have set up in a scenario, as a whole; see `checkpoints.restable`.
 
     Args:
         stations: of the scenario; only one machine alone can be put to rest.

@@ -8,7 +8,13 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from tailstest.core.errors import CheckFailed, InfrastructureError, MachineStopped, UsageError
+from tailstest.core.errors import (
+    CheckFailed,
+    InfrastructureError,
+    MachineStopped,
+    SetupError,
+    UsageError,
+)
 from tailstest.core.events import Events
 from tailstest.machine.lifecycle import Lifecycle, MachineState
 from tailstest.machine.machine import Machine
@@ -310,6 +316,8 @@ def saved(lifecycle, folder, save):
         "_port": MagicMock(),
         "_power": SimpleNamespace(save=save),
         "_card": None,
+        "_bench": MagicMock(),
+        "_libvirt": FakeLibvirt,
     }
     return machine.save(folder)
 
@@ -324,6 +332,14 @@ def test_a_machine_is_not_saved_while_a_restart_is_waiting_to_be_told(fake, life
 def test_a_machine_that_restarts_while_it_is_saved_is_lost(fake, lifecycle, tmp_path):
     with pytest.raises(MachineLost, match="restarted"):
         saved(lifecycle, tmp_path, lambda _memory: fake.reset(time.time()))
+
+
+def test_a_machine_of_which_nothing_can_be_copied_is_lost(fake, lifecycle, tmp_path, monkeypatch):
+    monkeypatch.setattr("tailstest.machine.machine.media_files", lambda _xml: ["/stick"])
+    missing = MagicMock(side_effect=SetupError("cp is not installed"))
+    monkeypatch.setattr("tailstest.machine.machine.copy_file", missing)
+    with pytest.raises(MachineLost, match="cp is not installed"):
+        saved(lifecycle, tmp_path, lambda _memory: None)
 
 
 def test_echoes_belong_to_the_reset_before_them():

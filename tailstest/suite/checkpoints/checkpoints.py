@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from tailstest.core.errors import CheckFailed, InfrastructureError, TailstestError
 from tailstest.core.events import Events, Noted
 from tailstest.core.text import printable
 from tailstest.core.verdict import Verdict
-from tailstest.machine.saved_machine import MachineAtRest, MachineLost, SavedMachine
+from tailstest.machine.saved_machine import MachineAtRest, MachineLost
 from tailstest.suite.checkpoints.at_hand import AtHand, Whole
 from tailstest.suite.checkpoints.keys import keys_of, leading_steps
 from tailstest.suite.checkpoints.packing import CheckpointDamaged
+from tailstest.suite.checkpoints.restable import Restable
 from tailstest.suite.checkpoints.savings import Costs, Savings
-from tailstest.suite.checkpoints.state import CheckpointStale, SessionState
+from tailstest.suite.checkpoints.state import CheckpointStale
 from tailstest.suite.checkpoints.store import CheckpointStore, Manifest
 from tailstest.suite.checkpoints.traces import Traces
 from tailstest.suite.feature_reader import PlannedScenario
@@ -31,44 +34,12 @@ FORCE_TAG = "checkpoint"
 #: such a moment that the machine, or somebody inside, cannot go on.
 _LASTING = (CheckpointDamaged, CheckpointStale, CheckFailed)
 
+#: Beginnings whose machines could not be saved, until a run gives up: then it is not their devices.
+_MOST_UNSAVABLE = 3
 
-class Restable(Protocol):
-    """A session whose machine can be put to rest and taken up again; see `suite.resting`."""
-
-    @property
-    def state(self) -> SessionState | None:
-        """What steps have set up; None if that cannot be kept.
-
-        Raises:
-            TailstestError: it cannot be found out.
-        """
-        ...
-
-    @property
-    def is_bare(self) -> bool:
-        """Whether nothing has been set up in this scenario yet, by a hook for example."""
-        ...
-
-    def own(self, folder: Path) -> None:
-        """Let a folder go when the run is over, however it ends."""
-        ...
-
-    def rest(self, folder: Path) -> SavedMachine:
-        """Stop the machine and write it into a folder.
-
-        Raises:
-            MachineLost: it was stopped, and cannot run on.
-            TailstestError: it cannot be saved, and runs on.
-        """
-        ...
-
-    def wake(self, state: SessionState, rest: MachineAtRest) -> None:
-        """Take up a state and let its machine run on."""
-        ...
-
-    def drop(self) -> None:
-        """Take away a machine that did not come up."""
-        ...
+#: How the system, libvirt and cp put it that a disk is full. Where the language of libvirt's helper
+#: is another one, a full disk is tried `_MOST_UNSAVABLE` times.
+_FULL = os.strerror(errno.ENOSPC)
 
 
 class Checkpoints:
@@ -110,6 +81,7 @@ class Checkpoints:
         self._at_hand = AtHand(work, store, session.own)
         self._is_broken = False
         self._private: set[str] = set()
+        self._unsavable: set[str] = set()
         self._has_told_of_hooks = False
         self._scenario: PlannedScenario | None = None
         self._chain: list[str] = []
@@ -182,6 +154,8 @@ class Checkpoints:
         key = self._chain[index]
         if key in self._at_hand or key in self._store or not self._is_shared(key, context):
             return
+        if not self._unsavable.isdisjoint(self._chain[: index + 1]):
+            return
         self._save(key, scenario, index, seconds)
 
     def _is_wanted(self, scenario: PlannedScenario, index: int, seconds: float) -> bool:
@@ -239,12 +213,12 @@ class Checkpoints:
                     self._take_up(key, index)
                 except TailstestError as error:
                     # Whatever it is: it says nothing about the image, which starts anew.
-                    self._give_up(key, error.message)
+                    self._give_up(key, error)
                     if isinstance(error, _LASTING):
                         self._store.discard(key)
                 except Exception as error:  # noqa: BLE001 - nor does this, and it is told
                     # What was saved is not what we take it for.
-                    self._give_up(key, f"{type(error).__name__}: {error}")
+                    self._give_up(key, error)
                     self._store.discard(key)
                 else:
                     return
@@ -259,10 +233,10 @@ class Checkpoints:
         steps = "step 1 comes" if index == 0 else f"steps 1 to {index + 1} come"
         self._note(f"{steps} from a checkpoint ({key[:8]}), {self._since - began:.1f} s")
 
-    def _give_up(self, key: str, why: str) -> None:
+    def _give_up(self, key: str, error: Exception) -> None:
         self._session.drop()
         self._at_hand.forget(key)
-        text = printable(f"a checkpoint is of no use, the scenario starts anew: {why}")
+        text = printable(f"a checkpoint is of no use, the scenario starts anew: {_told(error)}")
         self._note(text, level="warning")
 
     # Saving
@@ -280,21 +254,20 @@ class Checkpoints:
             raise
         except TailstestError as error:
             # The scenario goes on as if nobody had tried: if something is wrong with the machine,
-            # its next step will see. But what went wrong once would go wrong again.
-            self._break_off(key)
-            text = printable(f"no checkpoint was saved, and none will be: {error.message}")
-            self._note(text, level="warning")
+            # its next step will see.
+            self._leave_unsaved(key, error)
             return
         whole = Whole(session=state, machine=machine)
         self._at_hand.keep(key, whole)
         try:
             self._session.wake(state, MachineAtRest(machine, folder))
-        except TailstestError as error:
+        except Exception as error:
             # The image ran until we stopped it, so this is no failure of the image.
             self._break_off(key)
+            hint = error.hint if isinstance(error, TailstestError) else ""
             raise MachineLost(
-                f"the machine was saved for a checkpoint and does not run on: {error.message}",
-                hint=error.hint or "`tailstest run --no-checkpoints` saves no machine",
+                f"the machine was saved for a checkpoint and does not run on: {_told(error)}",
+                hint=hint or "`tailstest run --no-checkpoints` saves no machine",
             ) from error
         saved = time.monotonic()
         size = self._publish(key, whole, scenario, index, seconds)
@@ -303,6 +276,18 @@ class Checkpoints:
         self._note(
             f"a checkpoint ({key[:8]}) was saved in {saved - began:.1f} s{size}; "
             "scenarios that begin like this go on from here"
+        )
+
+    def _leave_unsaved(self, key: str, error: TailstestError) -> None:
+        """Note that a machine cannot be saved, and those that go on from where it is: it may have a
+        device that cannot. What the host is to blame for would go wrong with all of them.
+        """
+        self._unsavable.add(key)
+        self._at_hand.forget(key)
+        self._is_broken = _FULL in error.message or len(self._unsavable) == _MOST_UNSAVABLE
+        others = "none will be" if self._is_broken else "scenarios that begin like this start anew"
+        self._note(
+            printable(f"no checkpoint was saved, and {others}: {error.message}"), level="warning"
         )
 
     def _break_off(self, key: str) -> None:
@@ -332,6 +317,13 @@ class Checkpoints:
 
     def _note(self, text: str, level: str = "info") -> None:
         self._events.publish(Noted(text=text, level=level))
+
+
+def _told(error: Exception) -> str:
+    """Return what an error says in one line; of one that nobody expected also what it is."""
+    if isinstance(error, TailstestError):
+        return error.message
+    return f"{type(error).__name__}: {error}"
 
 
 def work_folder(run: Path) -> Path:
