@@ -22,29 +22,30 @@ Feature: Persistent storage is made and deleted
     When I run "sfdisk --json /dev/sda" inside
     Then the command does not write "DemoData"
 
-  Scenario: It can be used at once, and is encrypted on the stick
-    When I write the secret "correct horse" into "Passphrase"
-    And I write the secret "correct horse" into "Repeat the passphrase"
-    And I click the button "Create"
-    Then there is the label "The persistent storage is ready. What you put into the folder Persistent is kept."
-    When I run "echo 'plain words that nobody may find' > /home/live/Persistent/note && sync" inside as "live"
-    Then the command succeeds
-    When I run "grep -c -z -a 'plain words that' /dev/mapper/demo-data" inside
-    Then the command writes only "1"
-    When I run "dd if=/dev/sda bs=1M skip=1024 | grep -c -z -a 'plain words that'" inside
-    Then the command writes only "0"
-    When I run "cryptsetup status demo-data" inside
-    Then the command writes "type:    LUKS2"
+  Rule: Once it is made it is there at once, until it is deleted
 
-  Scenario: Deleted storage is gone for good
-    When I write the secret "correct horse" into "Passphrase"
-    And I write the secret "correct horse" into "Repeat the passphrase"
-    And I click the button "Create"
-    Then the button "Delete" can be used
-    When I click the button "Delete"
-    And I click the button "Delete it"
-    Then there is the label "The persistent storage is deleted."
-    When I run "sfdisk --json /dev/sda" inside
-    Then the command does not write "DemoData"
-    When I run "dd if=/dev/sda bs=1M skip=1024 | grep -c -z -a LUKS" inside
-    Then the command writes "0"
+    Background:
+      When I write the secret "correct horse" into "Passphrase"
+      And I write the secret "correct horse" into "Repeat the passphrase"
+      And I click the button "Create"
+      Then the button "Delete" can be used
+
+    Scenario: It can be used at once, and is encrypted on the stick
+      Then there is the label "The persistent storage is ready. What you put into the folder Persistent is kept."
+      When I run "echo 'plain words that nobody may find' > /home/live/Persistent/note && sync" inside as "live"
+      Then the command succeeds
+      When I run "grep -c -z -a 'plain words that' /dev/mapper/demo-data" inside
+      Then the command writes only "1"
+      When I run "dd if=/dev/sda bs=1M skip=1024 | grep -c -z -a 'plain words that'" inside
+      Then the command writes only "0"
+      When I run "cryptsetup status demo-data" inside
+      Then the command writes "type:    LUKS2"
+
+    Scenario: Deleted storage is gone for good
+      When I click the button "Delete"
+      And I click the button "Delete it"
+      Then there is the label "The persistent storage is deleted."
+      When I run "sfdisk --json /dev/sda" inside
+      Then the command does not write "DemoData"
+      When I run "dd if=/dev/sda bs=1M skip=1024 | grep -c -z -a LUKS" inside
+      Then the command writes "0"

@@ -22,9 +22,7 @@ Feature: A stick is upgraded and keeps what its owner put on it
     When I run "grep VERSION_ID /etc/os-release" inside
     Then the command writes only "VERSION_ID="0.9""
     When I run "echo 'keep me' > /home/live/Persistent/note && sync" inside as "live"
-    And I switch the machine off
-    And I switch the machine on
-    Then the window "Welcome" is open
+    Then the command succeeds
 
   Scenario: The data is still there, and the stick starts
     Given the image under test
