@@ -18,3 +18,12 @@ Feature: A live system starts on every kind of computer
       | BIOS     | DVD       |
       | BIOS     | USB stick |
       | UEFI     | USB stick |
+
+  Scenario: The troubleshooting entry of the menu shows what happens
+    Given the image under test
+    When I start the machine from a DVD
+    Then I see "troubleshooting"
+    When I press "Down"
+    And I press "Enter"
+    Then the serial console shows "Reached target" within 90 seconds
+    And the system has started completely
