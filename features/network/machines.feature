@@ -2,12 +2,14 @@ Feature: Several machines
   A scenario can have several machines, on the same network or on others. Steps are about one of
   them at a time.
 
-  Scenario: What one machine sends is not what another one sent
+  Background:
     Given the image "ipxe"
     And the machine is in the lab
     When I start the machine from a DVD
     And I see "initialising devices"
     And I press "Ctrl+B" until I see "iPXE>"
+
+  Scenario: What one machine sends is not what another one sent
     Given another machine called "talkative"
     And the image "ipxe"
     And the machine is in the lab
