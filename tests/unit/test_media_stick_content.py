@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
+from tailstest.media.faults import Faults
 from tailstest.media.host_tool import HostTool
 from tailstest.media.pattern_search import forms_of
 from tailstest.media.stick_content import inspection
@@ -249,7 +250,19 @@ def test_a_blank_stick_has_nothing_and_two_of_them_are_the_same(tmp_path):
     other = stick(tmp_path, "MBR", Volume("FAT32"), size=64 * MIB)
     assert "mismatch" in same_content(first, other)
     larger = UsbStick.blank(tmp_path / "c.qcow2", 65 * MIB)
-    assert "size" in same_content(first, larger)
+    assert same_content(first, larger) == "67108864 bytes, the other one 68157440"
+
+
+def test_zeros_that_were_written_are_the_zeros_of_a_blank_stick(tmp_path):
+    blank = UsbStick.blank(tmp_path / "a.qcow2", 4 * MIB)
+    wiped = blank.copy_to(tmp_path / "b.qcow2")
+    write = HostTool("qemu-io", package="qemu-utils")
+    write.run("-f", "qcow2", "-c", "write -P 0 1M 1M", str(wiped.overlay))
+    assert same_content(blank, wiped) == ""
+    liar = blank.copy_to(tmp_path / "c.qcow2").with_faults(Faults(kept=MIB), tmp_path / "c.raw")
+    assert same_content(blank, liar) == ""
+    write.run("-f", "qcow2", "-c", "write -P 1 1M 512", str(wiped.overlay))
+    assert "offset 1048576" in same_content(blank, wiped)
 
 
 @pytest.mark.parametrize(

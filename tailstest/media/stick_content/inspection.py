@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -191,14 +192,20 @@ class StickInspection:
 
 
 def same_content(first: UsbStick, second: UsbStick) -> str:
-    """Return where two sticks differ, in words; empty if they do not.
+    """Return where two sticks differ, in words; empty if they have the same bytes.
+
+    Zeros that somebody wrote are the same as the zeros of a place that nobody wrote to.
 
     Raises:
         SetupError: qemu-img is not installed.
         InfrastructureError: a file is damaged.
     """
+    size, other = _size_of(first), _size_of(second)
+    if size != other:  # qemu-img takes what is missing of the smaller one for zeros
+        return f"{size} bytes, the other one {other}"
+    # Not its strict mode (-s), which compares what is allocated, too.
     status, stdout, stderr = QEMU_IMG.attempt(
-        *("compare", "-s", "-f", first.format, "-F", second.format),
+        *("compare", "-f", first.format, "-F", second.format),
         *(str(first.overlay), str(second.overlay)),
     )
     if status == 0:
@@ -207,6 +214,12 @@ def same_content(first: UsbStick, second: UsbStick) -> str:
     if status == 1:  # its manual: images differ
         return said
     raise InfrastructureError(f"qemu-img cannot compare the sticks: {said}")
+
+
+def _size_of(stick: UsbStick) -> int:
+    """Return how large a stick is, in bytes."""
+    words = ("--output=json", "-f", stick.format, str(stick.overlay))
+    return int(json.loads(QEMU_IMG.run("info", *words))["virtual-size"])
 
 
 def _probe(part: Path) -> FileSystemFound:
