@@ -2,13 +2,15 @@ Feature: A clock that is wrong gets right
   Tor connects to nobody while the clock is wrong by months. The system then asks the time server of
   its network, and nobody else.
 
-  Scenario Outline: The computer's clock is <days> days <side>
+  Background:
     Given the image under test
     And the machine is in the lab
     And the lab has a Tor network
     And the machine's clock is <days> days <side>
     When I start the machine from a DVD
     Then the window "Welcome" is open
+
+  Scenario Outline: The computer's clock is <days> days <side>
     When I click "Start"
     Then the machine has an address from the network
     Given the configuration of the lab's Tor network is inside as "/etc/tor/torrc.d/lab.conf"

@@ -1,10 +1,8 @@
 Feature: A UEFI computer writes sticks, too
   What BIOS computers do with sticks is in the other features of this folder.
 
-  @nightly
-  Scenario: A stick that a UEFI computer wrote starts one, with storage of its own
+  Background:
     Given a USB stick "mine" of 1152 MiB with the image under test
-    And a blank USB stick "new" of 1152 MiB
     And a UEFI machine
     When I start the machine from the USB stick "mine"
     Then I see "troubleshooting"
@@ -12,6 +10,10 @@ Feature: A UEFI computer writes sticks, too
     Then the window "Welcome" is open
     When I click "Start"
     Then the window "Panel" is open
+
+  @nightly
+  Scenario: A stick that a UEFI computer wrote starts one, with storage of its own
+    Given a blank USB stick "new" of 1152 MiB
     When I plug in the USB stick "new"
     And I click "Applications"
     And I click the menu item "Install on a stick"
