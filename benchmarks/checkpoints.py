@@ -23,7 +23,8 @@ from tailstest.machine.machine import Machine
 from tailstest.machine.profile import load_profiles
 from tailstest.machine.saved_machine import MEMORY, MachineAtRest, SavedMachine
 from tailstest.media.dvd import Dvd
-from tailstest.suite.checkpoints.store import CheckpointStore, Manifest
+from tailstest.suite.checkpoints.manifest import Manifest
+from tailstest.suite.checkpoints.store import CheckpointStore
 
 
 def cold(bench: Bench, folder: Path, rows: dict[str, float]) -> SavedMachine:

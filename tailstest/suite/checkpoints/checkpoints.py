@@ -17,11 +17,12 @@ from tailstest.core.verdict import Verdict
 from tailstest.machine.saved_machine import MachineAtRest, MachineLost
 from tailstest.suite.checkpoints.at_hand import AtHand, Whole
 from tailstest.suite.checkpoints.keys import keys_of, leading_steps
+from tailstest.suite.checkpoints.manifest import Manifest
 from tailstest.suite.checkpoints.packing import CheckpointDamaged
 from tailstest.suite.checkpoints.restable import Restable
 from tailstest.suite.checkpoints.savings import Costs, Savings
 from tailstest.suite.checkpoints.state import CheckpointStale
-from tailstest.suite.checkpoints.store import CheckpointStore, Manifest
+from tailstest.suite.checkpoints.store import CheckpointStore
 from tailstest.suite.checkpoints.traces import Traces
 from tailstest.suite.feature_reader import PlannedScenario
 from tailstest.suite.plan import Plan

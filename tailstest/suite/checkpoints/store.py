@@ -4,67 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from tailstest.core.errors import InfrastructureError, UsageError
 from tailstest.core.paths import cache_folder
-from tailstest.core.settings import Strict
-from tailstest.suite.checkpoints.packing import (
-    SUFFIX,
-    CheckpointDamaged,
-    StoredFile,
-    create_private,
-    pack,
-    unpack,
+from tailstest.suite.checkpoints.manifest import (
+    MANIFEST,
+    Manifest,
+    read_manifest,
+    write_manifest,
 )
+from tailstest.suite.checkpoints.packing import SUFFIX, CheckpointDamaged, pack, unpack
 
-_MANIFEST = "manifest.json"
-#: What `sha256sum` would write of the manifest: the files that it names are verified by it.
-_DIGEST = "manifest.sha256"
 _LOCK = "lock"
-#: Names of files in a manifest, which leads nowhere else.
-_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 #: What is being written, and what is being removed.
 _UNFINISHED = ".unfinished-"
-
-_MAX_MANIFEST = 32 * 1024 * 1024
-
-
-class Manifest(Strict):
-    """What is known of a checkpoint.
-
-    Attributes:
-        key: of everything it depends on.
-        scenario: in which it was saved.
-        steps: the steps that led to it.
-        made: seconds since 1970.
-        seconds: that the steps took.
-        state: what the framework needs to go on.
-        files: name to what is stored.
-    """
-
-    key: str
-    scenario: str
-    steps: list[str]
-    made: float
-    seconds: float
-    state: dict[str, Any]
-    files: dict[str, StoredFile]
-
-    @property
-    def size(self) -> int:
-        """Bytes of all its files."""
-        return sum(file.size for file in self.files.values())
 
 
 @dataclass(frozen=True)
@@ -104,7 +63,7 @@ class CheckpointStore:
 
     def __contains__(self, key: str) -> bool:
         try:
-            return (self.folder / key / _MANIFEST).is_file()
+            return (self.folder / key / MANIFEST).is_file()
         except OSError:  # somebody else's, whom we may not read
             return False
 
@@ -125,9 +84,7 @@ class CheckpointStore:
             with self._new_work() as work:
                 stored = {file.name: pack(file, work) for file in sorted(files.iterdir())}
                 full = manifest.model_copy(update={"files": stored})
-                body = full.model_dump_json().encode()
-                _write(work / _DIGEST, _digest_line(body))
-                _write(work / _MANIFEST, body)
+                write_manifest(full, work)
                 with contextlib.suppress(OSError):  # somebody else was first
                     work.rename(self.folder / manifest.key)
         except OSError as error:
@@ -147,11 +104,11 @@ class CheckpointStore:
         """
         place = self.folder / key
         with self._reading(place):
-            manifest = self._manifest(place)
+            manifest = read_manifest(place)
             for name, file in manifest.files.items():
                 unpack(place / f"{name}{SUFFIX}", file, into / name)
             with contextlib.suppress(OSError):
-                os.utime(place / _MANIFEST)
+                os.utime(place / MANIFEST)
         return manifest
 
     def verify(self, key: str) -> None:
@@ -162,7 +119,7 @@ class CheckpointStore:
         """
         place = self.folder / key
         with self._reading(place):
-            for name, file in self._manifest(place).files.items():
+            for name, file in read_manifest(place).files.items():
                 unpack(place / f"{name}{SUFFIX}", file, None)
 
     def discard(self, key: str) -> bool:
@@ -187,8 +144,8 @@ class CheckpointStore:
                 continue
             manifest, used = None, 0.0
             with contextlib.suppress(InfrastructureError, OSError):
-                used = (place / _MANIFEST).stat().st_mtime
-                manifest = self._manifest(place)
+                used = (place / MANIFEST).stat().st_mtime
+                manifest = read_manifest(place)
             found.append(StoreEntry(place.name, manifest, used))
         return sorted(found, key=lambda entry: -entry.used)
 
@@ -262,36 +219,6 @@ class CheckpointStore:
             yield
         finally:
             os.close(lock)
-
-    @staticmethod
-    def _manifest(place: Path) -> Manifest:
-        try:
-            with (place / _MANIFEST).open("rb") as file:
-                body = file.read(_MAX_MANIFEST)
-            is_right = (place / _DIGEST).read_bytes() == _digest_line(body)
-            manifest = Manifest.model_validate_json(body) if is_right else None
-        except (OSError, ValidationError) as error:
-            raise CheckpointDamaged(
-                f"the checkpoint {place.name} has no readable {_MANIFEST}"
-            ) from error
-        if manifest is None:
-            raise CheckpointDamaged(
-                f"{place / _MANIFEST} is not what was saved: its digest differs"
-            )
-        if manifest.key != place.name or not all(map(_NAME.fullmatch, manifest.files)):
-            raise CheckpointDamaged(f"the manifest in {place} belongs to another checkpoint")
-        return manifest
-
-
-def _digest_line(body: bytes) -> bytes:
-    return f"{hashlib.sha256(body).hexdigest()}  {_MANIFEST}\n".encode()
-
-
-def _write(path: Path, data: bytes) -> None:
-    with create_private(path) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def checkpoints_folder() -> Path:
