@@ -37,6 +37,7 @@ from tailstest.machine.saved_machine import (
     VARIABLES,
     MachineAtRest,
     MachineLost,
+    MachineRefused,
     SavedMachine,
     media_files,
 )
@@ -312,7 +313,8 @@ class Machine:
             memory: the file with its memory.
 
         Raises:
-            InfrastructureError: the file is damaged, or of another QEMU.
+            MachineRefused: the file is damaged, or of another QEMU, or the host is busy.
+            InfrastructureError: the lab cannot lay its wire.
         """
         if self._card is not None:
             self._card.get_ready()
@@ -575,7 +577,8 @@ class Machine:
         try:
             return self._bench.hypervisor.connection.defineXML(self.xml)
         except self._libvirt.libvirtError as error:
-            raise InfrastructureError(
+            kind = InfrastructureError if rest is None else MachineRefused
+            raise kind(
                 f"libvirt refuses the machine {self.name}: {error.get_error_message()}",
                 hint="`tailstest host` shows what this host offers",
             ) from error

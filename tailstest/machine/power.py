@@ -15,6 +15,7 @@ from tailstest.core.events import Events, Noted
 from tailstest.hypervisor.discard import discard_domain
 from tailstest.hypervisor.qemu_process import frozen, qemu_process
 from tailstest.machine.lifecycle import Lifecycle, MachineState
+from tailstest.machine.saved_machine import MachineRefused
 from tailstest.machine.serial_log import SerialLog
 
 #: Seconds, before scaling, for libvirt to report that a machine ended; QEMU ends within two.
@@ -131,13 +132,13 @@ class Power:
         """Let a machine whose memory was saved run on.
 
         Raises:
-            InfrastructureError: the file is damaged, or of another QEMU.
+            MachineRefused: the file is damaged, or of another QEMU, or the host is busy.
         """
         try:
             with self._lifecycle.starting("runs on from a checkpoint"):
                 self._domain.connect().restoreFlags(str(memory), xml, 0)
         except self._libvirt.libvirtError as error:
-            raise InfrastructureError(
+            raise MachineRefused(
                 f"the saved machine {self._name} cannot run on: {error.get_error_message()}"
             ) from error
 

@@ -29,6 +29,10 @@ class MachineLost(InfrastructureError):
     """A machine was stopped to be saved, and cannot run on."""
 
 
+class MachineRefused(InfrastructureError):
+    """QEMU or libvirt does not let a saved machine run on: the host is busy, or it is of no use."""
+
+
 class SavedMachine(Strict):
     """What is known of a machine at rest.
 

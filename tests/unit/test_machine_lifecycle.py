@@ -20,7 +20,7 @@ from tailstest.machine.lifecycle import Lifecycle, MachineState
 from tailstest.machine.machine import Machine
 from tailstest.machine.power import Power
 from tailstest.machine.restarts import Restarts
-from tailstest.machine.saved_machine import MachineLost
+from tailstest.machine.saved_machine import MachineLost, MachineRefused
 
 
 class FakeLibvirt:
@@ -340,6 +340,29 @@ def test_a_machine_of_which_nothing_can_be_copied_is_lost(fake, lifecycle, tmp_p
     monkeypatch.setattr("tailstest.machine.machine.copy_file", missing)
     with pytest.raises(MachineLost, match="cp is not installed"):
         saved(lifecycle, tmp_path, lambda _memory: None)
+
+
+class Refusal(RuntimeError):
+    """What libvirt raises."""
+
+    def get_error_message(self):
+        return "error while loading state"
+
+
+def test_a_saved_machine_that_qemu_does_not_take_is_refused(fake, lifecycle, tmp_path):
+    connection = SimpleNamespace(restoreFlags=MagicMock(side_effect=Refusal()))
+    domain = SimpleNamespace(connect=lambda: connection)
+    power = Power(
+        "m",
+        libvirt=fake,
+        domain=domain,
+        lifecycle=lifecycle,
+        serial=None,
+        events=Events(),
+        deadline_scale=1.0,
+    )
+    with pytest.raises(MachineRefused, match="cannot run on: error while loading state"):
+        power.wake(tmp_path / "memory", "<domain/>")
 
 
 def test_echoes_belong_to_the_reset_before_them():

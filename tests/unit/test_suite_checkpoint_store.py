@@ -19,8 +19,9 @@ import pytest
 
 from tailstest.core.errors import InfrastructureError, UsageError
 from tailstest.suite.checkpoints import packing
+from tailstest.suite.checkpoints.manifest import Manifest
 from tailstest.suite.checkpoints.packing import CheckpointDamaged, pack, unpack
-from tailstest.suite.checkpoints.store import CheckpointStore, Manifest
+from tailstest.suite.checkpoints.store import CheckpointStore
 
 KEY = "0123456789abcdef"
 
@@ -211,14 +212,14 @@ def test_one_that_is_being_read_stays(store, files):
 WRITER = """
 import sys, time
 from pathlib import Path
-from tailstest.suite.checkpoints import store
+from tailstest.suite.checkpoints import manifest, store
 def stop(file, folder):
     print("packing", flush=True)
     sys.stdin.read()
 store.pack = stop
 one = store.CheckpointStore(Path(sys.argv[1]), 10**9)
-one.publish(store.Manifest(key="k", scenario="", steps=[], made=0, seconds=0, state={}, files={}),
-            Path(sys.argv[2]))
+one.publish(manifest.Manifest(key="k", scenario="", steps=[], made=0, seconds=0, state={},
+                              files={}), Path(sys.argv[2]))
 """
 
 
@@ -320,14 +321,28 @@ def test_there_is_room_as_long_as_nothing_has_to_go_that_was_used_lately(tmp_pat
     assert store.has_room(0)
 
 
+def test_one_that_was_of_no_use_twice_in_a_row_goes(store, files):
+    store.publish(manifest(), files)
+    assert not store.doubt(KEY)
+    store.trust(KEY)
+    assert not store.doubt(KEY)
+    store.verify(KEY)
+    again = CheckpointStore(store.folder, 10**9)  # another run
+    assert again.doubt(KEY)
+    assert KEY not in store
+    assert list(store.folder.iterdir()) == []
+    assert not store.doubt(KEY)
+    store.trust(KEY)
+
+
 PUBLISHER = """
 import sys
 from pathlib import Path
-from tailstest.suite.checkpoints import store
+from tailstest.suite.checkpoints import manifest, store
 print("ready", flush=True)
 sys.stdin.readline()
 one = store.CheckpointStore(Path(sys.argv[1]), 10**9)
-one.publish(store.Manifest(key=sys.argv[3], scenario="", steps=[], made=0, seconds=0, state={},
+one.publish(manifest.Manifest(key=sys.argv[3], scenario="", steps=[], made=0, seconds=0, state={},
                            files={}), Path(sys.argv[2]))
 """
 
@@ -364,14 +379,14 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from tailstest.core.errors import InfrastructureError
-from tailstest.suite.checkpoints import store
+from tailstest.suite.checkpoints import manifest, store
 one = store.CheckpointStore(Path(sys.argv[1]), 10**9)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
 try:
     if sys.argv[2] == "unpack":
         one.unpack(sys.argv[3], Path(sys.argv[4]))
     else:
-        one.publish(store.Manifest(key=sys.argv[3], scenario="", steps=[], made=0, seconds=0,
+        one.publish(manifest.Manifest(key=sys.argv[3], scenario="", steps=[], made=0, seconds=0,
                                    state={}, files={}), Path(sys.argv[4]))
 except InfrastructureError as error:
     print(type(error).__name__, error.message)
@@ -430,7 +445,7 @@ OPENER = """
 import sys
 from pathlib import Path
 from tailstest.core.errors import UsageError
-from tailstest.suite.checkpoints import store
+from tailstest.suite.checkpoints import manifest, store
 try:
     store.CheckpointStore(Path(sys.argv[1]), 1)
 except UsageError as error:

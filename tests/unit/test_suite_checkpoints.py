@@ -16,9 +16,9 @@ from tailstest.core.errors import (
 )
 from tailstest.core.events import Events
 from tailstest.core.verdict import Verdict
-from tailstest.guest.errors import GuestRefused
+from tailstest.guest.errors import GuestRefused, GuestUnreachable
 from tailstest.machine.definition import MachineDefinition
-from tailstest.machine.saved_machine import MachineLost, SavedMachine
+from tailstest.machine.saved_machine import MachineLost, MachineRefused, SavedMachine
 from tailstest.suite.checkpoints.checkpoints import Checkpoints
 from tailstest.suite.checkpoints.keys import keys_of
 from tailstest.suite.checkpoints.savings import Costs
@@ -271,6 +271,41 @@ def test_a_machine_that_cannot_be_saved_runs_on_and_is_not_asked_again(tmp_path)
     assert session.words.count("start") == 3
     assert len(ran.warnings) == 1
     assert "disk full" in ran.warnings[0]
+
+
+REFUSALS = [
+    MachineRefused("cannot run on: error while loading state"),
+    GuestUnreachable("nobody answers"),
+]
+
+
+@pytest.mark.parametrize("trouble", REFUSALS)
+def test_a_checkpoint_that_is_refused_in_one_run_after_the_other_is_made_anew(tmp_path, trouble):
+    suite = lonely(tmp_path / "suite", *ALONE, tags="@checkpoint")
+    first = Followed(suite, tmp_path)
+    (entry,) = first.store.entries()
+    made = entry.manifest.made
+    for stays in (True, False):
+        session = Session()
+        session.wake_troubles = [trouble]
+        assert Followed(suite, tmp_path, session).verdicts == [Verdict.PASSED]
+        assert session.words == ["[a]", "start"]
+        (entry,) = first.store.entries()
+        assert (entry.manifest.made == made) is stays
+    assert Followed(suite, tmp_path).session.words == ["[a]"]
+
+
+@pytest.mark.parametrize("trouble", REFUSALS)
+def test_a_checkpoint_that_is_refused_now_and_then_stays(tmp_path, trouble):
+    suite = make_suite(tmp_path / "suite", f=three(*LEADING))
+    first = Followed(suite, tmp_path)
+    (entry,) = first.store.entries()
+    session = Session()
+    session.wake_troubles = [trouble, None, trouble]
+    again = Followed(suite, tmp_path, session)
+    assert again.verdicts == [Verdict.PASSED] * 3
+    assert len(again.warnings) == 2
+    assert first.store.entries()[0].manifest == entry.manifest
 
 
 class Unsavable(Session):

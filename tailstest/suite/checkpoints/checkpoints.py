@@ -14,7 +14,8 @@ from tailstest.core.errors import CheckFailed, InfrastructureError, TailstestErr
 from tailstest.core.events import Events, Noted
 from tailstest.core.text import printable
 from tailstest.core.verdict import Verdict
-from tailstest.machine.saved_machine import MachineAtRest, MachineLost
+from tailstest.guest.errors import GuestUnreachable
+from tailstest.machine.saved_machine import MachineAtRest, MachineLost, MachineRefused
 from tailstest.suite.checkpoints.at_hand import AtHand, Whole
 from tailstest.suite.checkpoints.keys import keys_of, leading_steps
 from tailstest.suite.checkpoints.manifest import Manifest
@@ -34,6 +35,9 @@ FORCE_TAG = "checkpoint"
 #: Trouble that a checkpoint would bring again: what is not as it was saved, and what was saved in
 #: such a moment that the machine, or somebody inside, cannot go on.
 _LASTING = (CheckpointDamaged, CheckpointStale, CheckFailed)
+
+#: Trouble that a checkpoint or a busy host may be to blame for; the same again, it is the former.
+_DOUBTFUL = (MachineRefused, GuestUnreachable)
 
 #: Beginnings whose machines could not be saved, until a run gives up: then it is not their devices.
 _MOST_UNSAVABLE = 3
@@ -217,11 +221,14 @@ class Checkpoints:
                     self._give_up(key, error)
                     if isinstance(error, _LASTING):
                         self._store.discard(key)
+                    elif isinstance(error, _DOUBTFUL):
+                        self._store.doubt(key)
                 except Exception as error:  # noqa: BLE001 - nor does this, and it is told
                     # What was saved is not what we take it for.
                     self._give_up(key, error)
                     self._store.discard(key)
                 else:
+                    self._store.trust(key)
                     return
 
     def _take_up(self, key: str, index: int) -> None:

@@ -22,6 +22,8 @@ from tailstest.suite.checkpoints.manifest import (
 from tailstest.suite.checkpoints.packing import SUFFIX, CheckpointDamaged, pack, unpack
 
 _LOCK = "lock"
+#: In the folder of a checkpoint that was of no use the last time.
+_DOUBTED = "doubted"
 #: What is being written, and what is being removed.
 _UNFINISHED = ".unfinished-"
 
@@ -135,6 +137,26 @@ class CheckpointStore:
             return False
         shutil.rmtree(gone, ignore_errors=True)
         return True
+
+    def doubt(self, key: str) -> bool:
+        """Note that a checkpoint was of no use, which may have been the host's fault.
+
+        Returns:
+            Whether it is gone, because it was of no use the last time, too, in this run or another.
+        """
+        mark = self.folder / key / _DOUBTED
+        try:
+            mark.touch(mode=0o600, exist_ok=False)
+        except FileExistsError:
+            return self.discard(key)
+        except OSError:  # somebody else has removed it, or there is no room
+            pass
+        return False
+
+    def trust(self, key: str) -> None:
+        """Note that a checkpoint was of use."""
+        with contextlib.suppress(OSError):
+            (self.folder / key / _DOUBTED).unlink()
 
     def entries(self) -> list[StoreEntry]:
         """Return all checkpoints, the most recently used ones first."""
