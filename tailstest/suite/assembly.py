@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import tailstest
-from tailstest.core.errors import UsageError
+from tailstest.core.errors import TailstestError
 from tailstest.core.events import Events, Noted
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.paths import bundled
 from tailstest.core.settings import Settings
 from tailstest.core.text import printable
+from tailstest.hypervisor.rom_files import rom_files
+from tailstest.lab.network.lab import why_no_lab
 from tailstest.machine.profile import load_profiles
 from tailstest.suite.checkpoints.checkpoints import Checkpoints, work_folder
 from tailstest.suite.checkpoints.keys import base_of
@@ -143,8 +145,8 @@ class RunOrder:
         try:
             store = CheckpointStore(checkpoints_folder(), self.settings.checkpoints_limit)
             base = base_of(self._facts(environment), _code(plan))
-        except (UsageError, OSError) as error:
-            why = error.message if isinstance(error, UsageError) else f"{error}"
+        except (TailstestError, OSError) as error:
+            why = error.message if isinstance(error, TailstestError) else f"{error}"
             events.publish(Noted(text=printable(f"no checkpoints: {why}"), level="warning"))
             return None
         return Checkpoints(
@@ -159,6 +161,7 @@ class RunOrder:
 
     def _facts(self, environment: Mapping[str, Any]) -> dict[str, Any]:
         host = environment["host"]
+        uefi = [Path(pair[part]) for pair in host["firmware"] for part in ("code", "variables")]
         return {
             "host": {
                 **{name: host[name] for name in ("accelerator", "cpu_model", "emulator")},
@@ -166,6 +169,9 @@ class RunOrder:
                     name: host["capabilities"][name] for name in ("qemu_version", "libvirt_version")
                 },
             },
+            "firmware": rom_files(Path(host["emulator"]), uefi),
+            # Without one, a machine that should be in the lab is on QEMU's own network.
+            "has lab": not why_no_lab(),
             "settings": self.settings.model_dump(exclude=set(_OF_THE_HOST)),
             "image": environment.get("image"),
             "has viewer": self.has_viewer,

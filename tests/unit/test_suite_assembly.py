@@ -28,6 +28,7 @@ def keys(tmp_path, monkeypatch, report):
     """Return a function that returns the keys of a run with some settings on some host."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(assembly, "_code", lambda _plan: [])
+    monkeypatch.setattr(assembly, "why_no_lab", str)
     suite = make_suite(tmp_path / "suite", f=feature(scenario("a", "Given I pass", "When I pass")))
     plan = make_plan([str(suite)])
 
@@ -92,6 +93,30 @@ def test_what_changes_nothing_in_a_machine_changes_no_key(keys, name, value):
 )
 def test_what_may_change_how_a_machine_got_there_changes_every_key(keys, name, value):
     assert keys(**{name: value}) != keys()
+
+
+def test_a_host_without_a_lab_has_other_machines(keys, monkeypatch):
+    with_lab = keys()
+    monkeypatch.setattr(assembly, "why_no_lab", lambda: "not allowed")
+    assert keys() != with_lab
+
+
+def test_the_firmware_of_machines_counts(keys, monkeypatch, report, tmp_path):
+    code = tmp_path / "CODE.fd"
+    code.touch()
+    asked = []
+
+    def files(emulator, more):
+        asked.append((emulator, set(more)))
+        return [(str(code), code.stat().st_size, 0)]
+
+    monkeypatch.setattr(assembly, "rom_files", files)
+    before = keys()
+    assert keys() == before
+    code.write_bytes(b"new")
+    assert keys() != before
+    pairs = {file for pair in report.firmware for file in (pair.code, pair.variables)}
+    assert asked[0] == (report.emulator, pairs)
 
 
 def test_a_session_knows_the_machines_of_a_scenario_that_has_several(tmp_path):
