@@ -78,6 +78,11 @@ class Tester:
                 hint=f'if it only needs time to go away, use: Then "{text}" disappears',
             )
 
+    @property
+    def remembers(self) -> bool:
+        """Whether a frame is kept for `wait_changed`."""
+        return self._remembered is not None
+
     def remember(self) -> None:
         """Keep the present frame for `wait_changed`."""
         self._remembered = self._screen.frame()

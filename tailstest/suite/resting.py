@@ -82,7 +82,7 @@ class Resting:
         """All that steps have set up but the machine; None if that cannot be kept.
 
         Several machines cannot: each would run on at another time. Nor one that restarts: who waits
-        for that would wait for another one.
+        for that would wait for another one. Nor one whose screen a step remembers, which few do.
 
         Raises:
             TailstestError: the inside does not tell what has to be known.
@@ -91,7 +91,9 @@ class Resting:
         image, machine = station.choice.path, station.machine
         if image is None or machine is None or machine.state is not MachineState.RUNNING:
             return None
-        if not machine.is_settled or not self._stations.are_one or not self._files.are_as_used:
+        if not machine.is_settled or machine.tester.remembers:
+            return None
+        if not self._stations.are_one or not self._files.are_as_used:
             return None
         return SessionState(
             wanted=station.choice.wanted,

@@ -13,6 +13,7 @@ from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.guest.answers import AgentInfo
 from tailstest.guest.results import Completed
+from tailstest.machine import tester
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.lifecycle import MachineState
 from tailstest.machine.saved_machine import MachineAtRest, MachineLost
@@ -49,6 +50,7 @@ def machine(guest):
     found.deadline_scale = found.default_deadline = 1.0
     found.bay.holds.return_value = False
     found.moved_disks = {}
+    found.tester.remembers = False
     return found
 
 
@@ -173,6 +175,16 @@ def test_a_machine_with_an_old_file_inside_is_not_saved(tmp_path):
     assert session.resting.state is None
     session.begin_scenario("s", "next")
     assert session.files.used == {}
+
+
+def test_a_machine_of_which_a_step_remembers_the_screen_is_not_saved(tmp_path):
+    session, _ = begun(copy_of_suite(tmp_path / "one"), tmp_path / "run")
+    eyes = MagicMock()
+    session.machine.tester = tester.Tester(eyes, eyes, eyes, deadline_scale=1, default_deadline=1)
+    assert session.resting.state is not None
+    session.tester.remember()
+    assert session.resting.state is None
+    session.tester.wait_changed()
 
 
 def test_a_machine_that_restarts_is_not_saved(tmp_path):

@@ -26,6 +26,7 @@ class FakeMachine:
         self.state, self.is_on, self.is_settled = MachineState.RUNNING, True, True
         self.keyboard = SimpleNamespace(layout=None)
         self.screen = SimpleNamespace(library=None)
+        self.tester = SimpleNamespace(remembers=False)
         self.card, self.has_card = MagicMock(), True
         self.is_closed = False
         self.bay = SimpleNamespace(
