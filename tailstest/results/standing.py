@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -100,7 +100,7 @@ def judge(
         excuses: besides the tags of the attempts; each attempt is excused by its own alone.
     """
     excuses = tuple(excuses)
-    attempts = _corrected(attempts)
+    attempts = counted(attempts)
     if not any(each.verdict in _CONCLUSIVE for each in attempts):
         return _judge_alike(attempts, excuses, today)
     # What ended before it had a machine may have been about any of them.
@@ -112,10 +112,18 @@ def judge(
     return min(found, key=lambda one: RANK.index(one.standing))
 
 
-def _corrected(attempts: Sequence[AttemptInfo]) -> Sequence[AttemptInfo]:
+def counted(attempts: Sequence[AttemptInfo]) -> Sequence[AttemptInfo]:
     """Return what counts: what a person said last of a run replaces all other attempts of it."""
     said = {each.run: each for each in attempts if each.person}
     return [each for each in attempts if said.get(each.run, each) is each]
+
+
+def may_be_alike(kind: Collection[str], other: Collection[str]) -> bool:
+    """Tell whether two attempts may have been about the same machine, by their kinds of machines.
+
+    What had no machine yet, or was done by a person, may have been about any.
+    """
+    return not kind or not other or kind == other
 
 
 def _judge_alike(

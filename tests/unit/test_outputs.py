@@ -25,8 +25,9 @@ from tailstest.results.recorder import attach
 from tailstest.results.run_builder import load_run
 from tailstest.results.run_folder import RunFolder
 from tailstest.results.run_record import Run
+from tailstest.results.store.attempt_reading import attempts_of_runs
 from tailstest.results.store.importing import import_files
-from tailstest.results.store.reading import attempts_of_runs, find_run, scenarios_by_number
+from tailstest.results.store.reading import find_run, scenarios_by_number
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from statistics import median
 
 import pytest
@@ -271,3 +272,58 @@ def test_an_image_is_judged_by_all_its_runs() -> None:
 def test_windows_cover_everything_once() -> None:
     assert [list(part) for part in windows(5, 2)] == [[0, 1], [2, 3], [4]]
     assert [list(part) for part in windows(0, 2)] == [[]]
+
+
+def tried(*runs: Sequence[tuple[str, str, str]]) -> Line:
+    """Return a scenario: for each run, the newest first, its attempts: letter, machine, person."""
+    verdicts = {"p": Verdict.PASSED, "f": Verdict.FAILED}
+    cells = []
+    for place, attempts in enumerate(runs):
+        told = tuple(
+            AttemptInfo(
+                run=place,
+                number=n,
+                verdict=verdicts[letter],
+                seconds=0.0 if person else 5.0,
+                machines=(machine,) if machine else (),
+                person=person,
+            )
+            for n, (letter, machine, person) in enumerate(attempts, 1)
+        )
+        cells.append(Cell(place, judge(told, DAY).standing, 5.0 * len(told), told))
+    return Line(SCENARIO, (), cells)
+
+
+@pytest.mark.parametrize(
+    ("runs", "rates"),
+    [
+        ([[("p", "bios", "")], [("f", "uefi", "")]], None),
+        ([[("p", "bios", "")], [("f", "bios", "")]], (None, 0.5)),
+        ([[("p", "bios", "")], [("f", "", "")]], (None, 0.5)),
+        ([[("p", "", "")], [("f", "uefi", "")]], (None, 0.5)),
+        ([[("p", "bios", ""), ("f", "uefi", "")], [("f", "bios", "")]], (None, 0.5)),
+        ([[("p", "bios", "")], [("f", "bios", ""), ("p", "", "Ana")]], None),
+        ([[("p", "bios", "")], [("p", "bios", ""), ("f", "", "Ana")]], (None, 0.5)),
+    ],
+)
+def test_flakes_are_on_the_same_kind_of_machine_and_people_have_the_last_word(
+    runs: list[list[tuple[str, str, str]]], rates: tuple[float | None, ...] | None
+) -> None:
+    series = flake_rates(tried(*runs), window([1] * len(runs)))
+    assert (series.curves[0].values if series else None) == rates
+
+
+def test_changed_guests_make_no_flake_over_runs() -> None:
+    changed = window([1, 1])
+    changed.runs[:] = [
+        SiteRun(run_info(2 - place, 1, image_digest="a" * 64 + "+changes"), place)
+        for place in range(2)
+    ]
+    assert flake_rates(line("fp"), changed) is None
+    assert flake_rates(line("~p"), changed) is not None
+
+
+def test_the_time_of_a_pass_is_not_that_of_a_person() -> None:
+    series = durations(tried([("p", "", "")], [("p", "", ""), ("p", "", "Ana")]), window([1, 1]))
+    assert series is not None
+    assert series.curves[0].values == (5.0, 5.0)

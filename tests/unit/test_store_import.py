@@ -15,9 +15,10 @@ from tailstest.results.answers.history import history_of
 from tailstest.results.run_record import Run
 from tailstest.results.store import foreign_file
 from tailstest.results.store.adding import add_run
+from tailstest.results.store.attempt_reading import attempts_of_runs
 from tailstest.results.store.by_hand import record_by_hand
 from tailstest.results.store.importing import import_files
-from tailstest.results.store.reading import attempts_of_runs, find_run, scenarios_by_number
+from tailstest.results.store.reading import find_run, scenarios_by_number
 
 
 def stored(store: object, name: str) -> dict[str, list[Verdict]]:

@@ -30,9 +30,10 @@ from tailstest.results.run_record import Run
 from tailstest.results.store import engine, live
 from tailstest.results.store.adding import add_run
 from tailstest.results.store.address import needed_address, store_address
+from tailstest.results.store.attempt_reading import attempts_of_runs
 from tailstest.results.store.image_contents import ImageContents
 from tailstest.results.store.live import LiveStore
-from tailstest.results.store.reading import attempts_of_runs, find_run, scenarios_by_number
+from tailstest.results.store.reading import find_run, scenarios_by_number
 from tailstest.results.store.tables import steps
 from tailstest.suite.plan import make_plan
 from tailstest.suite.spread.shards import keep_shard

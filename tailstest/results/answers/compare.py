@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 from tailstest.core.verdict import Verdict
 from tailstest.results.known import known_bugs
 from tailstest.results.standing import BAD, AttemptInfo, Judged, Standing, judge
+from tailstest.results.store.attempt_reading import attempts_of_runs
 from tailstest.results.store.engine import Store
 from tailstest.results.store.image_contents import ImageContents, contents_of
 from tailstest.results.store.reading import (
     RunInfo,
     ScenarioInfo,
-    attempts_of_runs,
     find_run,
     scenarios_by_number,
 )

@@ -8,11 +8,11 @@ from typing import Any
 
 from tailstest.results.answers.proportion import Proportion, proportion
 from tailstest.results.standing import BAD, Judged, Standing, judge
+from tailstest.results.store.attempt_reading import attempts_at
 from tailstest.results.store.engine import Store
 from tailstest.results.store.reading import (
     RunInfo,
     ScenarioInfo,
-    attempts_at,
     find_scenario,
     newest_runs,
 )

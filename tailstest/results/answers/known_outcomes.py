@@ -94,7 +94,8 @@ def past_flakes(
 ) -> Tally:
     """Return how often a test failed for nothing in the newest runs, on other images.
 
-    An image on which it passed at least once counts as good, one on which it only failed does not.
+    An image on which it passed at least once counts as good, one on which it only failed does not;
+    each run with changed guests is an image of its own.
 
     Args:
         but: digests of images that are left out, since they are the question.
@@ -107,12 +108,12 @@ def past_flakes(
         if run.image_digest and run.image_digest not in left_out
     ]
     grouped = _grouped(connection, keys, [run.id for run in window])
-    by_image: dict[str, Tally] = defaultdict(Tally)
+    by_image: dict[int, Tally] = defaultdict(Tally)
     for run in window:
         for told in grouped.get(run.id, ()):
             said = failed(told)
             if said is not None:
-                by_image[run.image_digest].add(said)
+                by_image[run.comparable].add(said)
     good = [tally for tally in by_image.values() if tally.passed]
     return Tally(sum(each.failed for each in good), sum(each.passed for each in good))
 

@@ -11,17 +11,15 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from tailstest.results.standing import BAD, AttemptInfo, Standing, judge
+from tailstest.results.store.attempt_reading import attempts_at, attempts_of_runs
 from tailstest.results.store.reading import (
     RunInfo,
     ScenarioInfo,
-    attempts_at,
-    attempts_of_runs,
     find_run,
     newest_runs,
     scenarios_by_number,
 )
-from tailstest.results.store.run_rows import PATCHED
-from tailstest.results.store.tables import runs
+from tailstest.results.store.tables import PATCHED, runs
 from tailstest.results.suspect import Suspect
 
 _TRIAGED = (*BAD, Standing.INCOMPLETE)

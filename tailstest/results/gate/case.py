@@ -16,11 +16,11 @@ from tailstest.results.event_fields import file_of
 from tailstest.results.gate.policy import Choice, Policy
 from tailstest.results.known import KnownBug
 from tailstest.results.standing import AttemptInfo, Judged, Standing, judge
+from tailstest.results.store.attempt_reading import attempts_of_runs
 from tailstest.results.store.engine import Store
 from tailstest.results.store.reading import (
     RunInfo,
     ScenarioInfo,
-    attempts_of_runs,
     find_run,
     newest_runs,
     scenarios_by_number,

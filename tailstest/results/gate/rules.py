@@ -8,7 +8,7 @@ from tailstest.results.gate.case import MANUAL, Case, Item
 from tailstest.results.gate.verdict import Finding, RuleResult
 from tailstest.results.known import known_bugs
 from tailstest.results.standing import BAD, Standing
-from tailstest.results.store.run_rows import PATCHED
+from tailstest.results.store.tables import PATCHED
 from tailstest.results.wording import plural
 
 _MISSING = (Standing.INCOMPLETE, Standing.NOT_RUN)

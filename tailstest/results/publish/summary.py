@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from tailstest.results.forges.forge import State
 from tailstest.results.standing import Standing, judge
+from tailstest.results.store.attempt_reading import attempts_of_runs
 from tailstest.results.store.engine import Store
-from tailstest.results.store.reading import RunInfo, attempts_of_runs, find_run
+from tailstest.results.store.reading import RunInfo, find_run
 
 _WRONG = (Standing.FAILED, Standing.ERRORED, Standing.FLAKY)
 _OPEN = (Standing.INCOMPLETE, Standing.NOT_RUN)

@@ -137,7 +137,9 @@ class _Site:
         self._comparing = Comparing(connection, window, files, output / "scenario")
         self._scenario_pages = ScenarioPages(window, files, pages, output / "scenario")
         self._tally = Tally(window)
-        self._image_of = [run.info.image_id for run in window.runs]
+        self._image_of = [
+            None if run.info.image_id is None else run.info.comparable for run in window.runs
+        ]
         images = [image for image in self._image_of if image is not None]
         self._image_places = {image: n for n, image in enumerate(dict.fromkeys(images))}
         self._with_files: list[tuple[Line, History, Pair]] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -10,12 +10,17 @@ from statistics import median
 from tailstest.core.verdict import WRONG, Verdict
 from tailstest.results.site.lines import Cell, Line
 from tailstest.results.site.window import Window
-from tailstest.results.standing import BAD, Standing
+from tailstest.results.standing import BAD, Standing, counted, may_be_alike
 
 #: Points of one plot: more than a screen of 400 pixels can tell apart are put together.
 MAX_POINTS = 50
 #: Runs over which a rate of flakes is taken: with fewer, one failure would jump to 20 %.
 FLAKE_RUNS = 20
+
+
+#: Kinds of machines of an attempt; an attempt: its kinds, and whether it passed.
+_Kind = tuple[str, ...]
+_Try = tuple[_Kind, bool]
 
 
 @dataclass(frozen=True)
@@ -62,38 +67,52 @@ def durations(line: Line, window: Window) -> Series | None:
 
 
 def is_flaky(line: Line, window: Window) -> bool:
-    """Tell whether it failed on an image on which it also passed."""
-    failed = {
-        _image(cell, window) for cell in line.cells if not cell.is_plain and _attempts(cell)[1]
-    }
+    """Tell whether it failed on an image and a kind of machine on which it also passed."""
+    failed: dict[int, set[_Kind]] = defaultdict(set)
+    for cell in line.cells:
+        if not cell.is_plain:
+            for kind, passed in _tries(cell):
+                if not passed:
+                    failed[_image(cell, window)].add(kind)
     return bool(failed) and any(
-        _attempts(cell)[0] and _image(cell, window) in failed for cell in line.cells
+        passed and any(may_be_alike(kind, other) for other in failed[image])
+        for cell in line.cells
+        if (image := _image(cell, window)) in failed
+        for kind, passed in _tries(cell)
     )
 
 
 def flake_rates(line: Line, window: Window) -> Series | None:
-    """Return the share of attempts that failed on images on which it also passed, 0 to 1.
+    """Return the share of attempts that failed where it also passed, 0 to 1.
 
-    Each point looks back over `FLAKE_RUNS` runs. None if it never failed on an image on which it
-    passed.
+    Each point looks back over `FLAKE_RUNS` runs. None if it never failed on an image and a kind of
+    machine on which it passed.
     """
     if all(cell.is_plain for cell in line.cells) or not is_flaky(line, window):
         return None
-    counts: dict[int, list[int]] = {}
-    recent: deque[tuple[int, int, int]] = deque()
+    counts: dict[int, Counter[_Try]] = {}
+    recent: deque[tuple[int, list[_Try]]] = deque()
     rates: list[float | None] = []
     cells = list(reversed(line.cells))
     for cell in cells:
-        recent.append((_image(cell, window), *_attempts(cell)))
-        _add(counts, recent[-1], 1)
+        image, tries = _image(cell, window), _tries(cell)
+        recent.append((image, tries))
+        counts.setdefault(image, Counter()).update(tries)
         if len(recent) > FLAKE_RUNS:
-            _add(counts, recent.popleft(), -1)
-        failed = tried = 0
-        for passed_there, failed_there in counts.values():
-            if passed_there:
-                failed += failed_there
-                tried += passed_there + failed_there
-        rates.append(failed / tried if tried else None)
+            image, tries = recent.popleft()
+            left = counts.pop(image) - Counter(tries)
+            if left:
+                counts[image] = left
+        failed = passed = 0
+        for of_image in counts.values():
+            good = {
+                kind for (kind, has_passed), number in of_image.items() if has_passed and number
+            }
+            for (kind, has_passed), number in of_image.items():
+                passed += number if has_passed else 0
+                if not has_passed and any(may_be_alike(kind, other) for other in good):
+                    failed += number
+        rates.append(failed / (failed + passed) if passed else None)
     labels = [window.runs[cell.run].day for cell in cells]
     return grouped(labels, [Curve("flake rate", "flaky", tuple(rates))], max)
 
@@ -147,27 +166,24 @@ def grouped(
 def _seconds_passed(cell: Cell) -> float | None:
     if cell.is_plain:
         return cell.seconds
-    passed = [each.seconds for each in cell.attempts if each.verdict is Verdict.PASSED]
+    passed = [
+        each.seconds
+        for each in cell.attempts
+        if each.verdict is Verdict.PASSED and not each.person  # who needs no time
+    ]
     return passed[-1] if passed else None
 
 
 def _image(cell: Cell, window: Window) -> int:
-    """Return what makes attempts comparable: their image, or else their run."""
-    image = window.runs[cell.run].info.image_id
-    return -1 - cell.run if image is None else image
+    return window.runs[cell.run].info.comparable
 
 
-def _attempts(cell: Cell) -> tuple[int, int]:
-    if cell.is_plain:
-        return 1, 0
-    verdicts = [each.verdict for each in cell.attempts]
-    return verdicts.count(Verdict.PASSED), sum(verdict in WRONG for verdict in verdicts)
-
-
-def _add(counts: dict[int, list[int]], one: tuple[int, int, int], sign: int) -> None:
-    image, passed, failed = one
-    both = counts.setdefault(image, [0, 0])
-    both[0] += sign * passed
-    both[1] += sign * failed
-    if both == [0, 0]:
-        del counts[image]
+def _tries(cell: Cell) -> list[_Try]:
+    """Return the attempts that count and say something about image or test."""
+    if not cell.attempts:
+        return [((), True)]
+    return [
+        (each.machines, each.verdict is Verdict.PASSED)
+        for each in counted(cell.attempts)
+        if each.verdict is Verdict.PASSED or each.verdict in WRONG
+    ]

@@ -100,8 +100,8 @@ class SideBySide:
     @property
     def same_image(self) -> bool:
         """Tell whether both were on the same image, as far as that is known."""
-        a, b = self.passed.run.info.image_id, self.failed.run.info.image_id
-        return a is not None and a == b
+        a, b = self.passed.run.info, self.failed.run.info
+        return a.image_id is not None and a.comparable == b.comparable
 
 
 def pair_of(line: Line) -> Pair | None:

@@ -1,12 +1,12 @@
-"""Reading runs, scenarios and attempts out of the store."""
+"""Reading runs and scenarios out of the store; `attempt_reading` reads attempts."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +15,8 @@ from sqlalchemy import Connection, Row, Select, select
 from tailstest.core.errors import UsageError
 from tailstest.core.text import printable
 from tailstest.results.run_folder import recorded_id
-from tailstest.results.standing import AttemptInfo
 from tailstest.results.store.kept_texts import digest_of, in_batches, storable
-from tailstest.results.store.tables import (
-    SUSPECT_OF,
-    VERDICT_OF,
-    attempt_machines,
-    attempts,
-    causes,
-    images,
-    manual_results,
-    runs,
-    scenarios,
-    tag_sets,
-)
+from tailstest.results.store.tables import PATCHED, images, runs, scenarios
 
 LATEST = re.compile(r"^latest(?:~(\d{1,6}))?$")
 
@@ -55,6 +43,17 @@ class RunInfo:
     release: str
     is_kept: bool
     problems: tuple[str, ...]
+
+    @cached_property
+    def comparable(self) -> int:
+        """A number that runs share whose attempts may be held against each other: on one image.
+
+        A run without an image has one of its own, and so has one whose guests were changed: the
+        store does not know whether the same was put into them in two runs.
+        """
+        if self.image_id is None or self.image_digest.endswith(PATCHED):
+            return -self.id
+        return self.image_id
 
     def to_json(self) -> dict[str, Any]:
         """Return what machines may want to know."""
@@ -177,99 +176,6 @@ def scenarios_by_number(connection: Connection, numbers: Sequence[int]) -> dict[
     for part in in_batches(numbers):
         for row in connection.execute(select(scenarios).where(scenarios.c.id.in_(part))):
             found[row.id] = _scenario(row)
-    return found
-
-
-def attempts_of_runs(
-    connection: Connection, wanted: Sequence[int], *, with_machines: bool = True
-) -> dict[int, list[AttemptInfo]]:
-    """Return the attempts of runs by scenario, those of one scenario in their order.
-
-    Args:
-        wanted: numbers of runs, in the order in which their attempts are to come.
-    """
-    tags = _texts(connection, tag_sets)
-    found: dict[int, list[AttemptInfo]] = defaultdict(list)
-    for run in wanted:
-        machines = _grouped(connection, attempt_machines.c.machine, run) if with_machines else {}
-        people = _grouped(connection, manual_results.c.person, run)
-        rows = connection.execute(
-            select(
-                attempts.c.scenario,
-                attempts.c.number,
-                attempts.c.verdict,
-                attempts.c.seconds,
-                causes.c.text,
-                attempts.c.tags,
-                attempts.c.suspect,
-            )
-            .select_from(attempts.outerjoin(causes, causes.c.id == attempts.c.cause))
-            .where(attempts.c.run == run)
-            .order_by(attempts.c.scenario, attempts.c.number)
-        )
-        for scenario, number, verdict, seconds, cause, tag_set, suspect in rows:
-            where = (scenario, number)
-            found[scenario].append(
-                AttemptInfo(
-                    run=run,
-                    number=number,
-                    verdict=VERDICT_OF[verdict],
-                    seconds=seconds,
-                    cause=cause or "",
-                    tags=tags.get(tag_set, ()),
-                    machines=tuple(sorted(machines[where])) if where in machines else (),
-                    person=people[where][0] if where in people else "",
-                    suspect=SUSPECT_OF.get(suspect),
-                )
-            )
-    return dict(found)
-
-
-def attempts_at(connection: Connection, scenario: int) -> dict[int, list[AttemptInfo]]:
-    """Return all attempts at a scenario by the number of their run."""
-    people = {
-        (row.run, row.number): row.person
-        for row in connection.execute(
-            select(manual_results).where(manual_results.c.scenario == scenario)
-        )
-    }
-    rows = connection.execute(
-        select(attempts, causes.c.text, tag_sets.c.text.label("tag_text"))
-        .select_from(
-            attempts.outerjoin(causes, causes.c.id == attempts.c.cause).join(
-                tag_sets, tag_sets.c.id == attempts.c.tags
-            )
-        )
-        .where(attempts.c.scenario == scenario)
-        .order_by(attempts.c.run, attempts.c.number)
-    )
-    found: dict[int, list[AttemptInfo]] = defaultdict(list)
-    for row in rows:
-        found[row.run].append(
-            AttemptInfo(
-                run=row.run,
-                number=row.number,
-                verdict=VERDICT_OF[row.verdict],
-                seconds=row.seconds,
-                cause=row.text or "",
-                tags=tuple(row.tag_text.split()),
-                person=people.get((row.run, row.number), ""),
-                suspect=SUSPECT_OF.get(row.suspect),
-            )
-        )
-    return dict(found)
-
-
-def _texts(connection: Connection, table: Any) -> dict[int, tuple[str, ...]]:
-    return {row.id: tuple(row.text.split()) for row in connection.execute(select(table))}
-
-
-def _grouped(connection: Connection, column: Any, run: int) -> dict[tuple[int, int], list[str]]:
-    found: dict[tuple[int, int], list[str]] = defaultdict(list)
-    table = column.table
-    wanted = select(table.c.scenario, table.c.number, column).where(table.c.run == run)
-    for scenario, number, text in connection.execute(wanted):
-        found[scenario, number].append(text)
     return found
 
 

@@ -14,13 +14,11 @@ from tailstest.results.environment_view import CHANGED, find_fact, image_digest,
 from tailstest.results.run_record import Run
 from tailstest.results.store.attempt_rows import AttemptRows
 from tailstest.results.store.kept_texts import KeptTexts, storable
-from tailstest.results.store.tables import OF_RUN, artifacts, runs
+from tailstest.results.store.tables import OF_RUN, PATCHED, artifacts, runs
 
 #: Characters of the environment and of the list of problems of one run.
 MAX_ENVIRONMENT = 60_000
 MAX_PROBLEMS = 60_000
-#: Mark on the digest of an image whose guests were changed.
-PATCHED = "+changes"
 #: Shortest distance between two runs in the order of runs.
 _NEXT = 0.001
 
@@ -42,7 +40,7 @@ def begin_run(
     """
     digest = image_digest(run.environment)
     if digest and CHANGED in run.environment:
-        digest += PATCHED  # whatever came of it, that image did not show it
+        digest += PATCHED
     name = image_name(run.environment)
     started = run.started or time.time()
     newest = connection.execute(select(func.max(runs.c.position))).scalar()

@@ -50,6 +50,10 @@ SUSPECT_CODES = {
 }
 SUSPECT_OF = {code: suspect for suspect, code in SUSPECT_CODES.items()}
 
+#: What stands behind the digest of an image if guests were changed (`--late-patch`): whatever came
+#: of them, that image did not show it.
+PATCHED = "+changes"
+
 #: Hexadecimal digits of the digest by which a text is found.
 DIGEST_DIGITS = 32
 
@@ -142,6 +146,9 @@ Index(
     attempts.c.verdict,
     attempts.c.seconds,
 )
+#: True of attempts whose time is known: a person who says what came of one needs none, and files
+#: of other tools may not tell it.
+TOOK_TIME = attempts.c.seconds > 0
 
 
 def _of_attempt() -> list[Column[int]]:

@@ -23,12 +23,11 @@ from tailstest.core.verdict import Verdict
 from tailstest.results.event_fields import file_of
 from tailstest.results.known import day_of, known_bugs
 from tailstest.results.standing import BAD, AttemptInfo, Judged, Standing, judge
+from tailstest.results.store.attempt_reading import attempts_at, attempts_of_runs
 from tailstest.results.store.engine import Store
 from tailstest.results.store.reading import (
     RunInfo,
     ScenarioInfo,
-    attempts_at,
-    attempts_of_runs,
     find_run,
     scenarios_by_number,
 )

@@ -12,7 +12,7 @@ from tailstest.media.image_file import digest_of
 from tailstest.results.answers.last_good import FailedRun, Failure, RunImage
 from tailstest.results.environment_view import image_digest
 from tailstest.results.run_record import Run
-from tailstest.results.store.run_rows import PATCHED
+from tailstest.results.store.tables import PATCHED
 from tailstest.results.suspect_rules import suspicion_of
 from tailstest.results.wording import plural
 from tailstest.suite.triage.checkouts import CHANGES, CannotCheckOut, Checkouts
