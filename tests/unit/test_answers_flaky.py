@@ -12,8 +12,10 @@ from store_tools import made_run, open_store
 from tailstest.core.verdict import Verdict
 from tailstest.results.answers.change_point import Tally
 from tailstest.results.answers.flaky import Flake, flaky_scenarios
+from tailstest.results.answers.forecast import forecast
 from tailstest.results.answers.history import history_of
 from tailstest.results.answers.known_outcomes import past_flakes
+from tailstest.results.answers.slow import slow_ones
 from tailstest.results.environment_view import CHANGED
 from tailstest.results.run_record import Run
 from tailstest.results.standing import Standing
@@ -134,3 +136,17 @@ def test_the_history_does_not_call_a_failure_under_uefi_a_flake(store: Store) ->
     for name, standing in (("a", Standing.FAILED), ("b", Standing.FLAKY)):
         (entry,) = history_of(store, name, limit=1, today=TODAY).entries
         assert entry.judged.standing is standing
+
+
+def test_what_a_person_did_takes_no_time(store: Store) -> None:
+    ids = ["features/a.feature#a", "features/b.feature#b"]
+    add_run(store, made_run(1, {"a": "passed", "b": "failed"}, seconds={"a": 40.0}))
+    say(store, "run-1", "a", Verdict.PASSED)
+    say(store, "run-1", "b", Verdict.PASSED)
+    found = forecast(store, ids)
+    assert (found.seconds, found.unknown) == ({ids[0]: 40.0}, (ids[1],))
+    slow, _runs = slow_ones(store, last=5, count=5, of_steps=False)
+    assert [(each.title, each.mean, each.times) for each in slow] == [("a", 40.0, 1)]
+    for number in range(2, 13):
+        add_run(store, made_run(number, {"c": "passed"}))
+    assert forecast(store, ids).seconds == {ids[0]: 40.0}

@@ -11,7 +11,7 @@ from tailstest.core.verdict import Verdict
 from tailstest.results.store.engine import Store
 from tailstest.results.store.kept_texts import digest_of, in_batches, storable
 from tailstest.results.store.reading import newest_runs
-from tailstest.results.store.tables import CODES, attempts, scenarios
+from tailstest.results.store.tables import CODES, TOOK_TIME, attempts, scenarios
 
 #: Runs that a forecast is made of; what is older says little about today's image and host.
 RUNS = 10
@@ -24,7 +24,7 @@ class Forecast:
 
     Attributes:
         seconds: id of a scenario to the mean seconds of its newest attempts that passed.
-        unknown: ids of scenarios that never passed.
+        unknown: ids of scenarios that never passed, or only by what a person said.
     """
 
     seconds: dict[str, float]
@@ -60,7 +60,7 @@ def _recent(connection: Connection) -> dict[int, float]:
     mean = func.avg(attempts.c.seconds)
     wanted = (
         select(attempts.c.scenario, mean)
-        .where(attempts.c.run.in_(window), attempts.c.verdict == _PASSED)
+        .where(attempts.c.run.in_(window), attempts.c.verdict == _PASSED, TOOK_TIME)
         .group_by(attempts.c.scenario)
     )
     return {number: float(seconds) for number, seconds in connection.execute(wanted)}
@@ -69,7 +69,7 @@ def _recent(connection: Connection) -> dict[int, float]:
 def _last_time(connection: Connection, scenario: int) -> float | None:
     wanted = (
         select(attempts.c.seconds)
-        .where(attempts.c.scenario == scenario, attempts.c.verdict == _PASSED)
+        .where(attempts.c.scenario == scenario, attempts.c.verdict == _PASSED, TOOK_TIME)
         .order_by(attempts.c.run.desc())
         .limit(1)
     )

@@ -11,7 +11,14 @@ from tailstest.core.verdict import Verdict
 from tailstest.results.store.engine import Store
 from tailstest.results.store.kept_texts import in_batches
 from tailstest.results.store.reading import newest_runs
-from tailstest.results.store.tables import CODES, attempts, scenarios, step_texts, steps
+from tailstest.results.store.tables import (
+    CODES,
+    TOOK_TIME,
+    attempts,
+    scenarios,
+    step_texts,
+    steps,
+)
 
 _PASSED = CODES[Verdict.PASSED]
 
@@ -100,10 +107,11 @@ def slow_ones(store: Store, *, last: int, count: int, of_steps: bool) -> tuple[l
 
 def _sums(connection: Connection, table: Any, column: Any, window: list[int]) -> dict[int, _Sum]:
     found: dict[int, _Sum] = {}
+    but = [TOOK_TIME] if table is attempts else []
     for part in in_batches(window):
         rows = connection.execute(
             select(column, func.count(), func.sum(table.c.seconds), func.max(table.c.seconds))
-            .where(table.c.run.in_(part), table.c.verdict == _PASSED)
+            .where(table.c.run.in_(part), table.c.verdict == _PASSED, *but)
             .group_by(column)
         )
         for number, times, seconds, longest in rows:
