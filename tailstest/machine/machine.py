@@ -32,7 +32,6 @@ from tailstest.machine.open_ports import open_ports
 from tailstest.machine.power import Power
 from tailstest.machine.restarts import ECHO_LIMIT
 from tailstest.machine.saved_machine import (
-    CAPTURE,
     MEMORY,
     VARIABLES,
     MachineAtRest,
@@ -283,8 +282,8 @@ class Machine:
                 copy_file(Path(source), folder / names[source])
             if (self._folder / VARIABLES).exists():
                 copy_file(self._folder / VARIABLES, folder / VARIABLES)
-            if self._card is not None and self._card.capture.exists():
-                copy_file(self._card.capture, folder / CAPTURE)
+            if self._card is not None:
+                self._card.rest(folder)
         except (TailstestError, self._libvirt.libvirtError) as error:
             raise MachineLost(
                 f"the machine {self.name} was stopped to be saved: {error}"
@@ -523,12 +522,10 @@ class Machine:
         """Take up what a machine at rest had: its media, its variables, its console."""
         facts = rest.facts
         if self._card is not None:
-            self._card.is_plugged = facts.is_plugged
-            if (rest.folder / CAPTURE).exists():  # what it had sent before still counts
-                copy_file(rest.folder / CAPTURE, self._card.capture)
+            self._card.resume(rest.folder, plugged=facts.is_plugged)
         disks: dict[str, Path] = {}
         for then, name in facts.disks.items():
-            disks[then] = self._bench.evidence.path("disks", self.name, ".qcow2")
+            disks[then] = self._bench.media.path(self.name, ".qcow2")
             copy_file(rest.folder / name, disks[then])
             if then not in facts.faults:  # which have no image below them
                 follow_image(disks[then], rest.images)

@@ -23,6 +23,8 @@ from tailstest.lab.network.plan import Kind, Network, Seat
 from tailstest.lab.network.quality import Quality
 from tailstest.machine.bench import Bench
 from tailstest.machine.definition import MachineDefinition
+from tailstest.machine.saved_machine import CAPTURE
+from tailstest.media.file_copy import copy_file
 
 #: What QEMU calls the card and what it is plugged into.
 CARD, BACKEND = "network-card", "network"
@@ -205,9 +207,7 @@ class NetworkCard:
         """
         if self.kind is None:
             if self.capture.exists():  # QEMU would begin it anew
-                number = len(self.earlier) + 1
-                before = self.capture.with_name(f"{self.capture.stem}-start-{number}.pcap")
-                self.earlier.append(self.capture.rename(before))
+                self.earlier.append(self.capture.rename(self._next_earlier))
         elif not self._is_attached:
             network = self.network
             self._keeper().cards[self.name] = self.mac
@@ -215,6 +215,39 @@ class NetworkCard:
                 self.name, network, socket=self._socket, capture=self.capture, limit=self._limit
             )
             self._is_attached = True
+
+    def rest(self, folder: Path) -> None:
+        """Copy all captures into the folder of a machine that is saved.
+
+        Raises:
+            InfrastructureError: no space, no permission.
+        """
+        for number, path in enumerate(self.captures):
+            copy_file(path, folder / f"{CAPTURE}-{number:06}")
+
+    def resume(self, folder: Path, *, plugged: bool) -> None:
+        """Take up what a saved machine had sent, which still counts; call it before `get_ready`.
+
+        Args:
+            folder: of the saved machine.
+            plugged: whether its cable was plugged in.
+
+        Raises:
+            InfrastructureError: no space, no permission.
+        """
+        self.is_plugged = plugged
+        saved = sorted(folder.glob(f"{CAPTURE}-*"))
+        for path in saved[:-1]:
+            target = self._next_earlier
+            copy_file(path, target)
+            self.earlier.append(target)
+        for path in saved[-1:]:
+            copy_file(path, self.capture)
+
+    @property
+    def _next_earlier(self) -> Path:
+        number = len(self.earlier) + 1
+        return self.capture.with_name(f"{self.capture.stem}-start-{number}.pcap")
 
     def forget_addresses(self) -> None:
         """Let no address count that was given to the machine before: it starts anew."""

@@ -16,7 +16,7 @@ from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.drives import file_of, text_of
 from tailstest.media.faults import Faults
 
-#: Names of the files of a machine at rest, in its folder.
+#: Names of the files of a machine at rest, in its folder; captures have a number behind theirs.
 MEMORY = "memory"
 VARIABLES = "uefi-variables"
 CAPTURE = "capture"

@@ -74,6 +74,52 @@ def test_each_start_of_qemu_gets_a_capture_and_keeps_those_before(make):
     assert [path.read_text() for path in card.captures] == ["first", "second"]
 
 
+def test_a_machine_that_runs_on_has_sent_all_that_it_had_sent_before(make, tmp_path):
+    def started(card, text):
+        card.get_ready()
+        card.capture.write_text(text)
+
+    def saved_and_woken(card, name):
+        rest = tmp_path / name
+        rest.mkdir()
+        card.rest(rest)
+        again = make("user")
+        again.capture = tmp_path / f"{name}.pcap"
+        again.resume(rest, plugged=False)
+        assert not again.is_plugged
+        return again
+
+    card = make("user")
+    texts = [f"start {number}" for number in range(12)]
+    for text in texts:
+        started(card, text)
+    card = saved_and_woken(card, "once")
+    assert [path.read_text() for path in card.captures] == texts
+    started(card, "woken")
+    card = saved_and_woken(card, "twice")
+    started(card, "woken twice")
+    assert [path.read_text() for path in card.captures] == [*texts, "woken", "woken twice"]
+
+
+def test_a_machine_that_has_sent_nothing_runs_on_without_a_capture(make, tmp_path):
+    card, rest = make("lab"), tmp_path / "rest"
+    rest.mkdir()
+    card.rest(rest)
+    card.resume(rest, plugged=True)
+    assert card.captures == list(rest.iterdir()) == []
+
+
+def test_a_capture_of_the_lab_goes_on_where_it_ended(make, tmp_path):
+    card, rest = make("lab"), tmp_path / "rest"
+    card.capture.write_text("before")
+    rest.mkdir()
+    card.rest(rest)
+    card.capture.unlink()
+    card.resume(rest, plugged=True)
+    assert card.captures == [card.capture]
+    assert card.capture.read_text() == "before"
+
+
 def test_a_capture_of_qemu_that_is_full_is_an_error(make):
     card = make("user", limit=4)
     card.check()

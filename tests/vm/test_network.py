@@ -115,7 +115,8 @@ def test_a_saved_machine_runs_on_in_a_lab_of_its_own(ipxe, bench, tmp_path):
     try:
         again.wake(folder / MEMORY)
         enter(again, "imgfetch http://www.lab.test/ && imgstat", "82 bytes")
-        earlier, recorded = list(CaptureFile(folder / CAPTURE)), again.card.state().recorded
+        (saved,) = folder.glob(f"{CAPTURE}-*")
+        earlier, recorded = list(CaptureFile(saved)), again.card.state().recorded
         packets = list(CaptureFile(again.card.capture))
         assert earlier
         assert packets[: len(earlier)] == earlier
