@@ -18,6 +18,7 @@ from tailstest.hypervisor.domain_template import DiskValues, DomainValues
 from tailstest.hypervisor.host_report import HostReport
 from tailstest.lab.network.keeper import LabKeeper
 from tailstest.machine.definition import MachineDefinition
+from tailstest.media.media_folder import MediaFolder
 from tailstest.screen.library import ReferenceLibrary
 
 #: Models of controllers by the version of USB. A USB 2 controller of a real board has companions
@@ -39,6 +40,7 @@ class Bench:
         settings: of the run.
         events: told about everything.
         evidence: gives out file names.
+        media: gives out those of media, which are no evidence.
         library: the reference images that the screens may be searched for.
         labs: gives out the lab of a scenario; None: machines only have QEMU's own network.
     """
@@ -48,6 +50,7 @@ class Bench:
     settings: Settings
     events: Events
     evidence: EvidenceFolder
+    media: MediaFolder
     library: ReferenceLibrary
     labs: LabKeeper | None = None
 

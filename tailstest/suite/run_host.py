@@ -21,6 +21,7 @@ from tailstest.hypervisor.memory_claims import Claim, MemoryClaims
 from tailstest.lab.network.keeper import LabKeeper
 from tailstest.machine.bench import Bench
 from tailstest.machine.definition import MachineDefinition, memory_needed
+from tailstest.media.media_folder import MediaFolder
 from tailstest.screen.library import ReferenceLibrary
 
 #: A load that outgrew the one that deadlines were stretched for by less is the noise of a minute.
@@ -55,6 +56,8 @@ class RunHost:
         self._claimed: list[Claim] = []
         self._guests: tuple[int, ...] = ()
         self._taken: dict[str, int] = {}
+        #: Where the files of media are.
+        self.media = MediaFolder(evidence, self.own)
 
     def fitted(self, definition: MachineDefinition) -> MachineDefinition:
         """Return a machine with no more processors than the host has cores for each worker.
@@ -165,6 +168,7 @@ class RunHost:
             settings=self._settings,
             events=self._events,
             evidence=self._evidence,
+            media=self.media,
             library=library,
             labs=self.labs,
         )

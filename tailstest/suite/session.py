@@ -79,7 +79,6 @@ class Session:
         self.settings = settings
         self.suite = suite
         self._events = events
-        self._evidence = evidence
         self._images = images
         self._guests = guests
         self._frames = FrameKeeper(events, evidence)
@@ -104,7 +103,7 @@ class Session:
         self._guard = ImageGuard(self.catalogue.digests)
         #: The media that steps make.
         self.shelf = Shelf(
-            evidence,
+            self._host.media,
             lambda: self.stations.machines,
             self.catalogue.digests,
             self._guard,
@@ -388,7 +387,7 @@ class Session:
         """
         with contextlib.ExitStack() as last:
             last.callback(self._guard.end_scenario)
-            last.callback(self._remove_disks)
+            last.callback(self._host.media.clear)
             last.callback(self.end_network)
             if verdict is not Verdict.NOT_RUN:  # a scenario that is over has its verdict
                 last.callback(self._check_network, self._cards)
@@ -444,9 +443,3 @@ class Session:
         self._around.library = library
         for station in self.stations:
             station.read_profile_again()
-
-    def _remove_disks(self) -> None:
-        for kind in ("*.qcow2", "*.raw"):
-            for file in (self._evidence.root / "disks").glob(kind):
-                with contextlib.suppress(OSError):
-                    file.unlink()

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tailstest.core.errors import UsageError
-from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.text import printable
 from tailstest.machine.machine import Machine
 from tailstest.media.faults import Faults
 from tailstest.media.file_copy import copy_file
 from tailstest.media.image_file import Digests
+from tailstest.media.media_folder import MediaFolder
 from tailstest.media.stick_content.volume import Volume
 from tailstest.media.stick_content.writing import written_stick
 from tailstest.media.usb_stick import Bus, UsbStick, follow_image
@@ -40,7 +40,7 @@ class Shelf:
     """USB sticks and disks by name, and what is on them.
 
     Args:
-        evidence: gives out names for their files.
+        media: gives out names for their files.
         machines: returns the machines of the scenario that were started, the one that steps are
             about at the end.
         digests: of images.
@@ -51,14 +51,14 @@ class Shelf:
 
     def __init__(
         self,
-        evidence: EvidenceFolder,
+        media: MediaFolder,
         machines: Callable[[], list[Machine]],
         digests: Digests,
         guard: ImageGuard,
         files: SuiteFiles,
         called: Callable[[], str] = str,
     ) -> None:
-        self._evidence = evidence
+        self._media = media
         self._machines = machines
         self._digests = digests
         self._guard = guard
@@ -297,7 +297,7 @@ class Shelf:
         self._give_faults(name, stick.faults.with_kept(kept, beyond))
 
     def _give_faults(self, name: str, faults: Faults) -> None:
-        file = self._evidence.path("disks", f"stick-{name}", ".raw")
+        file = self._media.path(f"stick-{name}", ".raw")
         self._sticks[name] = self._sticks[name].with_faults(faults, file)
 
     def _unplugged(self, name: str) -> UsbStick:
@@ -382,7 +382,7 @@ class Shelf:
         if (boot_stick := state.boot_stick) is not None:
             file = moved.get(boot_stick.file)
             if file is None:
-                own = self._evidence.path("disks", "boot-stick", ".qcow2")
+                own = self._media.path("boot-stick", ".qcow2")
                 file = _copied(boot_stick, folder, own, places)
             self.keep_boot_stick(self._with_file(boot_stick, file))
 
@@ -398,7 +398,7 @@ class Shelf:
             )
         if not name.strip() or len(name) > NAME_LIMIT:
             raise UsageError(f"a USB stick needs a name of 1 to {NAME_LIMIT} characters")
-        return self._evidence.path("disks", f"stick-{name}", ".qcow2")
+        return self._media.path(f"stick-{name}", ".qcow2")
 
 
 def _copied(stick: StickState, folder: Path, file: Path, images: Mapping[str, Path]) -> Path:

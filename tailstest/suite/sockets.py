@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tailstest.core.errors import CheckFailed, UsageError
-from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.text import printable
 from tailstest.hypervisor.domain_template import DiskValues
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.machine import Machine
 from tailstest.media.boot_report import inspect_image
 from tailstest.media.dvd import Dvd
+from tailstest.media.media_folder import MediaFolder
 from tailstest.media.usb_stick import UsbStick
 from tailstest.suite.shelf import Shelf
 
@@ -22,15 +22,15 @@ class Sockets:
 
     Args:
         shelf: has the media by name.
-        evidence: gives out names for files.
+        media: gives out names for files.
         machine: returns the machine of the scenario; None before it was started.
     """
 
     def __init__(
-        self, shelf: Shelf, evidence: EvidenceFolder, machine: Callable[[], Machine | None]
+        self, shelf: Shelf, media: MediaFolder, machine: Callable[[], Machine | None]
     ) -> None:
         self._shelf = shelf
-        self._evidence = evidence
+        self._media = media
         self._machine = machine
         self._waiting: list[str] = []  # will be plugged in when the machine starts
 
@@ -123,7 +123,7 @@ class Sockets:
             _check_firmware(chosen, definition)
             content, first = chosen.image, chosen.disk()
         elif definition.medium == "usb":
-            overlay = self._evidence.path("disks", f"{machine_name}-stick", ".qcow2")
+            overlay = self._media.path(f"{machine_name}-stick", ".qcow2")
             made = UsbStick.of_image(image, overlay)
             self._shelf.keep_boot_stick(made)
             content, first = image, made.disk()

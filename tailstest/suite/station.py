@@ -110,7 +110,7 @@ class Station:
             around.late_patch,
             around.files,
         )
-        self.sockets = Sockets(shelf, around.evidence, lambda: self.machine)
+        self.sockets = Sockets(shelf, around.host.media, lambda: self.machine)
         self.secrets = Secrets(
             around.events,
             inside=lambda: self.reach.inside,

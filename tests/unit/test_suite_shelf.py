@@ -11,6 +11,7 @@ from tailstest.core.errors import CheckFailed, UsageError
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.machine.definition import MachineDefinition
 from tailstest.media.image_file import Digests
+from tailstest.media.media_folder import MediaFolder
 from tailstest.media.stick_content.volume import Volume
 from tailstest.suite.checkpoints.state import CheckpointStale, ShelfState
 from tailstest.suite.image_guard import ImageGuard
@@ -55,7 +56,8 @@ class Machine:
 @pytest.fixture
 def place(tmp_path):
     found = SimpleNamespace(machine=None)
-    evidence, digests = EvidenceFolder(tmp_path), Digests()
+    found.owned = []
+    media, digests = MediaFolder(EvidenceFolder(tmp_path), found.owned.append), Digests()
     guard = ImageGuard(digests)
     found.files = SuiteFiles(tmp_path, digests)
     found.others = []
@@ -63,8 +65,8 @@ def place(tmp_path):
     def machines():
         return [*found.others, *([found.machine] if found.machine else [])]
 
-    found.shelf = Shelf(evidence, machines, digests, guard, found.files)
-    found.sockets = Sockets(found.shelf, evidence, lambda: found.machine)
+    found.shelf = Shelf(media, machines, digests, guard, found.files)
+    found.sockets = Sockets(found.shelf, media, lambda: found.machine)
     found.image = tmp_path / "an.img"
     found.image.write_bytes(b"\0" * 510 + b"\x55\xaa" + b"\0" * 512)
     return found
@@ -91,7 +93,8 @@ def test_a_name_is_used_once_and_must_be_one(place):
 def test_names_are_only_names(place, name, tmp_path):
     place.shelf.add_blank(name, MIB)
     file = place.shelf.stick(name).overlay
-    assert file.parent == tmp_path / "disks"
+    assert place.owned == [file.parent]
+    assert file.parent.parent == tmp_path
     assert file.is_file()
 
 
@@ -255,7 +258,7 @@ def test_a_folder_that_is_copied_onto_a_stick_is_a_file_that_was_used(place, tmp
     assert not place.files.are_as_used
 
 
-def test_faults_are_given_before_a_stick_is_plugged_in(place, tmp_path):
+def test_faults_are_given_before_a_stick_is_plugged_in(place):
     place.shelf.add_blank("a", 64 * MIB)
     place.shelf.add_bad_place("a", "unreadable", 16 * MIB, 17 * MIB)
     place.shelf.keep_only("a", 32 * MIB, "wraps")
@@ -271,7 +274,7 @@ def test_faults_are_given_before_a_stick_is_plugged_in(place, tmp_path):
         with pytest.raises(UsageError):
             wrong()
         assert place.shelf.stick("a") == stick
-    assert [file.name for file in (tmp_path / "disks").iterdir()] == [stick.overlay.name]
+    assert [file.name for file in place.owned[0].iterdir()] == [stick.overlay.name]
     place.machine = Machine()
     place.sockets.plug_in("a")
     with pytest.raises(UsageError, match="is plugged in"):

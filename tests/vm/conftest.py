@@ -17,6 +17,7 @@ from tailstest.machine.bench import Bench
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.machine import Machine
 from tailstest.media.dvd import Dvd
+from tailstest.media.media_folder import MediaFolder
 from tailstest.screen.library import ReferenceLibrary
 
 #: How many processes run tests on this host.
@@ -33,16 +34,20 @@ def bench(tmp_path_factory):
         crowding = max(1.0, BESIDE * 2 / usable_cores()) if BESIDE > 1 else 1.0
         host = replace(found, speed=replace(found.speed, crowding=crowding))
         labs = LabKeeper(hypervisor.root, deadline_scale=host.deadline_scale)
+        evidence = EvidenceFolder(folder)
+        media = MediaFolder(evidence, hypervisor.lease.own)
         yield Bench(
             hypervisor=hypervisor,
             host=host,
             settings=settings,
             events=Events(),
-            evidence=EvidenceFolder(folder),
+            evidence=evidence,
+            media=media,
             library=ReferenceLibrary([]),
             labs=labs,
         )
         labs.end()
+        media.clear()
 
 
 @pytest.fixture

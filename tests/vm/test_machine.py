@@ -160,7 +160,7 @@ def test_a_thousand_characters_are_typed_without_a_loss(rescue_shell):
 
 def test_a_stick_boots_and_the_image_is_never_written(make, bench):
     before = digest_of(RESCUE)
-    stick = UsbStick.of_image(RESCUE, bench.evidence.path("disks", "stick", ".qcow2"))
+    stick = UsbStick.of_image(RESCUE, bench.media.path("stick", ".qcow2"))
     machine = make(stick.disk(), memory_mib=256)
     machine.screen.wait_text("GNU/Linux")
     assert digest_of(RESCUE) == before

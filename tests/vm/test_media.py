@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from conftest import RESCUE
 from test_checkpoints import at_command_line, saved, wake  # noqa: F401
 from test_machine import qemu_of
 
+from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import UsageError
 from tailstest.media.dvd import Dvd
 from tailstest.media.image_file import digest_of
@@ -24,7 +26,7 @@ def sticks(bench):
     """Return two sticks: a blank one, and one with the rescue image."""
 
     def file(name):
-        return bench.evidence.path("disks", name, ".qcow2")
+        return bench.media.path(name, ".qcow2")
 
     return UsbStick.blank(file("blank"), 64 * MIB), UsbStick.of_image(
         RESCUE, file("rescue"), 64 * MIB
@@ -172,3 +174,34 @@ def test_a_machine_with_two_sticks_is_saved_and_runs_on(make, wake, sticks, tmp_
     again.power_on()
     again.screen.wait_text("GNU/Linux")
     assert digest_of(RESCUE) == before
+
+
+#: A run that looks at a stick of its own, until it is killed.
+LOOKING = """
+import pathlib, sys
+from tailstest.core.events import Events
+from tailstest.core.evidence import EvidenceFolder
+from tailstest.core.settings import Settings
+from tailstest.media.stick_content.inspection import StickInspection
+from tailstest.suite.session import Session
+
+run = pathlib.Path(sys.argv[1])
+session = Session(settings=Settings(), events=Events(), evidence=EvidenceFolder(run), suite=run,
+    images=[])
+session.shelf.add_blank("a", 1 << 20)
+session.shelf.add_blank("b", 2 << 20)
+session.shelf.keep_only("b", 1 << 20, "lost")
+with StickInspection.of(session.shelf.stick("a")):
+    print(flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_killed_run_leaves_no_medium(tmp_path):
+    words = [sys.executable, "-c", LOOKING, str(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
+        run.stdout.readline()
+        made = {file.name for file in tmp_path.rglob("*") if file.is_file()}
+        run.kill()
+    assert made == {"0001-stick-a.qcow2", "0003-stick-b.raw", "whole"}
+    assert poll(lambda: not list(tmp_path.iterdir()) or None, Deadline.after(30))

@@ -26,7 +26,7 @@ def new(bench):
     """Return a function that makes blank media of 64 MiB."""
 
     def stick(name, bus="usb"):
-        blank = UsbStick.blank(bench.evidence.path("disks", name, ".qcow2"), 64 * MIB)
+        blank = UsbStick.blank(bench.media.path(name, ".qcow2"), 64 * MIB)
         return replace(blank, bus=bus)
 
     return stick
@@ -99,7 +99,7 @@ def test_a_bad_stick_starts_a_machine_and_is_still_bad_when_a_saved_one_runs_on(
     image = UsbStick.of_image(RESCUE, tmp_path / "s.qcow2", 64 * MIB)
     bad = image.with_faults(
         NO_FAULTS.with_place("unreadable", 32 * MIB, 64 * MIB),
-        bench.evidence.path("disks", "bad", ".raw"),
+        bench.media.path("bad", ".raw"),
     )
     machine = make(bad.disk(), memory_mib=256, medium="usb")
     at_command_line(machine, "before")

@@ -45,13 +45,13 @@ def test_what_was_typed_is_in_memory_until_the_next_start(rescue_shell, bench):
 
 
 def test_a_frozen_machine_does_nothing_and_goes_on(make, bench):
-    stick = UsbStick.of_image(RESCUE, bench.evidence.path("disks", "frozen", ".qcow2"), 64 << 20)
+    stick = UsbStick.of_image(RESCUE, bench.media.path("frozen", ".qcow2"), 64 << 20)
     machine = make(stick.disk(), memory_mib=256, medium="usb")
     machine.screen.wait_text("GNU/Linux")
     (process,) = qemu_of(bench)
     with machine.frozen():
         assert {thread_state(process, each.id) for each in process.threads()} == {"T"}
-        copied = stick.copy_to(bench.evidence.path("disks", "copy", ".qcow2"))
+        copied = stick.copy_to(bench.media.path("copy", ".qcow2"))
     assert copied.overlay.stat().st_size > 0
     assert machine.bay.written(stick.overlay) == 0
     machine.keyboard.press("c")
