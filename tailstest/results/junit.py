@@ -16,37 +16,42 @@ from collections import Counter
 from pathlib import Path, PurePath
 
 from tailstest.core.errors import InfrastructureError
-from tailstest.core.text import printable, shortened
+from tailstest.core.text import printable
 from tailstest.core.verdict import Verdict
 from tailstest.results.environment_view import find_fact
 from tailstest.results.excuses import excuse_of
+from tailstest.results.junit_output import CapturedOutput
 from tailstest.results.junit_text import (
-    MAX_NAME,
     SUSPECT_PROPERTY,
     bounded,
-    clean,
     message_of,
     name_of,
     one_line,
+    text_size,
     unique_classnames,
     unique_names,
     unused,
+    written_size,
 )
 from tailstest.results.run_folder import EVENTS_FILE, RunFolder
-from tailstest.results.run_record import AttemptRecord, Run, ScenarioRecord
+from tailstest.results.run_record import Run, ScenarioRecord
 from tailstest.results.suspect import Suspicion
 from tailstest.results.suspect_rules import suspicion_about
 from tailstest.results.suspect_told import suspect_fields, suspect_line
-from tailstest.results.text_tail import tail_of
 
-#: GitLab refuses JUnit files above 30 MB
-#: (https://docs.gitlab.com/ee/ci/testing/unit_test_reports.html); markup needs room too.
-MAX_FILE_BYTES = 20_000_000
+#: GitLab refuses JUnit files above 30 MB, as a whole
+#: (https://docs.gitlab.com/ee/ci/testing/unit_test_reports.html). Every suite and test case has an
+#: equal share of this; names, which consumers know a test case by, are never cut for it, so it
+#: holds for some 60,000 test cases.
+MAX_FILE_BYTES = 28_000_000
+#: Bytes of a message that say something, however small the share.
+_LEAST_MESSAGE = 60
+#: Bytes of the explanation of a failure at most, where the share is small.
+_SHORT_EXPLANATION = 4_000
 
 #: Property that says what bugs that are known have to do with a test case.
 EXCUSE_PROPERTY = "tailstest.known"
 
-_MARKER = "[[ATTACHMENT|"
 _KINDS = {
     Verdict.FAILED: ("failure", "product"),
     Verdict.ERRORED: ("error", "test"),
@@ -108,10 +113,11 @@ def default_project() -> Path:
 class _Writer:
     def __init__(self, run: Run, folder: RunFolder, output_limit: int, project: Path) -> None:
         self._run = run
-        self._folder = folder
         self._project = project
-        count = max(1, len(run.scenarios) + len(run.outside))
-        self._limit = min(output_limit, MAX_FILE_BYTES // count)
+        self._output = CapturedOutput(folder, project)
+        files = {each.feature_file for each in run.scenarios}
+        self._share = MAX_FILE_BYTES // (1 + len(files) + len(run.scenarios) + len(run.outside))
+        self._output_limit = output_limit
         # Where the run took place, which may not be where this file is made.
         own = socket.gethostname() or "localhost"
         self._hostname = name_of(find_fact(run.environment, "hostname"), own)
@@ -147,22 +153,24 @@ class _Writer:
         suite = self._empty_suite(file, min(starts, default=self._run.started))
         names = unique_names(scenarios)
         for scenario in scenarios:
-            case = self._case(scenario, classname, names[scenario.id])
-            case.set("file", file)
-            suite.append(case)
+            suite.append(self._case(scenario, file, classname, names[scenario.id]))
         _total(suite)
         return suite
 
     def _empty_suite(self, name: str, started: float) -> ET.Element:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(started))
         return ET.Element(
-            "testsuite", {"name": name, "timestamp": stamp, "hostname": self._hostname}
+            "testsuite",
+            {"name": name_of(name, "(no file)"), "timestamp": stamp, "hostname": self._hostname},
         )
 
-    def _case(self, scenario: ScenarioRecord, classname: str, name: str) -> ET.Element:
+    def _case(self, scenario: ScenarioRecord, file: str, classname: str, name: str) -> ET.Element:
         case = ET.Element(
             "testcase", {"name": name, "classname": classname, "time": f"{scenario.seconds:.3f}"}
         )
+        if len(file.encode("utf-8", "replace")) <= self._share // 4:
+            case.set("file", file)
+        room, captured = self._share - written_size(case), self._output_limit
         verdict = scenario.verdict
         attempt = scenario.last
         decisive = scenario.decisive
@@ -170,21 +178,39 @@ class _Writer:
         if scenario.is_flaky:
             reason = f"failed and passed: {reason}"
         suspicion, excuse = suspicion_about(scenario), excuse_of(scenario, self._run)
-        if suspicion is not None or excuse:
-            case.append(_properties(suspicion, excuse))
         if verdict in _KINDS:
             tag, kind = _KINDS[verdict]
-            child = ET.SubElement(case, tag, {"message": message_of(reason or str(verdict))})
+            child = ET.SubElement(case, tag, {"message": self._message(reason or str(verdict))})
             if kind:
                 child.set("type", kind)
-                child.text = self._explanation(scenario, reason, suspicion, excuse)
+                limit = min(captured, room - written_size(child))
+                limit = max(limit // 4, min(limit // 2, _SHORT_EXPLANATION))
+                child.text = self._explanation(scenario, reason, suspicion, excuse, limit)
+                captured -= text_size(child.text)
+            room -= written_size(child)
+        if suspicion is not None or excuse:
+            properties = _properties(suspicion, excuse)
+            if written_size(properties) <= room:
+                case.insert(0, properties)
+                room -= written_size(properties)
         if attempt is not None:
-            output = ET.SubElement(case, "system-out")
-            output.text = self._output(scenario, attempt)
+            output = ET.Element("system-out")
+            limit = min(captured, room - written_size(output))
+            output.text = self._output.text(scenario, attempt, limit)
+            if limit > 0:
+                case.append(output)
         return case
 
+    def _message(self, text: str) -> str:
+        return message_of(text, max(_LEAST_MESSAGE, self._share // 8))
+
     def _explanation(
-        self, scenario: ScenarioRecord, reason: str, suspicion: Suspicion | None, excuse: str
+        self,
+        scenario: ScenarioRecord,
+        reason: str,
+        suspicion: Suspicion | None,
+        excuse: str,
+        limit: int,
     ) -> str:
         """Say first whose trouble it seems to be: most consumers show no more than some lines."""
         lines = [suspect_line(suspicion)] if suspicion else []
@@ -200,50 +226,7 @@ class _Writer:
             lines.append(f"What to do: {step.hint}")
         if step is not None and step.details:
             lines += ["", step.details]
-        return bounded("\n".join(lines), self._limit // 4, self._path(EVENTS_FILE))
-
-    def _output(self, scenario: ScenarioRecord, attempt: AttemptRecord) -> str:
-        """Markers first, so that cutting never hits them, then the steps, then serial output."""
-        head = "".join(
-            f"{_MARKER}{path}]]\n" for path in self._attachments(attempt) if "]]" not in path
-        )
-        lines = []
-        for number, one in enumerate(scenario.attempts, 1):
-            if len(scenario.attempts) > 1:
-                lines.append(f"attempt {number}: {one.verdict}")
-            for step in one.steps:
-                lines.append(f"{step.verdict:>10}  {step.seconds:8.3f} s  {step.title}")
-            lines += [f"{note.level:>10}  {note.text}" for note in one.notes]
-        steps = bounded("\n".join(lines), self._limit // 4, self._path(EVENTS_FILE))
-        if attempt.verdict is Verdict.PASSED:
-            return head + clean(steps)
-        room = self._limit - len((head + steps).encode()) - self._limit // 4
-        tails = [a for a in attempt.artifacts if a.kind in ("serial", "log")]
-        for artifact in tails:
-            file = self._folder.file(artifact.path)
-            if file is None or room <= 0:
-                continue
-            share = room // len(tails)
-            where = self._path(artifact.path)
-            text = bounded(tail_of(file, share), share, where)
-            title = shortened(artifact.title or artifact.kind, MAX_NAME)
-            steps += f"\n\n{title} (the end; all of it: {where})\n{text}"
-        return head + clean(steps)
-
-    def _attachments(self, attempt: AttemptRecord) -> list[str]:
-        """The picture first: GitLab shows one attachment only."""
-        paths: list[str] = []
-        if attempt.verdict is not Verdict.PASSED and attempt.last_frame is not None:
-            paths.append(attempt.last_frame.path)
-        paths += [artifact.path for artifact in attempt.artifacts]
-        existing = [path for path in dict.fromkeys(paths) if self._folder.file(path)]
-        return [self._path(path) for path in existing]
-
-    def _path(self, relative: str) -> str:
-        path = self._folder.path / relative
-        if path.is_relative_to(self._project):
-            path = path.relative_to(self._project)
-        return one_line(path.as_posix())
+        return bounded("\n".join(lines), limit, self._output.path(EVENTS_FILE))
 
     def _problems(self, name: str) -> ET.Element:
         suite = self._empty_suite(name, self._run.started)
@@ -256,8 +239,10 @@ class _Writer:
             case = ET.SubElement(
                 suite, "testcase", {"name": title, "classname": name, "time": "0.000"}
             )
-            error = ET.SubElement(case, "error", {"message": message_of(problem), "type": "test"})
-            error.text = bounded(problem, self._limit, self._path(EVENTS_FILE))
+            error = ET.SubElement(case, "error", {"message": self._message(problem)})
+            error.set("type", "test")
+            room = min(self._output_limit, self._share - written_size(case))
+            error.text = bounded(problem, room, self._output.path(EVENTS_FILE))
         _total(suite)
         return suite
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from hashlib import blake2s
@@ -14,6 +15,10 @@ from tailstest.results.run_record import ScenarioRecord
 #: Characters of one message or name; consumers show them on one line.
 MAX_MESSAGE = 2_000
 MAX_NAME = 400
+#: Bytes that new lines and their indentation add to an element, which is at most five levels deep.
+_INDENTED = 2 * (1 + 5 * 2)
+#: What attributes escape besides.
+_QUOTES = {'"': "&quot;"}
 #: How the names of properties begin that say what is suspected; fields of `suspect_told` follow.
 SUSPECT_PROPERTY = "tailstest.suspect."
 
@@ -48,10 +53,12 @@ def unused(name: str, used: Container[str]) -> str:
 def unique_classnames(files: Mapping[str, object]) -> dict[str, str]:
     """Turn paths into dotted names; two paths that would meet get a digest of the path."""
     plain = {
-        file: ".".join(
-            part.replace(".", "_") for part in PurePath(file.removesuffix(".feature")).parts
-        ).lstrip("/.")
-        or "features"
+        file: name_of(
+            ".".join(
+                part.replace(".", "_") for part in PurePath(file.removesuffix(".feature")).parts
+            ).lstrip("/."),
+            "features",
+        )
         for file in files
     }
     count = Counter(plain.values())
@@ -82,31 +89,44 @@ def name_of(text: str, fallback: str) -> str:
     return f"{name[:MAX_NAME]}... {digest}"
 
 
-def message_of(text: str) -> str:
-    """Return the first line of a text, bounded."""
-    line = one_line(text.strip().partition("\n")[0])
-    return line if len(line) <= MAX_MESSAGE else line[:MAX_MESSAGE] + "..."
+def message_of(text: str, limit: int) -> str:
+    """Return the first line of a text, of at most about `limit` bytes in the file."""
+    whole = one_line(text.strip().partition("\n")[0])
+    line = whole[:MAX_MESSAGE]
+    while len(line) > 1 and (size := text_size(line, _QUOTES)) > limit:
+        line = line[: min(len(line) - 1, max(1, len(line) * limit // size))]
+    return line if line == whole else line + "..."
 
 
 def bounded(text: str, limit: int, where: str) -> str:
     """Return cleaned text of at most `limit` bytes in the file, with a note naming the whole.
 
-    Bytes are counted as XML writes them, so that a guest sending only "&" gains nothing.
+    Bytes are counted as XML writes them, so that a guest sending only "&" gains nothing. Where not
+    even the note has room, nothing is left.
     """
     text = clean(text)
-    total = _size(text)
+    total = text_size(text)
     if total <= limit:
         return text
     note = f"\n[... shortened, {total} bytes in all; the whole: {where} ...]\n"
-    half = max(0, (limit - _size(note)) // 2)
+    room = limit - text_size(note)
+    if room < 0:
+        return ""
+    half = room // 2
     while half:
         head, tail = text[:half], text[-half:]
-        size = _size(head) + _size(tail)
-        if size <= limit - _size(note):
+        size = text_size(head) + text_size(tail)
+        if size <= room:
             return head + note + tail
-        half = min(half - 1, half * max(1, limit - _size(note)) // size)
+        half = min(half - 1, half * max(1, room) // size)
     return note
 
 
-def _size(text: str) -> int:
-    return len(escape(text).encode("utf-8", "replace"))
+def written_size(element: ET.Element) -> int:
+    """Return the bytes that an element takes in the file, indented."""
+    return len(ET.tostring(element, "utf-8")) + _INDENTED * sum(1 for _ in element.iter())
+
+
+def text_size(text: str, more: Mapping[str, str] | None = None) -> int:
+    """Return the bytes that a text takes in the file; `more` is what is escaped besides."""
+    return len(escape(text, dict(more or {})).encode("utf-8", "replace"))

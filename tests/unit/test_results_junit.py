@@ -12,11 +12,12 @@ from results_sample import HOSTILE, Sample
 from tailstest.core.events import Events
 from tailstest.core.settings import Settings
 from tailstest.core.verdict import Verdict
+from tailstest.results import junit
 from tailstest.results.junit import build_junit, write_junit
 from tailstest.results.recorder import attach
 from tailstest.results.run_builder import RunBuilder
 from tailstest.results.run_folder import RunFolder
-from tailstest.results.run_record import ArtifactRecord, Run
+from tailstest.results.run_record import ArtifactRecord, Run, StepRecord
 
 #: What Jenkins' JUnit plug-in accepts, as far as we use it: names required, counts numbers, one
 #: result per case, properties before it as pytest writes them, nothing unknown.
@@ -201,6 +202,59 @@ def test_very_many_cases_stay_below_what_gitlab_takes(folder: RunFolder) -> None
     run = run_of(*({"verdict": "failed", "error": "x" * 60_000, "line": n} for n in range(900)))
     root = build_junit(run, folder, output_limit=512 * 1024)
     assert len(etree.tostring(etree.fromstring(_bytes(root)))) < 30_000_000
+
+
+@pytest.fixture
+def hundredth(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Return a hundredth of what GitLab takes, to which the file is now bounded."""
+    monkeypatch.setattr(junit, "MAX_FILE_BYTES", junit.MAX_FILE_BYTES // 100)
+    return 300_000
+
+
+@pytest.mark.parametrize(("count", "sign"), [(50, "&"), (50, '"'), (200, "x"), (600, "ไ")])
+def test_however_many_cases_fail_the_file_stays_below_what_gitlab_takes(
+    folder: RunFolder, hundredth: int, count: int, sign: str
+) -> None:
+    run = run_of(
+        *({"verdict": "failed", "error": sign * 9_000, "name": f"n{n}"} for n in range(count))
+    )
+    for scenario in run.scenarios:
+        scenario.attempts[0].steps = [StepRecord(0, sign * 999, "Then", verdict=Verdict.FAILED)]
+    file = write_junit(run, folder, output_limit=64 * 1024)
+    assert file.stat().st_size < hundredth
+    root = etree.parse(str(file)).getroot()
+    cases = list(root.iter("testcase"))
+    assert len(cases) == int(root.get("failures")) == count
+    assert all(case.find("failure").get("message").startswith(sign) for case in cases)
+    if count <= 200:
+        told = {case.findtext("failure").partition("\n")[0] for case in cases}
+        assert told == {
+            "Suspect: product changed: the image answered something else than it should"
+        }
+
+
+def test_attachments_and_problems_count_too(folder: RunFolder, hundredth: int) -> None:
+    run = run_of(*({"verdict": "failed", "error": "x", "name": f"n{n}"} for n in range(9)))
+    artifacts = []
+    for number in range(300):
+        name = f"{number:03}-{'&' * 50}{'x' * 150}.txt"
+        (folder.path / name).touch()
+        artifacts.append(ArtifactRecord("serial", name, "t" * 400, False))
+    for scenario in run.scenarios:
+        scenario.attempts[0].artifacts = artifacts
+    run.problems = ["&" * 9_000] * 20
+    file = write_junit(run, folder, output_limit=10_000_000)
+    assert file.stat().st_size < hundredth
+    output = etree.parse(str(file)).find(".//system-out").text.splitlines()
+    marked = [line for line in output if line.startswith("[[ATTACHMENT|")]
+    assert marked
+    assert all(line.endswith(".txt]]") for line in marked)
+    assert f"{300 - len(marked)} more files" in output[len(marked)]
+
+
+def test_features_and_names_count_too(folder: RunFolder, hundredth: int) -> None:
+    run = run_of(*({"file": f"features/{'d/' * 999}{n}.feature", "name": "n"} for n in range(120)))
+    assert write_junit(run, folder, output_limit=64 * 1024).stat().st_size < hundredth
 
 
 def test_only_our_own_attachments_are_marked(folder: RunFolder, tmp_path: Path) -> None:
