@@ -13,11 +13,13 @@ from tailstest.core.errors import UsageError
 from tailstest.core.verdict import Verdict
 from tailstest.results.answers.history import history_of
 from tailstest.results.run_record import Run
+from tailstest.results.standing import Standing
 from tailstest.results.store import foreign_file
 from tailstest.results.store.adding import add_run
 from tailstest.results.store.attempt_reading import attempts_of_runs
 from tailstest.results.store.by_hand import record_by_hand
 from tailstest.results.store.importing import import_files
+from tailstest.results.store.junit_reader import MAX_RERUNS
 from tailstest.results.store.reading import find_run, scenarios_by_number
 
 
@@ -118,6 +120,69 @@ def test_c19_files_of_the_same_base_name_stay_apart(tmp_path: Path) -> None:
             "a/x.feature#n": [Verdict.FAILED],
             "b/x.feature#n": [Verdict.PASSED],
         }
+
+
+#: As Surefire writes it with rerunFailingTestsCount=2, its own attributes left out.
+SUREFIRE = """<?xml version="1.0" encoding="UTF-8"?>
+<testsuite name="example.Tests" time="0.5" tests="4" errors="1" failures="1" flakes="2">
+  <testcase name="wobbles" classname="example.Tests" time="0.01">
+    <flakyFailure message="expected 1" type="java.lang.AssertionError">
+      <stackTrace><![CDATA[java.lang.AssertionError: expected 1
+        at example.Tests.wobbles(Tests.java:9)]]></stackTrace>
+      <system-out>said in the first run</system-out>
+    </flakyFailure>
+    <flakyError type="java.io.IOException" time="0.25">
+      <stackTrace><![CDATA[java.io.IOException: no network
+        at example.Tests.wobbles(Tests.java:7)]]></stackTrace>
+    </flakyError>
+    <system-out>said in the last run</system-out>
+  </testcase>
+  <testcase name="fails" classname="example.Tests" time="0.02">
+    <failure message="first" type="java.lang.AssertionError">java.lang.AssertionError</failure>
+    <rerunFailure message="second" type="java.lang.AssertionError">
+      <stackTrace>java.lang.AssertionError: second</stackTrace>
+    </rerunFailure>
+    <rerunError message="third" type="java.io.IOException"><stackTrace/></rerunError>
+  </testcase>
+  <testcase name="breaks" classname="example.Tests" time="0.03">
+    <error message="first" type="java.io.IOException">java.io.IOException</error>
+    <rerunError message="second" type="java.io.IOException"/>
+  </testcase>
+  <testcase name="is fine" classname="example.Tests" time="0.04"/>
+</testsuite>
+"""
+
+
+def test_what_surefire_ran_again_has_all_of_its_attempts(tmp_path: Path) -> None:
+    file = tmp_path / "TEST-example.Tests.xml"
+    file.write_text(SUREFIRE, encoding="utf-8")
+    with open_store(tmp_path) as store:
+        run = import_files(store, [file]).run
+        assert stored(store, "latest") == {
+            "example.Tests#wobbles": [Verdict.FAILED, Verdict.ERRORED, Verdict.PASSED],
+            "example.Tests#fails": [Verdict.FAILED, Verdict.FAILED, Verdict.ERRORED],
+            "example.Tests#breaks": [Verdict.ERRORED, Verdict.ERRORED],
+            "example.Tests#is fine": [Verdict.PASSED],
+        }
+        now = history_of(store, "wobbles", limit=1, today=datetime.date(2026, 12, 1))
+        assert now.entries[0].judged.standing is Standing.FLAKY
+    wobbles, fails, *_others = run.scenarios
+    assert [each.error.partition("\n")[0] for each in wobbles.attempts] == [
+        "expected 1",
+        "java.io.IOException: no network",
+        "",
+    ]
+    assert [each.seconds for each in wobbles.attempts] == [0.0, 0.25, 0.01]
+    assert [each.error for each in fails.attempts] == ["first", "second", "third"]
+    assert run.exit_status == 1
+
+
+def test_no_test_case_has_attempts_without_end(tmp_path: Path) -> None:
+    again = "<rerunFailure/>" * (MAX_RERUNS + 1)
+    case = f'<testcase classname="c" name="one"><failure/>{again}</testcase>'
+    file = junit(tmp_path / "a.xml", suite("s", case))
+    with open_store(tmp_path) as store, pytest.raises(UsageError, match="c#one"):
+        import_files(store, [file])
 
 
 @pytest.mark.parametrize(

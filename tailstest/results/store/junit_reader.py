@@ -6,7 +6,7 @@ import datetime
 import math
 import xml.etree.ElementTree as ET
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tailstest.core.errors import UsageError
@@ -24,13 +24,22 @@ _VERDICTS = {
     "skipped": Verdict.SKIPPED,
 }
 
+#: Attempts that tools which run tests again (Surefire, Gradle, nextest) write beside the one that
+#: others see: in front of the one that passed, and behind the one that failed first. See
+#: https://maven.apache.org/surefire/maven-surefire-plugin/examples/rerun-failing-tests.html
+_IN_FRONT = {"flakyFailure": Verdict.FAILED, "flakyError": Verdict.ERRORED}
+_BEHIND = {"rerunFailure": Verdict.FAILED, "rerunError": Verdict.ERRORED}
+#: How often one test case may have been run again; no tool does that more than some ten times.
+MAX_RERUNS = 1_000
+
 
 def read_junit(run: Run, files: Sequence[Path]) -> None:
     """Add what JUnit files hold to `run`.
 
     Files of one run may be parts of it (shards) or repetitions: a test that is in several suites
-    of the same name has several attempts, in the order of their time stamps. Tests of the same
-    name within one suite are different ones, told apart by their order.
+    of the same name has several attempts, in the order of their time stamps, and so has one that
+    a tool has run again within its suite. Tests of the same name within one suite are different
+    ones, told apart by their order.
 
     Raises:
         UsageError: a file cannot be read, or is no JUnit; names it.
@@ -95,13 +104,39 @@ def _add_suite(run: Run, suite: ET.Element, started: float) -> None:
                 location=f"{file or place}:{line}" if line else file or place,
             )
         )
-        attempt = _attempt(case, now)
-        now += attempt.seconds
-        scenario.attempts.append(attempt)
+        attempts = [*_reruns(case, _IN_FRONT), _attempt(case), *_reruns(case, _BEHIND)]
+        if len(attempts) > MAX_RERUNS:
+            raise UsageError(f"{one_line(key, 200)} was run more than {MAX_RERUNS} times")
+        for attempt in attempts:
+            attempt.started = now
+            now += attempt.seconds
+        scenario.attempts += attempts
 
 
-def _attempt(case: ET.Element, started: float) -> AttemptRecord:
-    attempt = AttemptRecord(started=started, steps=[], verdict=Verdict.PASSED, is_finished=True)
+def _reruns(case: ET.Element, kinds: Mapping[str, Verdict]) -> list[AttemptRecord]:
+    """Return the attempts that are told beside the main one, in their order."""
+    return [
+        AttemptRecord(
+            started=0.0,
+            steps=[],
+            verdict=kinds[told.tag],
+            seconds=_number(told.get("time")),
+            error=_said(told),
+            is_finished=True,
+        )
+        for told in case
+        if told.tag in kinds
+    ]
+
+
+def _said(told: ET.Element) -> str:
+    """Return why a test did not pass."""
+    texts = (told.get("message"), told.text, told.findtext("stackTrace"))
+    return next((text.strip() for text in texts if text and text.strip()), "")
+
+
+def _attempt(case: ET.Element) -> AttemptRecord:
+    attempt = AttemptRecord(started=0.0, steps=[], verdict=Verdict.PASSED, is_finished=True)
     attempt.seconds = _number(case.get("time"))
     for tag, verdict in _VERDICTS.items():
         told = case.find(tag)
@@ -111,7 +146,7 @@ def _attempt(case: ET.Element, started: float) -> AttemptRecord:
                 attempt.verdict = Verdict.INCOMPLETE  # as our own files say it
             elif tag == "skipped" and told.get("type") == "manual":
                 attempt.verdict = Verdict.MANUAL
-            attempt.error = told.get("message") or (told.text or "").strip()
+            attempt.error = _said(told)
             if attempt.error == Verdict.SKIPPED.value:
                 attempt.error = ""  # so our own files say that nobody gave a reason
             attempt.suspicion = _suspicion(case)
