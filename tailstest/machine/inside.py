@@ -139,13 +139,25 @@ class Inside:
         self._last = state.last.completed() if state.last is not None else None
         channel = self.channel
         channel.set_clock(time.time() + state.clock_ahead)
-        if after:
-            done = channel.run(after, within=self._default)
-            if not done.ok:
-                raise InfrastructureError(
-                    f"what the profile does after a checkpoint failed. {done.explain()}",
-                    hint="correct checkpoints.after in the profile, or take it out",
-                )
+        self.renew(channel, after)
+
+    def renew(self, channel: GuestChannel, command: str) -> None:
+        """Do what an image needs when its machine has run on from a checkpoint.
+
+        Args:
+            command: what the profile says; "" for nothing.
+
+        Raises:
+            InfrastructureError: it failed.
+        """
+        if not command:
+            return
+        done = channel.run(command, within=self._default)
+        if not done.ok:
+            raise InfrastructureError(
+                f"what the profile does after a checkpoint failed. {done.explain()}",
+                hint="correct checkpoints.after in the profile, or take it out",
+            )
 
     @property
     def last_channel(self) -> GuestChannel:

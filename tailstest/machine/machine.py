@@ -79,6 +79,8 @@ class Machine:
         self._libvirt = bench.hypervisor.libvirt
         #: Of a saved machine: file of a medium then to its file now.
         self.moved_disks: Mapping[str, Path] = {}
+        #: Whether it runs on from a saved state, and has not been started anew since.
+        self.runs_on = False
         if rest is not None:
             self._leave_to_others(rest.facts)
         self._folder = bench.machine_folder()
@@ -225,6 +227,7 @@ class Machine:
             UsageError: it is on.
             InfrastructureError: QEMU cannot start it; says why.
         """
+        self.runs_on = False
         self._port.forget()
         card = self._card
         if card is None:
@@ -317,6 +320,7 @@ class Machine:
         """
         if self._card is not None:
             self._card.get_ready()
+        self.runs_on = True
         self._power.wake(memory, self.xml)
         self._memory.hold()
         if self._card is not None:
@@ -374,6 +378,7 @@ class Machine:
 
     def reset(self) -> None:
         """Press the reset button."""
+        self.runs_on = False
         self._port.forget()
         self._power.reset()
         if self._card is not None:
@@ -595,6 +600,7 @@ class Machine:
         )
 
     def _restarted(self) -> None:
+        self.runs_on = False
         self.serial.note_restart()
         self._port.forget()
         if self._card is not None:

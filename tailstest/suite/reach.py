@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
-from tailstest.core.events import Events
+from tailstest.core.errors import CheckFailed
+from tailstest.core.events import Events, Noted
+from tailstest.core.text import printable
 from tailstest.guest.accessibility.tree import AccessibilityTree
+from tailstest.guest.answers import AgentInfo
+from tailstest.guest.channel import GuestChannel
 from tailstest.machine.desktop import Desktop
 from tailstest.machine.inside import Inside
 from tailstest.machine.inside_state import InsideState
@@ -44,6 +49,7 @@ class Reach:
         self._late_patch = late_patch
         self._files = files
         self._inside: Inside | None = None
+        self._is_first_after_rest = False
         self._tree: AccessibilityTree | None = None
 
     @property
@@ -57,7 +63,7 @@ class Reach:
                 default_deadline=machine.default_deadline,
                 events=self._events,
                 boot_limit=self._choice.times.boot,
-                on_ready=lambda channel, info: self._late_patch.apply(channel, info, machine.name),
+                on_ready=self._prepare,
                 keeps_clock=machine.definition.clock_ahead != 0,
                 on_file=self._files.use,
                 open_channel=lambda: machine.guest_now,
@@ -108,12 +114,35 @@ class Reach:
     def resume(self, state: InsideState | None) -> None:
         """Reach into a machine that runs on from a checkpoint.
 
+        Where no step had been inside there may be no system yet: it is left alone until one goes
+        in, and its clock is set then.
+
         Raises:
             InfrastructureError: the system does not answer.
         """
+        self._is_first_after_rest = state is None
         if state is not None:
-            profile = self._choice.profile
-            self.inside.resume(state, profile.checkpoints.after if profile else "")
+            self.inside.resume(state, self._after_rest)
+
+    @property
+    def _after_rest(self) -> str:
+        """The command that the image needs when its machine runs on; "" for none."""
+        profile = self._choice.profile
+        return profile.checkpoints.after if profile else ""
+
+    def _prepare(self, channel: GuestChannel, info: AgentInfo) -> None:
+        """Do what has to be done inside before a step does anything there."""
+        machine = self._machine()
+        self._late_patch.apply(channel, info, machine.name)
+        is_first, self._is_first_after_rest = self._is_first_after_rest, False
+        if not is_first or not machine.runs_on:
+            return
+        try:
+            channel.set_clock(time.time())
+        except CheckFailed as error:  # it was our wish, not the scenario's
+            text = f"the clock inside, late since a checkpoint, cannot be set: {error.message}"
+            self._events.publish(Noted(text=printable(text), level="warning"))
+        self.inside.renew(channel, self._after_rest)
 
     def read_profile_again(self) -> None:
         """Go by what the profile says now; the machine runs on."""
@@ -128,6 +157,7 @@ class Reach:
     def forget(self) -> None:
         """The machine is gone."""
         self._inside = self._tree = None
+        self._is_first_after_rest = False
 
     def _close_tree(self) -> None:
         tree, self._tree = self._tree, None

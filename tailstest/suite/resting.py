@@ -83,6 +83,7 @@ class Resting:
 
         Several machines cannot: each would run on at another time. Nor one that restarts: who waits
         for that would wait for another one. Nor one whose screen a step remembers, which few do.
+        Nor one with a wrong clock if nobody has been inside, who could tell what it says by now.
 
         Raises:
             TailstestError: the inside does not tell what has to be known.
@@ -94,6 +95,8 @@ class Resting:
         if not machine.is_settled or machine.tester.remembers:
             return None
         if not self._stations.are_one or not self._files.are_as_used:
+            return None
+        if machine.definition.clock_ahead and station.reach.state is None:
             return None
         return SessionState(
             wanted=station.choice.wanted,

@@ -192,6 +192,15 @@ def test_a_machine_that_starts_anew_has_no_address_of_before(make, time):
     machine_with(None)._restarted()
 
 
+def test_a_machine_runs_on_until_its_system_is_started_anew(make, time):
+    machine = machine_with(make("user", clock=time))
+    for begin in (machine.power_on, machine.reset, machine._restarted):
+        machine.wake("memory")
+        assert machine.runs_on
+        begin()
+        assert not machine.runs_on
+
+
 def test_a_machine_that_runs_on_is_in_a_new_lab_where_every_address_is_new(make, time):
     card = make("user", clock=time)
     machine_with(card).wake("memory")

@@ -177,6 +177,18 @@ def test_a_machine_with_an_old_file_inside_is_not_saved(tmp_path):
     assert session.files.used == {}
 
 
+def test_a_clock_that_is_wrong_on_purpose_is_saved_only_where_it_can_be_asked(tmp_path):
+    session = session_of(copy_of_suite(tmp_path / "one"), tmp_path / "run")
+    session.use_image("an.img")
+    session.station.machine = machine(Guest())
+    assert session.resting.state is not None
+    session.machine.definition = MachineDefinition(clock_ahead=-86_400)
+    assert session.resting.state is None
+    session.machine.guest.run = lambda *_, **_more: Completed((), 0, b"1000000000\n", b"", 0.1)
+    session.inside.run("say")
+    assert session.resting.state.inside.clock_ahead < -86_400
+
+
 def test_a_machine_of_which_a_step_remembers_the_screen_is_not_saved(tmp_path):
     session, _ = begun(copy_of_suite(tmp_path / "one"), tmp_path / "run")
     eyes = MagicMock()
