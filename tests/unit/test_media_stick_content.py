@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -283,6 +284,37 @@ def test_what_cannot_be_made_is_refused_and_leaves_nothing(tmp_path, volume, sai
     with pytest.raises(UsageError, match=said):
         stick(tmp_path, "GPT", volume)
     assert list(tmp_path.iterdir()) == []
+
+
+#: Runs a program of Python where `$1` is a disk of 64 KiB, which nobody else sees.
+SMALL = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec"]
+SCRIPT = 'mount -t tmpfs -o size=64k small "$1"; exec "$0" -c "$3" "$1" "$2"'
+
+WRITING = """
+import os, pathlib, sys
+from tailstest.core.errors import InfrastructureError
+from tailstest.media.stick_content.volume import Volume
+from tailstest.media.stick_content.writing import written_stick
+
+folder = pathlib.Path(sys.argv[1])
+try:
+    written_stick(folder / "s.qcow2", 1 << 34, "GPT", [Volume(sys.argv[2])])
+except InfrastructureError as error:
+    print(error)
+print(os.listdir(folder))
+"""
+
+
+@pytest.mark.parametrize("kind", ["FAT32", "exFAT", "NTFS", "ext4", "btrfs"])
+def test_a_full_disk_is_no_mistake_of_the_test(tmp_path, kind):
+    words = [*SMALL, SCRIPT, sys.executable, str(tmp_path), kind, WRITING]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if "unshare" in done.stderr:
+        pytest.skip(f"no namespaces here: {done.stderr.strip()}")
+    said = rf"{kind} .*cannot be made: the disk with {tmp_path} is full, \d+ KiB are free\n"
+    assert re.search(said, done.stdout), done.stdout + done.stderr
+    assert "What to do: free some space" in done.stdout
+    assert done.stdout.endswith("[]\n")
 
 
 def test_partitions_fill_the_stick():

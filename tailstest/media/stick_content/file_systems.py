@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from tailstest.core.errors import InfrastructureError, UsageError
@@ -16,6 +17,10 @@ MKFS_BTRFS = HostTool("mkfs.btrfs", package="btrfs-progs")
 MCOPY = HostTool("mcopy", package="mtools")
 NTFSCP = HostTool("ntfscp", package="ntfs-3g")
 
+#: Bytes that are free on a disk that is as good as full: more than a tool writes in one piece (the
+#: most is 2 MiB, zeros of mkfs.btrfs), which then may not fit and leave them free.
+_FULL = 16 << 20
+
 
 def make_file_system(volume: Volume, file: Path) -> None:
     """Make a file system that fills an existing sparse file, and copy files in.
@@ -23,18 +28,27 @@ def make_file_system(volume: Volume, file: Path) -> None:
     Raises:
         UsageError: the file system cannot be so small, or cannot hold the files.
         SetupError: the tool is not installed.
+        InfrastructureError: the disk with the file is full.
     """
     if volume.file_system == "none":
         return
     try:
         _MAKERS[volume.file_system](volume, file)
     except InfrastructureError as error:
-        # The tools refuse sizes, labels and files that their file systems cannot have; the place
-        # where they write was made before, so hardly anything else is left.
+        what = f"a file system {volume.file_system} of {file.stat().st_size} bytes cannot be made"
+        free = shutil.disk_usage(file.parent).free
+        # The tools tell in words of their own, if at all, whose room there is none of: the disk's,
+        # or that within the file system.
+        if free < _FULL:
+            # Not the folder of the file, which is removed now.
+            raise InfrastructureError(
+                f"{what}: the disk with {file.parent.parent} is full, {free >> 10} KiB are free",
+                hint="free some space there, or choose another disk with --output",
+            ) from error
+        # They refuse sizes, labels and files that their file systems cannot have; the place where
+        # they write was made before, so hardly anything else is left.
         raise UsageError(
-            f"a file system {volume.file_system} of {file.stat().st_size} bytes cannot be made: "
-            f"{error.message}",
-            hint="give the partition another size or label; is there free space for the run?",
+            f"{what}: {error.message}", hint="give the partition another size or label"
         ) from error
 
 
