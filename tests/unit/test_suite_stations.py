@@ -12,6 +12,7 @@ from tailstest.core.settings import Settings
 from tailstest.core.verdict import Verdict
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.lifecycle import MachineState
+from tailstest.media.media_folder import MediaFolder
 from tailstest.suite.session import Session
 from tailstest.suite.stations import NAME_LIMIT
 
@@ -65,6 +66,7 @@ def session(tmp_path, monkeypatch, told):
         guests={"1": (), "2": (1000, 2000)}.__getitem__,
     )
     made._around.host = made._host = MagicMock()
+    made._host.media = MediaFolder(EvidenceFolder(tmp_path), lambda _folder: None)
     made._host.fitted = lambda definition: definition
     made._host.overload = lambda: ""
     made.begin_scenario("1", "one")
