@@ -124,10 +124,12 @@ class Lifecycle:
         """
         with self._lock:
             before = self._ends
-        yield
-        with self._lock:
+            # What was before does not count. What comes meanwhile does: a saved machine may have
+            # been about to restart, and does so before libvirt says that it runs.
             self._watchdog_fired = False
             self._restarts.take()
+        yield
+        with self._lock:
             state, detail = MachineState.RUNNING, how
             if self._ends == before:
                 self._stopped.clear()

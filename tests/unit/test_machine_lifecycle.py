@@ -272,6 +272,16 @@ def test_a_start_forgets_what_was_before_it(fake, lifecycle):
     lifecycle.check()
 
 
+def test_a_restart_while_a_saved_machine_is_let_run_on_is_not_lost(fake, lifecycle):
+    lifecycle.switched_off()
+    with lifecycle.starting("runs on from a checkpoint"):
+        fake.reset(100.0)
+        fake.watchdog()
+    assert lifecycle.take_restart()
+    with pytest.raises(MachineStopped, match="watchdog"):
+        lifecycle.check()
+
+
 def test_a_watchdogs_alarm_ends_a_wait_once(fake, lifecycle):
     fake.watchdog()
     with pytest.raises(MachineStopped, match="watchdog"):
