@@ -6,9 +6,16 @@ from tailstest.core.events import Events
 from tailstest.core.evidence import EvidenceFolder
 from tailstest.core.settings import Settings
 from tailstest.suite.checkpoints.state import CutCopy
+from tailstest.suite.run_host import RunHost
 from tailstest.suite.session import Session
 
 COPY = CutCopy(name="c", written=1, confirmed=0)
+
+
+@pytest.fixture(autouse=True)
+def without_libvirt(monkeypatch):
+    """Let nobody look after the files of media: that would need a connection to libvirt."""
+    monkeypatch.setattr(RunHost, "own", lambda *_: None)
 
 
 @pytest.fixture

@@ -19,9 +19,16 @@ from tailstest.machine.lifecycle import MachineState
 from tailstest.machine.saved_machine import MachineAtRest, MachineLost
 from tailstest.media.usb_stick import UsbStick, follow_image
 from tailstest.suite.checkpoints.state import CheckpointStale, SessionState
+from tailstest.suite.run_host import RunHost
 from tailstest.suite.session import Session
 
 MIB = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def without_libvirt(monkeypatch):
+    """Let nobody look after the files of media: that would need a connection to libvirt."""
+    monkeypatch.setattr(RunHost, "own", lambda *_: None)
 
 
 class Guest:

@@ -13,10 +13,17 @@ from tailstest.core.verdict import Verdict
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.lifecycle import MachineState
 from tailstest.media.media_folder import MediaFolder
+from tailstest.suite.run_host import RunHost
 from tailstest.suite.session import Session
 from tailstest.suite.stations import NAME_LIMIT
 
 MIB = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def without_libvirt(monkeypatch):
+    """Let nobody look after the files of media: that would need a connection to libvirt."""
+    monkeypatch.setattr(RunHost, "own", lambda *_: None)
 
 
 class FakeMachine:
