@@ -81,6 +81,18 @@ def test_the_first_page_says_what_is_red_and_since_when(site: Path) -> None:
     assert row[4] == "3"
 
 
+def test_the_first_page_has_the_colour_of_what_is_red_also_if_the_newest_run_is_green(
+    tmp_path: Path,
+) -> None:
+    store = open_store(tmp_path)
+    add_run(store, made_run(1, {"a": "failed", "b": "passed"}))
+    add_run(store, made_run(2, {"b": "passed"}))
+    store.close()
+    build(tmp_path)
+    (top,) = tree_of(tmp_path / "site" / "index.html").xpath("//div[h1 or div/h1]/@class")[:1]
+    assert "v-failed" in top.split()
+
+
 def test_the_runs_have_counts_image_and_state(site: Path) -> None:
     tree = tree_of(site / "list" / "runs-1.html")
     heads = [text_of(head) for head in tree.xpath("//thead//th")]

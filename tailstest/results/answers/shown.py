@@ -184,7 +184,8 @@ def show_images(console: Console, images: ImageDifference) -> None:
             *((name, f"gone: {value}") for name, value in difference.removed.items()),
         ]
         if rows:
-            console.print(f"  {plural(len(rows), what)} differ:")
+            verb = "differs" if len(rows) == 1 else "differ"
+            console.print(f"  {plural(len(rows), what)} {verb}:")
         for name, said in rows[:MAX_LISTED]:
             console.print(f"    {safe(name)}  {safe(said)}", soft_wrap=True)
         _more(console, len(rows), "    ")
