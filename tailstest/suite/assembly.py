@@ -157,6 +157,7 @@ class RunOrder:
             base=base,
             slowness=session.slowness,
             work=work_folder(work),
+            for_later=not options.repeating.proves,
         )
 
     def _facts(self, environment: Mapping[str, Any]) -> dict[str, Any]:

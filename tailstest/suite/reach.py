@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from tailstest.core.errors import CheckFailed
+from tailstest.core.errors import CheckFailed, InfrastructureError
 from tailstest.core.events import Events, Noted
 from tailstest.core.text import printable
 from tailstest.guest.accessibility.tree import AccessibilityTree
@@ -137,12 +137,18 @@ class Reach:
         is_first, self._is_first_after_rest = self._is_first_after_rest, False
         if not is_first or not machine.runs_on:
             return
+        # Both are our wish, not the scenario's, and the system may have just begun to start.
         try:
             channel.set_clock(time.time())
-        except CheckFailed as error:  # it was our wish, not the scenario's
-            text = f"the clock inside, late since a checkpoint, cannot be set: {error.message}"
-            self._events.publish(Noted(text=printable(text), level="warning"))
-        self.inside.renew(channel, self._after_rest)
+        except CheckFailed as error:
+            self._warn(f"the clock inside, late since a checkpoint, cannot be set: {error.message}")
+        try:
+            self.inside.renew(channel, self._after_rest)
+        except InfrastructureError as error:
+            self._warn(error.message)
+
+    def _warn(self, text: str) -> None:
+        self._events.publish(Noted(text=printable(text), level="warning"))
 
     def read_profile_again(self) -> None:
         """Go by what the profile says now; the machine runs on."""

@@ -36,6 +36,11 @@ class Repeating:
     until_failure: bool = False
     retried: frozenset[Verdict] = RETRIED["any"]
 
+    @property
+    def proves(self) -> bool:
+        """Whether it is to be seen how reliable scenarios are."""
+        return self.times > 1 or self.until_failure
+
     def goes_on(self, verdicts: Sequence[Verdict], tags: Iterable[str]) -> bool:
         """Tell whether a scenario is run again.
 

@@ -209,6 +209,7 @@ def test_a_run_apart_is_a_real_one_of_this_installation(tmp_path: Path) -> None:
     lines = feature(scenario("passes", "When I pass"), scenario("fails", "When I fail"))
     suite = make_suite(tmp_path / "suite", a=lines)
     order = SubRun([f"{suite}/features/a.feature"], None, tmp_path / "runs" / "r1", tmp_path)
+    assert "--no-checkpoints" in order.words  # one trial says nothing about the next
     ended = run_apart(order)
     assert ended.status == 1
     assert ended.run is not None

@@ -183,6 +183,18 @@ def test_a_commit_waits_for_readers_where_there_is_no_other_way(tmp_path: Path) 
     assert reader.execute("SELECT y FROM x").fetchall() == [(1,)]
 
 
+def test_statements_without_a_cursor_of_their_own_are_patient_too(tmp_path: Path) -> None:
+    file = tmp_path / "x.sqlite3"
+    holder = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    holder.execute("CREATE TABLE x (y)")
+    holder.execute("BEGIN EXCLUSIVE")
+    waiting = sqlite3.connect(file, 20.0, factory=PatientConnection, isolation_level=None)
+    later = threading.Timer(0.5, holder.execute, ("COMMIT",))
+    later.start()
+    assert waiting.execute("SELECT * FROM x").fetchall() == []
+    later.join()
+
+
 def test_a_reader_is_not_hindered_by_a_writer(tmp_path: Path) -> None:
     with open_store(tmp_path) as store:
         add_run(store, made_run(1, {"a": "passed"}))

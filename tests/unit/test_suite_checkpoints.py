@@ -19,12 +19,14 @@ from tailstest.core.verdict import Verdict
 from tailstest.guest.errors import GuestRefused, GuestUnreachable
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.saved_machine import MachineLost, MachineRefused, SavedMachine
+from tailstest.suite.checkpoints.at_hand import AtHand
 from tailstest.suite.checkpoints.checkpoints import Checkpoints
 from tailstest.suite.checkpoints.keys import keys_of
 from tailstest.suite.checkpoints.savings import Costs
 from tailstest.suite.checkpoints.state import CheckpointStale, SessionState
 from tailstest.suite.checkpoints.store import CheckpointStore
 from tailstest.suite.plan import make_plan
+from tailstest.suite.repeating import Repeating
 from tailstest.suite.runner import SuiteRunner
 from tailstest.suite.spread.turns import turns_elsewhere
 
@@ -113,7 +115,7 @@ class Session(Keeper):
 class Followed:
     """A run of a tiny suite with checkpoints; saving always pays when somebody is spared."""
 
-    def __init__(self, suite, folder, session=None, base="base", **options):
+    def __init__(self, suite, folder, session=None, base="base", for_later=True, **options):
         self.plan = make_plan([str(suite)])
         self.session = session or Session()
         self.events = []
@@ -128,6 +130,7 @@ class Followed:
             base=base,
             slowness=0,
             work=folder / "work",
+            for_later=for_later,
         )
         runner = SuiteRunner(
             self.plan, events, self.session, checkpoints=self.checkpoints, **options
@@ -526,6 +529,37 @@ def test_a_short_one_is_not(tmp_path):
 def test_a_tag_forbids_that(tmp_path):
     suite = lonely(tmp_path / "suite", *ALONE, tags="@no-checkpoint")
     assert Followed(suite, tmp_path).session.resting == []
+
+
+@pytest.mark.usefixtures("long_beginnings")
+def test_attempts_that_shall_prove_something_begin_anew_each_time(tmp_path):
+    suite = lonely(tmp_path / "suite", *ALONE)
+    three_times = Repeating(times=3)
+    assert three_times.proves
+    run = Followed(suite, tmp_path, for_later=False, repeating=three_times)
+    assert run.session.resting == [] and run.session.words.count("start") == 3
+
+
+@pytest.mark.usefixtures("long_beginnings")
+def test_what_only_later_runs_need_takes_no_room_in_this_one(tmp_path, monkeypatch):
+    forgotten = []
+    monkeypatch.setattr(AtHand, "forget", lambda _hand, key: forgotten.append(key))
+    Followed(lonely(tmp_path / "alone", *ALONE), tmp_path)
+    assert len(forgotten) == 1
+    Followed(make_suite(tmp_path / "suite", f=three(*LEADING)), tmp_path)
+    assert len(forgotten) == 1
+
+
+@pytest.mark.usefixtures("long_beginnings")
+def test_where_the_store_has_vanished_nothing_is_saved_and_the_scenario_goes_on(
+    tmp_path, monkeypatch
+):
+    def vanished(_store):
+        raise FileNotFoundError("gone")
+
+    monkeypatch.setattr(CheckpointStore, "entries", vanished)
+    run = Followed(lonely(tmp_path / "suite", *ALONE), tmp_path)
+    assert run.verdicts == [Verdict.PASSED] and run.session.resting == []
 
 
 @pytest.mark.usefixtures("long_beginnings")

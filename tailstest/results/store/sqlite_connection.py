@@ -39,6 +39,10 @@ class PatientConnection(sqlite3.Connection):
         """Return a cursor that is as patient."""
         return super().cursor(factory or _PatientCursor)
 
+    def execute(self, sql: str, parameters: Any = (), /) -> Any:
+        """Run a statement; the original would make a cursor that is not patient."""
+        return self.cursor().execute(sql, parameters)
+
     def commit(self) -> None:
         """Commit; a transaction whose COMMIT found the file busy is still open."""
         self.patiently(super().commit)

@@ -58,6 +58,8 @@ class Checkpoints:
         base: digest of everything that all checkpoints of this run depend on.
         slowness: of the host, a factor.
         work: folder for unpacked checkpoints; removed at the end.
+        for_later: whether long beginnings are saved that only later runs are spared. Not where a
+            scenario is repeated to see whether it is reliable: each attempt shall start anew.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Checkpoints:
         base: str,
         slowness: float,
         work: Path,
+        for_later: bool = True,
     ) -> None:
         self._session = session
         self._store = store
@@ -83,6 +86,7 @@ class Checkpoints:
             and not scenario.is_manual
         }
         self._savings = Savings(self._chains)
+        self._for_later = for_later
         self._at_hand = AtHand(work, store, session.own)
         self._is_broken = False
         self._private: set[str] = set()
@@ -176,6 +180,8 @@ class Checkpoints:
         if FORCE_TAG in scenario.tags:
             return True
         # For later runs. One that is nothing but its beginning would do nothing in them.
+        if not self._for_later:
+            return False
         is_all = index + 1 == len(list(scenario.model.all_steps))
         is_cheap = not is_all and self._costs.are_small_beside(seconds)
         return is_cheap and self._store.has_room(self._run_began)
@@ -279,6 +285,8 @@ class Checkpoints:
             ) from error
         saved = time.monotonic()
         size = self._publish(key, whole, scenario, index, seconds)
+        if size and not self._savings.beginners(scenario.id, index):
+            self._at_hand.forget(key)  # it takes room, and this run has no use for it
         self._costs.saw_saving(time.monotonic() - began)
         self._since = time.monotonic()
         self._note(

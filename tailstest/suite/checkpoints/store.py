@@ -199,7 +199,10 @@ class CheckpointStore:
         Args:
             since: seconds since 1970; what was used later than that stays.
         """
-        sizes = [(each.manifest.size, each.used) for each in self.entries() if each.manifest]
+        try:
+            sizes = [(each.manifest.size, each.used) for each in self.entries() if each.manifest]
+        except OSError:  # somebody has removed the folder
+            return False
         stays = sum(size for size, used in sizes if used >= since)
         return stays + max((size for size, _ in sizes), default=0) <= self._limit
 

@@ -59,6 +59,9 @@ class SubRun:
     def words(self) -> list[str]:
         """The command line behind `tailstest`."""
         words = ["run", *self.paths, "--store", "none", "--output", str(self.output)]
+        # Each trial begins anew: from a checkpoint it would be the start of another one once more,
+        # with what went well or wrong in that.
+        words.append("--no-checkpoints")
         words += ["--repeat", str(self.repeat)] if self.repeat > 1 else []
         return words + (["--image", self.image] if self.image else [])
 
