@@ -37,6 +37,15 @@ Feature: USB sticks and DVDs that come and go
     And I switch the machine on
     Then I see "Memtest86"
 
+  Scenario: The only stick is taken out, and nothing is left to start from
+    Given the image "grub-rescue"
+    And the machine starts from a USB stick
+    And I see the picture "grub-rescue-menu"
+    When I pull out the USB stick
+    And I switch the machine off
+    And I switch the machine on
+    Then I see "No bootable device"
+
   Rule: What is on the shelf and what is plugged in goes with a checkpoint
 
     Background:
