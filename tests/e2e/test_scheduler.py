@@ -26,10 +26,10 @@ from tailstest.core.events import ArtifactKept
 def keep(context, size):
     """Keep a file."""
     test = context.test
-    path = test._evidence.path("logs", "kept", ".txt")
+    path = test._around.evidence.path("logs", "kept", ".txt")
     path.write_bytes(b"x" * size)
     test._events.publish(
-        ArtifactKept(kind="log", path=test._evidence.relative(path), title="kept")
+        ArtifactKept(kind="log", path=test._around.evidence.relative(path), title="kept")
     )
 
 @step('the image has {size:d} bytes')
