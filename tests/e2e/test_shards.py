@@ -106,10 +106,14 @@ def test_runs_that_do_not_belong_together_are_refused(suite):
     assert "twice" in done.stderr
     other = suite.folder / "other"
     shutil.copytree(first, other)
+    done, _ = merged(suite, first, other)
+    assert done.returncode == 2
+    assert "a copy of it" in done.stderr
     log = other / "events.jsonl"
     text = log.read_text().replace(
         '"environment": {', '"environment": {"image": {"sha256": "ff"}, '
     )
+    text = text.replace(f'"run_id": "{events(first)[0]["run_id"]}"', '"run_id": "another"')
     log.write_text(text, encoding="utf-8")
     done, _ = merged(suite, first, other)
     assert done.returncode == 2
