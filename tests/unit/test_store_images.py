@@ -6,6 +6,7 @@ import datetime
 import json
 import struct
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,16 @@ def merged(folder: Path, *parts: RunFolder) -> RunFolder:
     return RunFolder.open(folder)
 
 
+def packages_changed(tmp_path: Path, folders: Sequence[RunFolder]) -> Mapping[str, tuple[str, str]]:
+    """Return what a store tells of the packages of two runs that were added to it."""
+    with open_store(tmp_path) as store:
+        for folder in folders:
+            add_run(store, load_run(folder), folder.path)
+        found = difference(store, *folders)
+    assert found is not None
+    return found.packages.changed
+
+
 def test_runs_that_were_put_together_and_added_tell_what_differs_between_their_images(
     tmp_path: Path,
 ) -> None:
@@ -118,12 +129,7 @@ def test_runs_that_were_put_together_and_added_tell_what_differs_between_their_i
         parts = [recorded(night / name, image, keeps=name != "1") for name in ("1", "2")]
         wholes.append(merged(night / "whole", *parts))
         image.unlink()  # a job on another host has it no more
-    with open_store(tmp_path) as store:
-        for whole in wholes:
-            add_run(store, load_run(whole), whole.path)
-        found = difference(store, *wholes)
-    assert found is not None
-    assert found.packages.changed == {"tor": ("1.0", "1.1")}
+    assert packages_changed(tmp_path, wholes) == {"tor": ("1.0", "1.1")}
 
 
 def test_a_run_of_an_older_version_is_added_with_what_its_image_is_made_of(tmp_path: Path) -> None:
@@ -131,12 +137,7 @@ def test_a_run_of_an_older_version_is_added_with_what_its_image_is_made_of(tmp_p
     folders = [
         recorded(tmp_path / each.parent.name / "run", each, keeps=False) for each in (old, new)
     ]
-    with open_store(tmp_path) as store:
-        for folder in folders:
-            add_run(store, load_run(folder), folder.path)
-        found = difference(store, *folders)
-    assert found is not None
-    assert found.packages.changed == {"tor": ("1.0", "1.1")}
+    assert packages_changed(tmp_path, folders) == {"tor": ("1.0", "1.1")}
 
 
 def test_another_image_at_the_same_place_is_not_taken_for_the_one_of_the_run(
