@@ -13,6 +13,7 @@ from tailstest.core.settings import Settings
 from tailstest.hypervisor.connection import Hypervisor
 from tailstest.hypervisor.host_report import examine_host
 from tailstest.machine.bench import Bench
+from tailstest.media.media_folder import MediaFolder
 from tailstest.screen.library import ReferenceLibrary
 
 
@@ -23,11 +24,13 @@ def opened_bench(settings: Settings) -> Iterator[Bench]:
         tempfile.TemporaryDirectory(prefix="tailstest-benchmark-") as folder,
         Hypervisor.open(settings, Path(folder)) as hypervisor,
     ):
+        evidence = EvidenceFolder(Path(folder))
         yield Bench(
             hypervisor=hypervisor,
             host=examine_host(settings),
             settings=settings,
             events=Events(),
-            evidence=EvidenceFolder(Path(folder)),
+            evidence=evidence,
+            media=MediaFolder(evidence, hypervisor.lease.own),
             library=ReferenceLibrary([]),
         )
