@@ -38,7 +38,8 @@ def run_one(name: str, folder: Path) -> object | None:
     )
     if done.returncode != 0 or not output.is_file():
         return None
-    return json.loads(output.read_text(encoding="utf-8"))
+    figures: object = json.loads(output.read_text(encoding="utf-8"))
+    return figures
 
 
 def main() -> int:

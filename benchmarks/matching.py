@@ -118,11 +118,10 @@ def plain(way: int) -> Callable[[Pixels, Pixels, Region], Region | None]:
     """Return a judge with OpenCV's normalised correlation and one threshold."""
 
     def judge(picture: Pixels, screen: Pixels, place: Region) -> Region | None:
-        template = picture[place.y : place.bottom, place.x : place.right]
+        images = [screen, picture[place.y : place.bottom, place.x : place.right]]
         if way == cv2.IMREAD_GRAYSCALE:
-            template = cv2.cvtColor(template, cv2.COLOR_BGR2GRAY)
-            screen = cv2.cvtColor(screen, cv2.COLOR_BGR2GRAY)
-        scores = cv2.matchTemplate(screen, template, cv2.TM_CCOEFF_NORMED)
+            images = [np.asarray(cv2.cvtColor(each, cv2.COLOR_BGR2GRAY)) for each in images]
+        scores = cv2.matchTemplate(images[0], images[1], cv2.TM_CCOEFF_NORMED)
         _low, best, _low_at, (x, y) = cv2.minMaxLoc(scores)
         return Region(x, y, place.width, place.height) if best >= PLAIN_LIMIT else None
 

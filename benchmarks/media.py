@@ -7,6 +7,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tailstest.core.paths import bundled
@@ -48,7 +49,7 @@ def main() -> int:
                 volume = Volume(kind, "LABEL" if kind != "none" else "", encryption, passphrase)
                 measure(
                     f"GPT, {encryption} {kind}".replace("  ", " "),
-                    lambda file, volume=volume: written_stick(file, SIZE, "GPT", [volume]),
+                    partial(written_stick, size=SIZE, table="GPT", volumes=[volume]),
                 )
     slowest = max(value for name, value in rows.items() if name.endswith(", s"))
     rows["the slowest of them, s"] = slowest

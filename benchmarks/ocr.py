@@ -166,7 +166,7 @@ def ways_of_reading() -> Mapping[str, Read]:
 def measure(read: Read, picture: Picture, repeats: int = REPEATS) -> Figures:
     """Read a picture several times; the first, which loads the engine, is not timed."""
     lines = read(picture)
-    seconds = []
+    seconds: list[float] = []
     for _ in range(repeats):
         if sum(seconds) > ENOUGH:
             break
