@@ -23,11 +23,11 @@ ENVIRONMENT = {"image": {"name": "demo", "sha256": "a" * 64}, "suite_commit": "1
 
 
 def part(folder: Path, verdict: str, more: Mapping[str, Any]) -> RunFolder:
-    """Return a run with one scenario; "two" and "2" begin an hour after the others."""
+    """Return a run with one scenario; "two", "2" and what is in "b" begin an hour later."""
     made, events = RunFolder.create(folder.parent, output=folder), Events()
     with attach(events, made, Settings()):
         sample = Sample(made, events)
-        sample.now += 3600 if folder.name in ("two", "2") else 0
+        sample.now += 3600 if {"two", "2", "b"} & {folder.name, folder.parent.name} else 0
         environment = {**ENVIRONMENT, **more}
         sample.tell(RunStarted, run_id=made.run_id, command=["x"], environment=environment)
         sample.flaky("light", [verdict])
