@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from tailstest.core.errors import UsageError
 from tailstest.core.verdict import Verdict
 from tailstest.results.event_fields import file_of
-from tailstest.results.gate.policy import Choice, Policy
+from tailstest.results.gate.policy import Choice, Policy, plain_tags
 from tailstest.results.known import KnownBug
 from tailstest.results.standing import AttemptInfo, Judged, Standing, judge
 from tailstest.results.store.attempt_reading import attempts_of_runs
@@ -71,7 +71,7 @@ class Item:
 
     def has_tag(self, tags: tuple[str, ...]) -> bool:
         """Tell whether it has one of some tags, written with or without the at sign."""
-        return bool(self.tags & {tag.removeprefix("@") for tag in tags})
+        return bool(self.tags & plain_tags(tags))
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,11 @@ class Policy(Strict):
         return self
 
 
+def plain_tags(tags: Words) -> frozenset[str]:
+    """Return tags as scenarios have them; a policy may write them with the at sign."""
+    return frozenset(tag.removeprefix("@") for tag in tags)
+
+
 def load_policy(file: Path) -> Policy:
     """Read a policy.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 from tailstest.results.gate.case import MANUAL, Case, Item
+from tailstest.results.gate.policy import plain_tags
 from tailstest.results.gate.verdict import Finding, RuleResult
 from tailstest.results.known import known_bugs
 from tailstest.results.standing import BAD, Standing
@@ -60,6 +61,8 @@ def all_planned(case: Case) -> RuleResult:
     """What the baseline was tested with was planned again: no part of a suite passes for it."""
     planned = case.policy.planned
     name = case.baseline_name
+    # Another rule says of these that they are missing.
+    told_elsewhere = plain_tags(case.policy.failures.blocking_tags) | {MANUAL}
     found = []
     used: set[str] = set()
     missing = 0
@@ -68,7 +71,7 @@ def all_planned(case: Case) -> RuleResult:
         used |= fitting
         if fitting:
             text = f"in {name}; removed, says the policy"
-        elif tags & _with_own_rule(case):
+        elif tags & told_elsewhere:
             continue
         else:
             missing += 1
@@ -123,11 +126,10 @@ def blocking_resolved(case: Case) -> RuleResult:
         for item in meant
         if item.standing is not Standing.PASSED
     ]
-    wanted = {tag.removeprefix("@") for tag in tags}
     found += [
         Finding(True, scenario.title, "tagged as blocking, and no longer planned", scenario)
         for scenario, its_tags in case.dropped
-        if its_tags & wanted
+        if its_tags & plain_tags(tags)
     ]
     summary = f"{len(meant) - len(found)} of {plural(len(meant), 'scenario')} passed"
     return RuleResult("blocking", "What blocks a release has passed", summary, tuple(found))
@@ -185,12 +187,6 @@ def excuses_hold(case: Case) -> RuleResult:
     return RuleResult(
         "excuses", "Excuses are in force and needed", f"{number} in all", tuple(found)
     )
-
-
-def _with_own_rule(case: Case) -> frozenset[str]:
-    """Return the tags of scenarios about which another rule says that they are missing."""
-    blocking = {tag.removeprefix("@") for tag in case.policy.failures.blocking_tags}
-    return frozenset(blocking | {MANUAL})
 
 
 def _excuse(item: Item, case: Case) -> str:
