@@ -6,13 +6,14 @@ import os
 import pwd
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from tailstest.core.errors import InfrastructureError, SetupError
 from tailstest.core.paths import runtime_folder
 from tailstest.core.settings import Settings
+from tailstest.hypervisor.adoption import Adoption
 from tailstest.hypervisor.discard import discard_domain
 from tailstest.hypervisor.embedded_root import EmbeddedRoot
 from tailstest.hypervisor.event_loop import EventLoop
@@ -120,6 +121,18 @@ class Hypervisor:
     def root(self) -> Path | None:
         """Private folder of the embedded driver (short path, good for sockets), else None."""
         return self._root.path if self._root else None
+
+    def starting(self, domain: str) -> AbstractContextManager[None]:
+        """Return a context in which QEMU is started for a domain, or takes up its saved memory.
+
+        Where libvirt is a service of its own, QEMU is none of ours.
+
+        Args:
+            domain: its name.
+        """
+        if self._root is None:
+            return nullcontext()
+        return Adoption(self._root.pid_file(domain)).while_starting()
 
     def own_domains(self) -> list[Any]:
         """Return the domains (`virDomain`) that carry the marker of this run."""

@@ -108,7 +108,8 @@ def _start(hypervisor: Hypervisor, folder: Path, pair: FirmwarePair | None) -> A
     libvirt = hypervisor.libvirt
     domain = hypervisor.connection.defineXML(values.render())
     try:
-        domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+        with hypervisor.starting(domain.name()):
+            domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
     except libvirt.libvirtError:
         discard_domain(libvirt, domain)
         raise

@@ -73,6 +73,10 @@ class EmbeddedRoot:
         """What to open with libvirt."""
         return f"qemu:///embed?root={self.path}"
 
+    def pid_file(self, domain: str) -> Path:
+        """Return where libvirt notes the number of the QEMU of a domain, given by its name."""
+        return self.path / "run" / "qemu" / f"{domain}.pid"
+
     def acquire(self) -> None:
         """Add a user; with the first one the folder is made, with its configuration.
 

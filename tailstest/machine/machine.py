@@ -111,6 +111,7 @@ class Machine:
             serial=self.serial,
             events=bench.events,
             deadline_scale=self.deadline_scale,
+            starting=bench.hypervisor.starting,
         )
         self.bay = MediaBay(
             self._libvirt,

@@ -54,6 +54,7 @@ class Power:
         serial: its console; what was printed before a start or reset does not count after it.
         events: told when the domain cannot be removed.
         deadline_scale: factor of the host's slowness on every deadline.
+        starting: returns a context in which libvirt starts QEMU for a domain, given by its name.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Power:
         serial: SerialLog,
         events: Events,
         deadline_scale: float,
+        starting: Callable[[str], AbstractContextManager[None]],
     ) -> None:
         self._name = name
         self._libvirt = libvirt
@@ -74,6 +76,7 @@ class Power:
         self._serial = serial
         self._events = events
         self._scale = deadline_scale
+        self._starting = starting
 
     def on(self, *, before: Callable[[], None] | None = None) -> None:
         """Switch on; see `Machine.power_on`.
@@ -99,7 +102,7 @@ class Power:
 
     def _start(self, before: Callable[[], None] | None, times: int) -> None:
         try:
-            with self._lifecycle.starting():
+            with self._lifecycle.starting(), self._starting(self._domain.name()):
                 self._create(before)
         except self._libvirt.libvirtError as error:
             if times == 1 or not _ended_without_a_word(error):
@@ -135,7 +138,10 @@ class Power:
             MachineRefused: the file is damaged, or of another QEMU, or the host is busy.
         """
         try:
-            with self._lifecycle.starting("runs on from a checkpoint"):
+            with (
+                self._lifecycle.starting("runs on from a checkpoint"),
+                self._starting(self._domain.name()),
+            ):
                 self._domain.connect().restoreFlags(str(memory), xml, 0)
         except self._libvirt.libvirtError as error:
             raise MachineRefused(

@@ -1,5 +1,6 @@
 """What libvirt and QEMU tell about a machine: its state, what ends a wait, whose fault it is."""
 
+import contextlib
 import json
 import threading
 import time
@@ -49,7 +50,7 @@ class FakeLibvirt:
             domainEventRegisterAny=lambda _d, event, call, _o: self.callbacks.update({event: call}),
             domainEventDeregisterAny=lambda _id: None,
         )
-        self.domain = SimpleNamespace(connect=lambda: connection)
+        self.domain = SimpleNamespace(connect=lambda: connection, name=lambda: "m")
         self.monitor = SimpleNamespace(
             qemuMonitorEventRegister=lambda _c, _d, event, call, _o: self.callbacks.update(
                 {event: call}
@@ -166,6 +167,7 @@ def test_a_machine_is_off_when_qemu_is_gone_and_not_when_it_begins_to_end(fake, 
         serial=None,
         events=Events(),
         deadline_scale=1.0,
+        starting=lambda _domain: contextlib.nullcontext(),
     )
     machine = SimpleNamespace(
         lifecycle=lifecycle,
@@ -361,7 +363,7 @@ class Refusal(RuntimeError):
 
 def test_a_saved_machine_that_qemu_does_not_take_is_refused(fake, lifecycle, tmp_path):
     connection = SimpleNamespace(restoreFlags=MagicMock(side_effect=Refusal()))
-    domain = SimpleNamespace(connect=lambda: connection)
+    domain = SimpleNamespace(connect=lambda: connection, name=lambda: "m")
     power = Power(
         "m",
         libvirt=fake,
@@ -370,6 +372,7 @@ def test_a_saved_machine_that_qemu_does_not_take_is_refused(fake, lifecycle, tmp
         serial=None,
         events=Events(),
         deadline_scale=1.0,
+        starting=lambda _domain: contextlib.nullcontext(),
     )
     with pytest.raises(MachineRefused, match="cannot run on: error while loading state"):
         power.wake(tmp_path / "memory", "<domain/>")

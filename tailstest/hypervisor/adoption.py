@@ -1,0 +1,73 @@
+"""Being the parent of QEMU, so that one that has ended is gone at once.
+
+libvirt starts QEMU as a daemon, which leaves it to the first process of the system. It takes a QEMU
+for gone when the system no longer knows its number (virProcessKillPainfullyDelay in
+src/util/virprocess.c looks every 0.2 s), that is when its parent has asked how it ended. systemd
+asks at once. What is the first process of a container may ask seconds later, or never: then libvirt
+waits 15 s and says that QEMU cannot be killed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tailstest.core.deadline import Deadline, poll
+
+#: Of prctl(2): what our descendants leave behind becomes ours (linux/prctl.h).
+_PR_SET_CHILD_SUBREAPER = 36
+
+#: Seconds between two looks for the file with QEMU's number: a QEMU that cannot start ends after
+#: some 20 ms, and libvirt looks whether it is gone 0.2 s later.
+_LOOK = 0.01
+
+
+class Adoption:
+    """One QEMU that is started, becomes our child, and is asked how it ended.
+
+    Args:
+        pid_file: where libvirt notes its number.
+    """
+
+    _lock = threading.Lock()
+    _under_way = 0
+
+    def __init__(self, pid_file: Path) -> None:
+        self._pid_file = pid_file
+        self._is_started = threading.Event()
+
+    @contextmanager
+    def while_starting(self) -> Iterator[None]:
+        """In it libvirt starts the QEMU, which may end in it, too."""
+        threading.Thread(target=self._follow, name="qemu-parent", daemon=True).start()
+        self._count(+1)
+        try:
+            yield
+        finally:
+            self._count(-1)
+            self._is_started.set()
+
+    @classmethod
+    def _count(cls, change: int) -> None:
+        # What else becomes an orphan is for the first process of the system, as it always was.
+        with cls._lock:
+            cls._under_way += change
+            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(cls._under_way > 0), 0, 0, 0)
+
+    def _follow(self) -> None:
+        while not self._is_started.is_set():
+            if poll(self._has_ended, Deadline(_LOOK), interval=_LOOK):
+                return
+        self._has_ended()
+
+    def _has_ended(self) -> bool | None:
+        """Wait until our child in the file has ended; None if the file names none."""
+        try:
+            os.waitpid(int(self._pid_file.read_text(encoding="ascii")), 0)
+        except (OSError, ValueError):
+            return None  # not there yet, or that of an earlier start
+        return True
