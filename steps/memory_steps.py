@@ -2,6 +2,8 @@
 
 from behave import given, then, when
 
+from tailstest.suite.needs import asks_for
+
 
 @given('a program inside holds the secret "{name}"')
 def program_holds_secret(context, name):
@@ -22,18 +24,21 @@ def kill_program_with_secret(context, name):
 
 
 @then('the memory of the machine holds the secret "{name}"')
+@asks_for("main memory")
 def memory_holds_secret(context, name):
     """Search the whole main memory, raw and in UTF-16; a secret must be there at least once."""
     context.test.secrets.check_memory([name], held=True)
 
 
 @then("the memory of the machine holds every secret")
+@asks_for("main memory")
 def memory_holds_every_secret(context):
     """Search the whole main memory for all secrets that were planted; each must be there."""
     context.test.secrets.check_memory(None, held=True)
 
 
 @then('the memory of the machine no longer holds the secret "{name}"')
+@asks_for("main memory")
 def memory_holds_secret_no_longer(context, name):
     """Search the whole main memory, as it is or as it was when the machine went off.
 
@@ -43,12 +48,14 @@ def memory_holds_secret_no_longer(context, name):
 
 
 @then("the memory of the machine no longer holds any secret")
+@asks_for("main memory")
 def memory_holds_no_secret(context):
     """Search the whole main memory for all secrets; steps before must have found each of them."""
     context.test.secrets.check_memory(None, held=False)
 
 
 @then('the memory of the machine holds the text "{text}"')
+@asks_for("main memory")
 def memory_holds_text(context, text):
     """Search the whole main memory for a text of at least 8 bytes, raw and in UTF-16."""
     context.test.secrets.know_text(text)
@@ -56,6 +63,7 @@ def memory_holds_text(context, text):
 
 
 @then('the memory of the machine no longer holds the text "{text}"')
+@asks_for("main memory")
 def memory_holds_text_no_longer(context, text):
     """Search the whole main memory for a text that a step before has found there."""
     context.test.secrets.know_text(text)

@@ -81,6 +81,7 @@ class DomainValues:
         firmware: "bios" or "uefi".
         loader, nvram: UEFI code (read-only) and this machine's own copy of the variables (raw).
         memory_mib: size of the memory.
+        searchable_memory: whether QEMU keeps it in a file without a name, which can be opened.
         cpus: number of virtual processors.
         clock_ahead: seconds by which the hardware clock is ahead of the right time.
         tb_size_mib: memory for code that TCG translated; ignored with KVM.
@@ -114,6 +115,7 @@ class DomainValues:
     loader: Path | None = None
     nvram: Path | None = None
     memory_mib: int = 1024
+    searchable_memory: bool = False
     cpus: int = 2
     clock_ahead: int = 0
     tb_size_mib: int = 512

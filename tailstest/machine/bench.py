@@ -105,6 +105,7 @@ class Bench:
             loader=loader,
             nvram=nvram,
             memory_mib=definition.memory_mib,
+            searchable_memory=definition.searchable_memory,
             cpus=definition.cpus,
             clock_ahead=definition.clock_ahead,
             width=definition.width,

@@ -22,6 +22,8 @@ class MachineDefinition(Strict):
         firmware: "bios" (SeaBIOS) or "uefi" (OVMF with a variable store of the machine's own).
         chipset: "pc" is an i440FX board of 1996, "q35" a PCI Express board of 2009.
         memory_mib: main memory in MiB.
+        searchable_memory: whether its main memory can be searched, also after it is off. QEMU then
+            takes all of it from the host, and seconds longer to be saved and to run on.
         cpus: processors.
         medium: what the image is on: a DVD in a drive or a USB stick.
         width, height: resolution that the display announces, in pixels.
@@ -46,6 +48,7 @@ class MachineDefinition(Strict):
     firmware: Literal["bios", "uefi"] = "bios"
     chipset: Literal["pc", "q35"] = "q35"
     memory_mib: Annotated[int, Field(ge=16, le=65_536)] = 1024
+    searchable_memory: bool = False
     cpus: Annotated[int, Field(ge=1, le=64)] = 2
     medium: Literal["dvd", "usb"] = "dvd"
     width: Annotated[int, Field(ge=640, le=3840)] = 1024

@@ -146,7 +146,9 @@ class Machine:
             deadline_scale=bench.host.deadline_scale,
             default_deadline=bench.settings.default_deadline,
         )
-        self._memory = MainMemory(self._domain, definition.memory_mib << 20)
+        self._memory = MainMemory(
+            self._domain, definition.memory_mib << 20, is_searchable=definition.searchable_memory
+        )
         self._is_closed = False
         self._keep_definition()
         self.serial.follow()

@@ -1,8 +1,12 @@
 """The main memory of a machine: looked into while it runs, and after it was switched off.
 
-QEMU keeps it in a file without a name (memfd), which the kernel keeps for as long as anybody has it
-open. We have, from the start of the machine on: what its memory held in its last instant can be
-read after QEMU has ended, and nothing of it is ever written to a disk.
+QEMU is asked to keep it in a file without a name (memfd), which the kernel keeps for as long as
+anybody has it open. We have, from the start of the machine on: what its memory held in its last
+instant can be read after QEMU has ended, and nothing of it is ever written to a disk.
+
+Machines that nobody will search have theirs from the host as any program has. A page of such a
+file is there as soon as it was read, even if it was never written to, so that a machine of 2 GiB
+takes all of them when it is saved or runs on: running on took 2.6 s so, and 0.6 s without.
 """
 
 from __future__ import annotations
@@ -30,11 +34,13 @@ class MainMemory:
     Args:
         domain: `libvirt.virDomain`.
         size: bytes of its memory.
+        is_searchable: whether QEMU was asked to keep it in such a file.
     """
 
-    def __init__(self, domain: Any, size: int) -> None:
+    def __init__(self, domain: Any, size: int, *, is_searchable: bool = True) -> None:
         self._domain = domain
         self._size = size
+        self._is_searchable = is_searchable
         self._descriptor = -1
         self._trouble: TailstestError = UsageError(
             "the machine was never switched on", hint="start it before its memory is searched"
@@ -46,6 +52,14 @@ class MainMemory:
         Trouble is told by `search`: most scenarios never look into the memory.
         """
         self.forget()
+        if not self._is_searchable:
+            self._trouble = UsageError(
+                "the memory of this machine cannot be searched: nobody said so before it started",
+                hint="the steps of a scenario that search it are known before; a step of your own "
+                'that does needs the mark @asks_for("main memory"), and in Python a machine needs '
+                "MachineDefinition(searchable_memory=True)",
+            )
+            return
         try:
             self._descriptor = _file_of(qemu_process(self._domain).pid, self._size)
         except InfrastructureError as error:

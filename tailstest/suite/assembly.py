@@ -85,24 +85,23 @@ class RunOrder:
             late_patch=LatePatch(self.patches, events) if late_patch is None else late_patch,
             workers=self.options.workers,
             given=self.given,
-            guests=self._guests_of(plan),
+            needs=self._needs_of(plan),
         )
 
-    def _guests_of(self, plan: Plan) -> Callable[[str], tuple[int, ...]]:
-        """Return what tells the memory of each machine of a scenario that has several; () if not.
+    def _needs_of(self, plan: Plan) -> Callable[[str], Needs]:
+        """Return what tells what a scenario needs, by its id.
 
         Each scenario is looked at when it begins: a process of many runs few of them.
         """
         profiles = load_profiles(plan.suite.images_folders)
 
-        def guests(scenario: str) -> tuple[int, ...]:
+        def needs(scenario: str) -> Needs:
             alone = replace(
                 plan, scenarios=[each for each in plan.scenarios if each.id == scenario]
             )
-            found = needs_of(alone, profiles, self.image, self.settings).get(scenario, Needs())
-            return (found.guest_memory, *found.more_memory) if found.more_memory else ()
+            return needs_of(alone, profiles, self.image, self.settings).get(scenario, Needs())
 
-        return guests
+        return needs
 
     def limit(
         self,

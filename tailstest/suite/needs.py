@@ -23,7 +23,7 @@ _MARK = "asks_for"
 #: Scenarios that are named in an error.
 _NAMED = 10
 
-Asked = Literal["machine", "memory", "lab"]
+Asked = Literal["machine", "memory", "lab", "main memory"]
 
 
 def asks_for(what: Asked) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -31,7 +31,7 @@ def asks_for(what: Asked) -> Callable[[Callable[..., None]], Callable[..., None]
 
     Args:
         what: "machine" starts one; "memory" has an argument `memory`, MiB of the machine; "lab"
-            uses networks of the lab.
+            uses networks of the lab; "main memory" searches that of the machine.
     """
 
     def mark(step: Callable[..., None]) -> Callable[..., None]:
@@ -48,6 +48,7 @@ class Needs:
     Attributes:
         guest_memory: MiB of the machine; 0 without one.
         more_memory: MiB of each further machine.
+        memory_search: whether its main memory is searched.
         lab: whether it uses networks of the lab.
         kvm: whether an emulated machine will not do.
     """
@@ -56,6 +57,12 @@ class Needs:
     lab: bool = False
     kvm: bool = False
     more_memory: tuple[int, ...] = ()
+    memory_search: bool = False
+
+    @property
+    def guests(self) -> tuple[int, ...]:
+        """MiB of memory of each machine where there are several; empty where there are not."""
+        return (self.guest_memory, *self.more_memory) if self.more_memory else ()
 
     def memory_on(self, accelerator: str) -> int:
         """Return the MiB of a host with this accelerator that are needed."""
@@ -79,6 +86,12 @@ def needs_of(
         for scenario in plan.scenarios
         if not scenario.is_manual and scenario.id not in plan.undefined
     }
+
+
+def searches_memory(scenario: PlannedScenario, plan: Plan) -> bool:
+    """Tell whether a step of a scenario searches the main memory of its machine."""
+    functions = (function for _machine, _step, function in steps_by_machine(scenario, plan))
+    return any(getattr(function, _MARK, None) == "main memory" for function in functions)
 
 
 def check_memory(
@@ -142,7 +155,7 @@ def _needs_of(
             lab = lab or usual.network in {"lab", "isolated"}
     kvm = KVM_TAG in scenario.tags or (bool(guests) and settings.accelerator == "kvm")
     first, *others = guests or [0]
-    return Needs(first, lab, kvm, tuple(others))
+    return Needs(first, lab, kvm, tuple(others), searches_memory(scenario, plan))
 
 
 def _usual_machine(image: str | None, profiles: Mapping[str, Profile]) -> MachineDefinition:

@@ -29,6 +29,7 @@ from tailstest.suite.image_choice import ImageChoice
 from tailstest.suite.image_guard import ImageGuard
 from tailstest.suite.inside_evidence import InsideEvidence
 from tailstest.suite.late_patch import LatePatch
+from tailstest.suite.needs import Needs
 from tailstest.suite.power_cuts import PowerCuts
 from tailstest.suite.resting import Resting
 from tailstest.suite.run_host import RunHost
@@ -58,7 +59,7 @@ class Session:
         late_patch: what is changed in each guest; None changes nothing.
         workers: how many sessions share this host.
         given: images that stand for those of this host; see `ImageCatalogue`.
-        guests: returns the MiB of memory of each machine of a scenario that has several, by its id.
+        needs: returns what a scenario needs of the host, by its id.
     """
 
     def __init__(
@@ -74,13 +75,13 @@ class Session:
         late_patch: LatePatch | None = None,
         workers: int = 1,
         given: Mapping[str, GivenImage] | None = None,
-        guests: Callable[[str], Sequence[int]] = lambda _scenario: (),
+        needs: Callable[[str], Needs] = lambda _scenario: Needs(),
     ) -> None:
         self.settings = settings
         self.suite = suite
         self._events = events
         self._images = images
-        self._guests = guests
+        self._needs = needs
         self._frames = FrameKeeper(events, evidence)
         self._inside_evidence = InsideEvidence(events, evidence)
         self._host = RunHost(settings, events, evidence, workers)
@@ -334,7 +335,9 @@ class Session:
         """Forget what the scenario before described."""
         self._around.scenario = name or scenario_id
         self._clear_away()
-        self._host.begin_scenario(self._guests(scenario_id))
+        needs = self._needs(scenario_id)
+        self._around.searches_memory = needs.memory_search
+        self._host.begin_scenario(needs.guests)
 
     def end_network(self) -> None:
         """Let the lab of the scenario go, and what steps remember of it."""

@@ -51,6 +51,7 @@ class Surroundings:
         library: reference images.
         has_viewer: whether machines have a viewer socket.
         scenario: name of the present one.
+        searches_memory: whether its steps search the memory of a machine.
         numbers: of machines.
     """
 
@@ -65,6 +66,7 @@ class Surroundings:
     library: ReferenceLibrary
     has_viewer: bool = False
     scenario: str = ""
+    searches_memory: bool = False
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
 
@@ -204,6 +206,9 @@ class Station:
     def _definition(self) -> MachineDefinition:
         profile = self.choice.profile
         found = profile.definition(**self.changes) if profile else MachineDefinition(**self.changes)
+        # Who types steps while the machine runs may think of a search then.
+        if self._around.searches_memory or self._around.has_viewer:
+            found = found.model_copy(update={"searchable_memory": True})
         taken = self._taken()
         if "mac" in self.changes or found.mac not in taken:
             return found

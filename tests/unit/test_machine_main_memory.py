@@ -62,6 +62,15 @@ def test_what_is_not_its_memory_is_not_taken_for_it(qemu, name, size):
         memory.search(NEEDLES)
 
 
+def test_a_machine_that_was_not_made_for_it_says_what_to_do(qemu):
+    qemu()
+    memory = MainMemory("domain", SIZE, is_searchable=False)
+    memory.hold()
+    with pytest.raises(UsageError, match="nobody said so before it started") as trouble:
+        memory.search(NEEDLES)
+    assert '@asks_for("main memory")' in trouble.value.hint
+
+
 def test_an_empty_memory_is_trouble_and_not_clean(qemu):
     qemu()
     memory = MainMemory("domain", SIZE)

@@ -173,6 +173,23 @@ def test_no_step_from_another_machine_on_has_a_key(tmp_path):
     assert [turn.after for turn in turns_elsewhere(plan, {})][1:] == [plan.scenarios[0].id] * 2
 
 
+def test_a_machine_whose_memory_is_searched_is_another_one(tmp_path):
+    leading, search = "Given I pass", "Then the memory of the machine holds every secret"
+    suite = make_suite(
+        tmp_path / "suite",
+        f=feature(
+            f"Background:\n    {leading}\n",
+            "",
+            scenario("a", 'When I say "A"'),
+            scenario("b", 'When I say "B"', search),
+            scenario("c", search),
+        ),
+    )
+    plan = make_plan([str(suite)])
+    plain, searched, also = (keys_of(each, plan, "base") for each in plan.scenarios)
+    assert searched == also != plain
+
+
 def test_steps_behind_a_checkpoint_do_not_run_and_have_passed(tmp_path):
     suite = make_suite(tmp_path / "suite", f=three(*LEADING))
     ran = Followed(suite, tmp_path)

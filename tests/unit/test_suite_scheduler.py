@@ -209,6 +209,11 @@ FEATURE = """Feature: f
     And the machine is in the lab
     When I start the machine from a DVD
 
+  Scenario: searched
+    Given the image "plain"
+    When I start the machine from a DVD
+    Then the memory of the machine no longer holds any secret
+
   @needs-kvm
   Scenario: fast
     Given the machine is in the lab
@@ -243,10 +248,11 @@ def test_needs_are_read_from_steps_tags_and_profiles(tmp_path):
         "larger": Needs(3000),
         "several": Needs(700, more_memory=(700,)),
         "only another": Needs(700, lab=True),
+        "searched": Needs(700, memory_search=True),
         "fast": Needs(2000, lab=True, kvm=True),
     }
     kvm = needs_of(plan, profiles, None, Settings(accelerator="kvm"))
-    assert sorted(each.kvm for each in kvm.values()) == [False, True, True, True, True, True]
+    assert sorted(each.kvm for each in kvm.values()) == [False, True, True, True, True, True, True]
 
 
 @pytest.mark.parametrize("needs", [Needs(2048), Needs(2048, more_memory=(2048, 512))])

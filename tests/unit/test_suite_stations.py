@@ -13,6 +13,7 @@ from tailstest.core.verdict import Verdict
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.lifecycle import MachineState
 from tailstest.media.media_folder import MediaFolder
+from tailstest.suite.needs import Needs
 from tailstest.suite.run_host import RunHost
 from tailstest.suite.session import Session
 from tailstest.suite.stations import NAME_LIMIT
@@ -70,7 +71,11 @@ def session(tmp_path, monkeypatch, told):
         evidence=EvidenceFolder(tmp_path),
         suite=tmp_path,
         images=[],
-        guests={"1": (), "2": (1000, 2000)}.__getitem__,
+        needs={
+            "1": Needs(),
+            "2": Needs(1000, more_memory=(2000,)),
+            "searched": Needs(memory_search=True),
+        }.__getitem__,
     )
     made._around.host = made._host = MagicMock()
     made._host.media = MediaFolder(EvidenceFolder(tmp_path), lambda _folder: None)
@@ -112,6 +117,12 @@ def test_machines_have_different_cards_unless_a_step_says_so(session):
     assert len(set(macs)) == 3
     session.add_machine("twin")
     assert start(session, mac=macs[0]).definition.mac == macs[0]
+
+
+def test_a_machine_whose_memory_steps_search_is_made_for_that(session):
+    assert not start(session).definition.searchable_memory
+    session.begin_scenario("searched", "three")
+    assert start(session).definition.searchable_memory
 
 
 def test_a_name_that_nobody_has_or_somebody_has_is_a_mistake(session):

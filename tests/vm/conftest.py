@@ -81,7 +81,11 @@ def keeper(tmp_path):
 @pytest.fixture
 def rescue_shell(make):
     """Return a machine at GRUB's command line, which also talks on the serial port."""
-    machine = make(memory_mib=256)
+    return at_shell(make(memory_mib=256))
+
+
+def at_shell(machine):
+    """Lead a machine with the rescue DVD to GRUB's command line on screen and serial port."""
     machine.screen.wait_text("GNU/Linux")
     machine.keyboard.press("c")
     machine.screen.wait_text("grub>")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import RESCUE
+from conftest import RESCUE, at_shell
 from test_machine import qemu_of
 
 from tailstest.core.errors import CheckFailed, UsageError
@@ -21,8 +21,8 @@ def thread_state(process, thread):
     return text.rpartition(")")[2].split()[0]
 
 
-def test_what_was_typed_is_in_memory_until_the_next_start(rescue_shell, bench):
-    machine = rescue_shell
+def test_what_was_typed_is_in_memory_until_the_next_start(make, bench):
+    machine = at_shell(make(memory_mib=256, searchable_memory=True))
     absent = machine.search_memory(forms_of(WORD))
     assert not absent.found
     machine.keyboard.type(f"set word={WORD}\n")

@@ -11,6 +11,7 @@ from typing import Any
 from tailstest.core.folder_digest import digest_of_folder
 from tailstest.suite.feature_reader import PlannedScenario
 from tailstest.suite.fitting import FIRST, steps_by_machine
+from tailstest.suite.needs import searches_memory
 from tailstest.suite.plan import Plan
 
 #: Changes when what is saved, or how, changes.
@@ -53,8 +54,11 @@ def key_chain(scenario: Any, base: str) -> list[str]:
 def keys_of(scenario: PlannedScenario, plan: Plan, base: str) -> list[str]:
     """Return the keys of a planned scenario; see `key_chain`.
 
-    They end where another machine joins: several machines are never saved.
+    They end where another machine joins: several machines are never saved. A machine whose memory
+    will be searched is another one from its start on.
     """
+    if searches_memory(scenario, plan):
+        base = _digest([base, "searchable memory"])
     alone = 0
     for machine, _step, _function in steps_by_machine(scenario, plan):
         if machine != FIRST:
