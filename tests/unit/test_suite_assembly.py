@@ -13,6 +13,7 @@ from tailstest.hypervisor.host_report import examine_host
 from tailstest.machine.definition import MachineDefinition
 from tailstest.suite import assembly
 from tailstest.suite.assembly import RunOrder
+from tailstest.suite.needs import Needs
 from tailstest.suite.plan import make_plan
 from tailstest.suite.run_options import RunOptions
 
@@ -129,5 +130,5 @@ def test_a_session_knows_the_machines_of_a_scenario_that_has_several(tmp_path):
     order = RunOrder(RunOptions([str(suite)]), Settings(), None, (), tmp_path)
     session = order.session(plan, Events(), EvidenceFolder(tmp_path))
     usual = MachineDefinition().memory_mib
-    assert [session._guests(each.id) for each in plan.scenarios] == [(), (300, usual)]
-    assert session._guests("gone") == ()
+    assert [session._needs(each.id).guests for each in plan.scenarios] == [(), (300, usual)]
+    assert session._needs("gone") == Needs()
