@@ -56,7 +56,8 @@ class Adoption:
         # What else becomes an orphan is for the first process of the system, as it always was.
         with cls._lock:
             cls._under_way += change
-            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(cls._under_way > 0), 0, 0, 0)
+            words = (ctypes.c_ulong(each) for each in (int(cls._under_way > 0), 0, 0, 0))
+            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, *words)
 
     def _follow(self) -> None:
         while not self._is_started.is_set():

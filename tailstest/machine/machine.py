@@ -121,7 +121,12 @@ class Machine:
             chipset=definition.chipset,
             deadline_scale=self.deadline_scale,
         )
-        self._display = DomainDisplay(self._libvirt, self._domain)
+        self._display = DomainDisplay(
+            self._libvirt,
+            self._domain,
+            monitor=bench.hypervisor.monitor,
+            dump=self._folder / "screen" if bench.hypervisor.root is not None else None,
+        )
         self.screen = Screen(
             self._display,
             bench.library,
