@@ -9,14 +9,16 @@ waits 15 s and says that QEMU cannot be killed.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tailstest.core.deadline import Deadline, poll
+from tailstest.core.errors import InfrastructureError
 
 #: Of prctl(2): what our descendants leave behind becomes ours (linux/prctl.h).
 _PR_SET_CHILD_SUBREAPER = 36
@@ -31,39 +33,46 @@ class Adoption:
 
     Args:
         pid_file: where libvirt notes its number.
+        number: returns the number of the QEMU that was started, if that file is nowhere; raises an
+            InfrastructureError if there is none.
     """
 
     _lock = threading.Lock()
     _under_way = 0
 
-    def __init__(self, pid_file: Path) -> None:
+    def __init__(self, pid_file: Path, number: Callable[[], int]) -> None:
         self._pid_file = pid_file
-        self._is_started = threading.Event()
+        self._number = number
+        self._is_over = threading.Event()
 
     @contextmanager
     def while_starting(self) -> Iterator[None]:
         """In it libvirt starts the QEMU, which may end in it, too."""
-        threading.Thread(target=self._follow, name="qemu-parent", daemon=True).start()
-        self._count(+1)
-        try:
+        try:  # Ctrl-C and a scenario's limit may come anywhere
+            self._count(+1)
+            threading.Thread(target=self._follow, name="qemu-parent", daemon=True).start()
             yield
         finally:
+            self._is_over.set()
             self._count(-1)
-            self._is_started.set()
 
     @classmethod
     def _count(cls, change: int) -> None:
-        # What else becomes an orphan is for the first process of the system, as it always was.
+        # Only meanwhile: what else becomes an orphan is for the first process of the system. What
+        # does so just now is ours, and a zombie until we end; libvirt starts nothing but QEMU.
         with cls._lock:
-            cls._under_way += change
+            cls._under_way = max(0, cls._under_way + change)
             words = (ctypes.c_ulong(each) for each in (int(cls._under_way > 0), 0, 0, 0))
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, *words)
 
     def _follow(self) -> None:
-        while not self._is_started.is_set():
+        while not self._is_over.is_set():
             if poll(self._has_ended, Deadline(_LOOK), interval=_LOOK):
                 return
-        self._has_ended()
+        if not self._has_ended():
+            # Another libvirt may have its files elsewhere, and would wait for our zombie.
+            with contextlib.suppress(InfrastructureError, OSError):
+                os.waitpid(self._number(), 0)
 
     def _has_ended(self) -> bool | None:
         """Wait until our child in the file has ended; None if the file names none."""

@@ -20,6 +20,7 @@ from tailstest.hypervisor.event_loop import EventLoop
 from tailstest.hypervisor.guardian import Guardian
 from tailstest.hypervisor.library import APT_COMMAND, find_emulator, load_libvirt
 from tailstest.hypervisor.marker import run_of_domain
+from tailstest.hypervisor.qemu_process import qemu_process
 from tailstest.hypervisor.run_lease import RunLease, lease_path
 
 #: User that libvirt's QEMU driver looks up as root, even where the configuration names another.
@@ -122,17 +123,18 @@ class Hypervisor:
         """Private folder of the embedded driver (short path, good for sockets), else None."""
         return self._root.path if self._root else None
 
-    def starting(self, domain: str) -> AbstractContextManager[None]:
+    def starting(self, domain: Any) -> AbstractContextManager[None]:
         """Return a context in which QEMU is started for a domain, or takes up its saved memory.
 
         Where libvirt is a service of its own, QEMU is none of ours.
 
         Args:
-            domain: its name.
+            domain: `libvirt.virDomain`.
         """
         if self._root is None:
             return nullcontext()
-        return Adoption(self._root.pid_file(domain)).while_starting()
+        pid_file = self._root.pid_file(domain.name())
+        return Adoption(pid_file, lambda: qemu_process(domain).pid).while_starting()
 
     def own_domains(self) -> list[Any]:
         """Return the domains (`virDomain`) that carry the marker of this run."""

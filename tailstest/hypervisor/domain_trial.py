@@ -108,7 +108,7 @@ def _start(hypervisor: Hypervisor, folder: Path, pair: FirmwarePair | None) -> A
     libvirt = hypervisor.libvirt
     domain = hypervisor.connection.defineXML(values.render())
     try:
-        with hypervisor.starting(domain.name()):
+        with hypervisor.starting(domain):
             domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
     except libvirt.libvirtError:
         discard_domain(libvirt, domain)

@@ -9,6 +9,7 @@ write into our folder: its command screendump gives PPM unless told otherwise
 from __future__ import annotations
 
 import json
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from tailstest.screen.frame import Frame
 
 #: Bytes of one screenshot that are accepted: a raw PPM of 7680x4320 fits, an endless stream not.
 MAX_SCREENSHOT_BYTES = 128 * 1024 * 1024
+
+#: What to do where there is no picture, and where it cannot be written.
+_STATE = "is it switched on? See the states of the machine in the report"
+_ROOM = "is there room for some megabytes in {}?"
 
 
 class DomainDisplay:
@@ -63,14 +68,18 @@ class DomainDisplay:
         except self._libvirt.libvirtError as error:
             raise self._no_picture(error.get_error_message()) from error
         if "error" in answer:
-            raise self._no_picture(printable(str(answer["error"].get("desc", ""))))
+            reason = printable(str(answer["error"].get("desc", "")))
+            raise self._no_picture(reason, hint=_ROOM.format(file.parent))
         try:
             with file.open("rb") as picture:
                 # Before it is read: what has no name is never written to the disk.
                 file.unlink()
-                return _bounded(picture.read(MAX_SCREENSHOT_BYTES + 1))
+                # Room for more than there is costs: it comes from the system, page by page.
+                size = os.fstat(picture.fileno()).st_size
+                return _bounded(picture.read(min(size, MAX_SCREENSHOT_BYTES + 1)))
         except OSError as error:
-            raise self._no_picture(f"{error.strerror}: {file}") from error
+            reason = f"{error.strerror}: {file}"
+            raise self._no_picture(reason, hint=_ROOM.format(file.parent)) from error
 
     def _streamed(self) -> bytes:
         try:
@@ -89,10 +98,9 @@ class DomainDisplay:
         return _bounded(bytes(data))
 
     @staticmethod
-    def _no_picture(reason: str) -> InfrastructureError:
+    def _no_picture(reason: str, hint: str = _STATE) -> InfrastructureError:
         return InfrastructureError(
-            f"the machine gives no picture of its screen: {reason}",
-            hint="is it switched on? See the states of the machine in the report",
+            f"the machine gives no picture of its screen: {reason}", hint=hint
         )
 
 

@@ -55,9 +55,9 @@ class MainMemory:
         if not self._is_searchable:
             self._trouble = UsageError(
                 "the memory of this machine cannot be searched: nobody said so before it started",
-                hint="the steps of a scenario that search it are known before; a step of your own "
-                'that does needs the mark @asks_for("main memory"), and in Python a machine needs '
-                "MachineDefinition(searchable_memory=True)",
+                hint="the bundled steps that search it are known before. A step of your own that "
+                'does, also one that calls others, needs the mark @asks_for("main memory"); for a '
+                "hook, a step or the profile's [machine] must say searchable_memory = true",
             )
             return
         try:

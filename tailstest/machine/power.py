@@ -54,7 +54,7 @@ class Power:
         serial: its console; what was printed before a start or reset does not count after it.
         events: told when the domain cannot be removed.
         deadline_scale: factor of the host's slowness on every deadline.
-        starting: returns a context in which libvirt starts QEMU for a domain, given by its name.
+        starting: returns a context in which libvirt starts QEMU for a domain.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Power:
         serial: SerialLog,
         events: Events,
         deadline_scale: float,
-        starting: Callable[[str], AbstractContextManager[None]],
+        starting: Callable[[Any], AbstractContextManager[None]],
     ) -> None:
         self._name = name
         self._libvirt = libvirt
@@ -102,7 +102,7 @@ class Power:
 
     def _start(self, before: Callable[[], None] | None, times: int) -> None:
         try:
-            with self._lifecycle.starting(), self._starting(self._domain.name()):
+            with self._lifecycle.starting(), self._starting(self._domain):
                 self._create(before)
         except self._libvirt.libvirtError as error:
             if times == 1 or not _ended_without_a_word(error):
@@ -140,7 +140,7 @@ class Power:
         try:
             with (
                 self._lifecycle.starting("runs on from a checkpoint"),
-                self._starting(self._domain.name()),
+                self._starting(self._domain),
             ):
                 self._domain.connect().restoreFlags(str(memory), xml, 0)
         except self._libvirt.libvirtError as error:

@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float32]
 #: Largest width or height that is accepted from a guest, in pixels: 8K displays fit.
 MAX_SIDE = 8192
 
-#: Formats that are decoded. QEMU answers with PNG or PPM, depending on its version.
+#: Formats that are decoded. QEMU hands over PPM, libvirt PNG or PPM.
 FORMATS = ("PNG", "PPM", "JPEG")
 
 

@@ -82,6 +82,7 @@ class RunOrder:
             images=plan.suite.images_folders,
             image_under_test=self.image,
             keep_viewer=self.has_viewer,
+            is_interactive=self.options.interactive,
             late_patch=LatePatch(self.patches, events) if late_patch is None else late_patch,
             workers=self.options.workers,
             given=self.given,
@@ -175,6 +176,7 @@ class RunOrder:
             "settings": self.settings.model_dump(exclude=set(_OF_THE_HOST)),
             "image": environment.get("image"),
             "has viewer": self.has_viewer,
+            "is interactive": self.options.interactive,
             # All that the cores of the host change in a machine. One that a profile or a step gives
             # a number of processors has that many anywhere; profiles and steps are in the key.
             "processors": usual_processors(host["accelerator"], environment["cores_per_worker"]),

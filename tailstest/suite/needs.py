@@ -31,11 +31,12 @@ def asks_for(what: Asked) -> Callable[[Callable[..., None]], Callable[..., None]
 
     Args:
         what: "machine" starts one; "memory" has an argument `memory`, MiB of the machine; "lab"
-            uses networks of the lab; "main memory" searches that of the machine.
+            uses networks of the lab; "main memory" searches that of the machine. A step may have
+            several of these marks.
     """
 
     def mark(step: Callable[..., None]) -> Callable[..., None]:
-        setattr(step, _MARK, what)
+        setattr(step, _MARK, _asked_by(step) | {what})
         return step
 
     return mark
@@ -91,7 +92,7 @@ def needs_of(
 def searches_memory(scenario: PlannedScenario, plan: Plan) -> bool:
     """Tell whether a step of a scenario searches the main memory of its machine."""
     functions = (function for _machine, _step, function in steps_by_machine(scenario, plan))
-    return any(getattr(function, _MARK, None) == "main memory" for function in functions)
+    return any("main memory" in _asked_by(function) for function in functions)
 
 
 def check_memory(
@@ -129,6 +130,12 @@ def check_memory(
         )
 
 
+def _asked_by(function: Any) -> frozenset[Asked]:
+    """Return the marks of a step function, or of None for a step that has no definition."""
+    marks: frozenset[Asked] = getattr(function, _MARK, frozenset())
+    return marks
+
+
 def _needs_of(
     scenario: PlannedScenario,
     plan: Plan,
@@ -140,11 +147,11 @@ def _needs_of(
     memory: dict[str, int] = {}
     are_there: dict[str, bool] = {}
     for machine, step, function in steps_by_machine(scenario, plan):
-        asked = getattr(function, _MARK, None)
-        is_there = asked == "machine" or hasattr(function, CHOOSES_IMAGE)
+        asked = _asked_by(function)
+        is_there = "machine" in asked or hasattr(function, CHOOSES_IMAGE)
         are_there[machine] = are_there.get(machine, False) or is_there
-        lab = lab or asked == "lab"
-        if asked == "memory":
+        lab = lab or "lab" in asked
+        if "memory" in asked:
             found = _argument(plan.registry.find_match(step), "memory")
             memory[machine] = found or memory.get(machine, 0)
     guests = []

@@ -55,7 +55,8 @@ class Session:
         suite: folder of the suite; files named by steps are relative to it.
         images: folders with profiles and reference images.
         image_under_test: what `--image` said; None if it was not given.
-        keep_viewer: give machines a viewer socket (interactive mode).
+        keep_viewer: give machines a viewer socket.
+        is_interactive: whether a person may change steps while machines run.
         late_patch: what is changed in each guest; None changes nothing.
         workers: how many sessions share this host.
         given: images that stand for those of this host; see `ImageCatalogue`.
@@ -72,6 +73,7 @@ class Session:
         images: list[Path],
         image_under_test: str | None = None,
         keep_viewer: bool = False,
+        is_interactive: bool = False,
         late_patch: LatePatch | None = None,
         workers: int = 1,
         given: Mapping[str, GivenImage] | None = None,
@@ -100,6 +102,7 @@ class Session:
             files=self.files,
             library=ReferenceLibrary.load(images),
             has_viewer=keep_viewer,
+            is_interactive=is_interactive,
         )
         self._guard = ImageGuard(self.catalogue.digests)
         #: The media that steps make.

@@ -50,6 +50,7 @@ class Surroundings:
         files: what steps took from the suite.
         library: reference images.
         has_viewer: whether machines have a viewer socket.
+        is_interactive: whether a person may change steps while machines run.
         scenario: name of the present one.
         searches_memory: whether its steps search the memory of a machine.
         numbers: of machines.
@@ -65,6 +66,7 @@ class Surroundings:
     files: SuiteFiles
     library: ReferenceLibrary
     has_viewer: bool = False
+    is_interactive: bool = False
     scenario: str = ""
     searches_memory: bool = False
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -206,8 +208,8 @@ class Station:
     def _definition(self) -> MachineDefinition:
         profile = self.choice.profile
         found = profile.definition(**self.changes) if profile else MachineDefinition(**self.changes)
-        # Who types steps while the machine runs may think of a search then.
-        if self._around.searches_memory or self._around.has_viewer:
+        # A step that is changed at the prompt may be one that searches it.
+        if self._around.searches_memory or self._around.is_interactive:
             found = found.model_copy(update={"searchable_memory": True})
         taken = self._taken()
         if "mac" in self.changes or found.mac not in taken:

@@ -50,7 +50,7 @@ class FakeLibvirt:
             domainEventRegisterAny=lambda _d, event, call, _o: self.callbacks.update({event: call}),
             domainEventDeregisterAny=lambda _id: None,
         )
-        self.domain = SimpleNamespace(connect=lambda: connection, name=lambda: "m")
+        self.domain = SimpleNamespace(connect=lambda: connection)
         self.monitor = SimpleNamespace(
             qemuMonitorEventRegister=lambda _c, _d, event, call, _o: self.callbacks.update(
                 {event: call}
@@ -363,7 +363,7 @@ class Refusal(RuntimeError):
 
 def test_a_saved_machine_that_qemu_does_not_take_is_refused(fake, lifecycle, tmp_path):
     connection = SimpleNamespace(restoreFlags=MagicMock(side_effect=Refusal()))
-    domain = SimpleNamespace(connect=lambda: connection, name=lambda: "m")
+    domain = SimpleNamespace(connect=lambda: connection)
     power = Power(
         "m",
         libvirt=fake,

@@ -214,17 +214,29 @@ FEATURE = """Feature: f
     When I start the machine from a DVD
     Then the memory of the machine no longer holds any secret
 
+  Scenario: all in one
+    Given a machine of mine that is searched
+
   @needs-kvm
   Scenario: fast
     Given the machine is in the lab
     When I start the machine from a DVD
 """
 STEP = '''
-from behave import then
+from behave import given, then
+
+from tailstest.suite.needs import asks_for
 
 @then("nothing")
 def nothing(context):
     """Check nothing."""
+
+@given("a machine of mine that is searched")
+@asks_for("main memory")
+@asks_for("lab")
+@asks_for("machine")
+def all_in_one(context):
+    """Start and search a machine."""
 '''
 
 
@@ -249,10 +261,11 @@ def test_needs_are_read_from_steps_tags_and_profiles(tmp_path):
         "several": Needs(700, more_memory=(700,)),
         "only another": Needs(700, lab=True),
         "searched": Needs(700, memory_search=True),
+        "all in one": Needs(2000, lab=True, memory_search=True),
         "fast": Needs(2000, lab=True, kvm=True),
     }
     kvm = needs_of(plan, profiles, None, Settings(accelerator="kvm"))
-    assert sorted(each.kvm for each in kvm.values()) == [False, True, True, True, True, True, True]
+    assert sorted(each.kvm for each in kvm.values()) == [False, *[True] * 7]
 
 
 @pytest.mark.parametrize("needs", [Needs(2048), Needs(2048, more_memory=(2048, 512))])

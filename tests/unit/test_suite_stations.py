@@ -125,6 +125,11 @@ def test_a_machine_whose_memory_steps_search_is_made_for_that(session):
     assert start(session).definition.searchable_memory
 
 
+def test_a_step_that_is_changed_at_the_prompt_may_search_the_memory(session):
+    session._around.is_interactive = True
+    assert start(session).definition.searchable_memory
+
+
 def test_a_name_that_nobody_has_or_somebody_has_is_a_mistake(session):
     session.add_machine("server")
     with pytest.raises(UsageError, match='there are: "first", "server"'):
