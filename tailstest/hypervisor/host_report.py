@@ -129,7 +129,7 @@ class HostReport:
             lines.append((f"Snapshots, {trial.firmware.upper()}", kinds))
             lines.extend(("", f"refused: {each}") for each in trial.refused)
         lines += [
-            ("libvirt's screenshots", self.screenshot_format or "none"),
+            ("Libvirt pictures", self.screenshot_format or "none"),
             ("Chipsets", ", ".join(self.capabilities.chipsets)),
             ("USB controllers", ", ".join(self.capabilities.usb_controllers)),
             ("Displays", ", ".join(self.capabilities.display_devices)),
