@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError
 
 #: Of prctl(2): what our descendants leave behind becomes ours (linux/prctl.h).
@@ -66,18 +65,18 @@ class Adoption:
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, *words)
 
     def _follow(self) -> None:
-        while not self._is_over.is_set():
-            if poll(self._has_ended, Deadline(_LOOK), interval=_LOOK):
+        while not self._is_over.wait(_LOOK):
+            if self._has_ended():
                 return
         if not self._has_ended():
             # Another libvirt may have its files elsewhere, and would wait for our zombie.
             with contextlib.suppress(InfrastructureError, OSError):
                 os.waitpid(self._number(), 0)
 
-    def _has_ended(self) -> bool | None:
-        """Wait until our child in the file has ended; None if the file names none."""
+    def _has_ended(self) -> bool:
+        """Wait until our child in the file has ended; False at once if the file names none."""
         try:
             os.waitpid(int(self._pid_file.read_text(encoding="ascii")), 0)
         except (OSError, ValueError):
-            return None  # not there yet, or that of an earlier start
+            return False  # not there yet, or that of an earlier start
         return True

@@ -144,6 +144,7 @@ def _needs_of(
     settings: Settings,
 ) -> Needs:
     lab = LAB_TAG in scenario.tags
+    search = False
     memory: dict[str, int] = {}
     are_there: dict[str, bool] = {}
     for machine, step, function in steps_by_machine(scenario, plan):
@@ -151,6 +152,7 @@ def _needs_of(
         is_there = "machine" in asked or hasattr(function, CHOOSES_IMAGE)
         are_there[machine] = are_there.get(machine, False) or is_there
         lab = lab or "lab" in asked
+        search = search or "main memory" in asked
         if "memory" in asked:
             found = _argument(plan.registry.find_match(step), "memory")
             memory[machine] = found or memory.get(machine, 0)
@@ -162,7 +164,7 @@ def _needs_of(
             lab = lab or usual.network in {"lab", "isolated"}
     kvm = KVM_TAG in scenario.tags or (bool(guests) and settings.accelerator == "kvm")
     first, *others = guests or [0]
-    return Needs(first, lab, kvm, tuple(others), searches_memory(scenario, plan))
+    return Needs(first, lab, kvm, tuple(others), search)
 
 
 def _usual_machine(image: str | None, profiles: Mapping[str, Profile]) -> MachineDefinition:
