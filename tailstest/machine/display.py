@@ -2,20 +2,18 @@
 
 libvirt asks QEMU for PNG where it can. Packing a picture that is looked at once took a fifth of all
 that the processors of a host did in a run, so QEMU itself is asked for plain pixels where it may
-write into our folder: its command screendump gives PPM unless told otherwise
-(https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html).
+write into our folder: its command screendump gives PPM unless told otherwise.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from pathlib import Path
 from typing import Any
 
 from tailstest.core.errors import InfrastructureError
-from tailstest.core.text import printable
+from tailstest.machine.qemu_monitor import NotAnswered, QemuMonitor, Refused
 from tailstest.screen.frame import Frame
 
 #: Bytes of one screenshot that are accepted: a raw PPM of 7680x4320 fits, an endless stream not.
@@ -32,12 +30,14 @@ class DomainDisplay:
     Args:
         libvirt: the module.
         domain: the `virDomain` whose first screen is taken.
-        monitor: the module libvirt_qemu.
+        monitor: of the same domain.
         dump: private file that QEMU may write; None: it runs as somebody else, and libvirt is
             asked.
     """
 
-    def __init__(self, libvirt: Any, domain: Any, *, monitor: Any, dump: Path | None) -> None:
+    def __init__(
+        self, libvirt: Any, domain: Any, *, monitor: QemuMonitor, dump: Path | None
+    ) -> None:
         self._libvirt = libvirt
         self._domain = domain
         self._monitor = monitor
@@ -62,14 +62,12 @@ class DomainDisplay:
             return frame
 
     def _dumped(self, file: Path) -> bytes:
-        command = json.dumps({"execute": "screendump", "arguments": {"filename": str(file)}})
         try:
-            answer = json.loads(self._monitor.qemuMonitorCommand(self._domain, command, 0))
-        except self._libvirt.libvirtError as error:
-            raise self._no_picture(error.get_error_message()) from error
-        if "error" in answer:
-            reason = printable(str(answer["error"].get("desc", "")))
-            raise self._no_picture(reason, hint=_ROOM.format(file.parent))
+            self._monitor.ask("screendump", filename=str(file))
+        except NotAnswered as error:
+            raise self._no_picture(error.message) from error
+        except Refused as error:
+            raise self._no_picture(error.message, hint=_ROOM.format(file.parent)) from error
         try:
             with file.open("rb") as picture:
                 # Before it is read: what has no name is never written to the disk.

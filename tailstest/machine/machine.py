@@ -30,6 +30,7 @@ from tailstest.machine.monitor_input import MonitorInput
 from tailstest.machine.network_card import NetworkCard, keep_captures
 from tailstest.machine.open_ports import open_ports
 from tailstest.machine.power import Power
+from tailstest.machine.qemu_monitor import QemuMonitor
 from tailstest.machine.restarts import ECHO_LIMIT
 from tailstest.machine.saved_machine import (
     MEMORY,
@@ -102,6 +103,7 @@ class Machine:
             undo.callback(self._served.close)
             self._domain = self._define(disks, rest)
             undo.pop_all()
+        self._monitor = QemuMonitor(self._libvirt, bench.hypervisor.monitor, self._domain)
         self.lifecycle = self._followed()
         self._power = Power(
             name,
@@ -117,14 +119,14 @@ class Machine:
             self._libvirt,
             self._domain,
             self._served,
-            monitor=bench.hypervisor.monitor,
+            monitor=self._monitor,
             chipset=definition.chipset,
             deadline_scale=self.deadline_scale,
         )
         self._display = DomainDisplay(
             self._libvirt,
             self._domain,
-            monitor=bench.hypervisor.monitor,
+            monitor=self._monitor,
             dump=self._folder / "screen" if bench.hypervisor.root is not None else None,
         )
         self.screen = Screen(
@@ -136,7 +138,9 @@ class Machine:
             default_deadline=bench.settings.default_deadline,
         )
         self.screen.watches.append(self.check)
-        sink = MonitorInput(self._libvirt, self._domain, self._screen_size, self.lifecycle.check_on)
+        sink = MonitorInput(
+            self._libvirt, self._domain, self._monitor, self._screen_size, self.lifecycle.check_on
+        )
         self.keyboard = Keyboard(
             sink,
             Layout.named(bench.settings.keyboard_layout),
@@ -245,7 +249,7 @@ class Machine:
             card.forget_addresses()
             pulled = not card.is_plugged
             self._power.on(
-                before=(lambda: card.plug(self._domain, plugged=False)) if pulled else None
+                before=(lambda: card.plug(self._monitor, plugged=False)) if pulled else None
             )
         self._memory.hold()
 
@@ -256,7 +260,7 @@ class Machine:
             UsageError: it has no network card.
         """
         if self.is_on:
-            self.card.plug(self._domain, plugged=plugged)
+            self.card.plug(self._monitor, plugged=plugged)
         else:
             self.card.is_plugged = plugged
 
@@ -332,7 +336,7 @@ class Machine:
         self._power.wake(memory, self.xml)
         self._memory.hold()
         if self._card is not None:
-            self._card.renew(self._domain)
+            self._card.renew(self._monitor)
 
     def power_off(self) -> None:
         """Cut the power, as pulling the plug would; nothing happens when it is off already."""
@@ -623,8 +627,7 @@ class Machine:
             raise CheckFailed(f"waited {deadline.elapsed:.0f} s for {expected()}")
 
     def _opened_ports(self) -> set[str]:
-        monitor = self._bench.hypervisor.monitor
-        return open_ports(self._libvirt, monitor, self._domain, self._port.sockets)
+        return open_ports(self._monitor, self._port.sockets)
 
     def _screen_size(self) -> tuple[int, int]:
         frame = self.screen.last_frame or self.screen.frame()

@@ -15,6 +15,7 @@ from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
 from tailstest.core.text import printable
 from tailstest.hypervisor.domain_template import DiskValues
 from tailstest.machine import drives
+from tailstest.machine.qemu_monitor import QemuMonitor
 from tailstest.machine.served_media import ServedMedia
 from tailstest.machine.trays import is_ejected
 from tailstest.media.usb_stick import BUSES
@@ -39,7 +40,7 @@ class MediaBay:
         libvirt: the module.
         domain: the `virDomain`.
         served: the media of it that have faults.
-        monitor: the module libvirt_qemu.
+        monitor: of the same domain.
         chipset: of its board.
         deadline_scale: factor of the host's slowness on every deadline.
     """
@@ -50,7 +51,7 @@ class MediaBay:
         domain: Any,
         served: ServedMedia,
         *,
-        monitor: Any,
+        monitor: QemuMonitor,
         chipset: str,
         deadline_scale: float,
     ) -> None:
@@ -275,7 +276,7 @@ class MediaBay:
         alias = disk.find("alias") if disk is not None else None
         if disk is None or alias is None or not self._is_on:
             return True
-        is_out = is_ejected(self._libvirt, self._monitor, self._domain, alias.get("name", ""))
+        is_out = is_ejected(self._monitor, alias.get("name", ""))
         return True if is_out else None
 
     def _forget(self, file: Path) -> None:

@@ -1,18 +1,18 @@
 """Keys and pointer of a domain, through QEMU's monitor.
 
 libvirt's own sendKey presses and releases in one go and knows no pointer; QEMU's command
-input-send-event (https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html) does all of it.
+input-send-event does all of it.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError, MachineStopped
 from tailstest.input.sinks import KeyStroke
+from tailstest.machine.qemu_monitor import NotAnswered, QemuMonitor, Refused
 
 #: Largest coordinate of QEMU's absolute pointer (INPUT_EVENT_ABS_MAX).
 ABSOLUTE_MAX = 0x7FFF
@@ -75,6 +75,7 @@ class MonitorInput:
     Args:
         libvirt: the module.
         domain: the `virDomain`.
+        monitor: of the same domain.
         screen_size: returns width and height of the screen in pixels, for the pointer.
         check_on: raises what there is to say when the machine is off or dead.
     """
@@ -83,11 +84,13 @@ class MonitorInput:
         self,
         libvirt: Any,
         domain: Any,
+        monitor: QemuMonitor,
         screen_size: Callable[[], tuple[int, int]],
         check_on: Callable[[], None] = lambda: None,
     ) -> None:
         self._libvirt = libvirt
         self._domain = domain
+        self._monitor = monitor
         self._screen_size = screen_size
         self._check_on = check_on
 
@@ -137,21 +140,15 @@ class MonitorInput:
             return True
 
     def _send(self, events: list[dict[str, Any]]) -> None:
-        import libvirt_qemu
-
-        command = {"execute": "input-send-event", "arguments": {"events": events}}
         try:
-            answer = json.loads(
-                libvirt_qemu.qemuMonitorCommand(self._domain, json.dumps(command), 0)
-            )
-        except self._libvirt.libvirtError as error:
+            self._monitor.ask("input-send-event", events=events)
+        except NotAnswered as error:
             self._check_on()
             raise InfrastructureError(
-                f"the machine takes no input: {error.get_error_message()}",
-                hint="is it switched on?",
+                f"the machine takes no input: {error.message}", hint="is it switched on?"
             ) from error
-        if "error" in answer:
-            raise InfrastructureError(f"QEMU refused input: {answer['error'].get('desc')}")
+        except Refused as error:
+            raise InfrastructureError(f"QEMU refused input: {error.message}") from error
 
 
 def _event(kind: str, **data: Any) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from tailstest.lab.network.plan import Kind, Network, Seat
 from tailstest.lab.network.quality import Quality
 from tailstest.machine.bench import Bench
 from tailstest.machine.definition import MachineDefinition
+from tailstest.machine.qemu_monitor import QemuMonitor
 from tailstest.machine.saved_machine import CAPTURE
 from tailstest.media.file_copy import copy_file
 
@@ -253,11 +254,11 @@ class NetworkCard:
         """Let no address count that was given to the machine before: it starts anew."""
         self.no_address_before = self._clock()
 
-    def plug(self, domain: Any, *, plugged: bool) -> None:
+    def plug(self, monitor: QemuMonitor, *, plugged: bool) -> None:
         """Plug the cable in or pull it out, as the card of a running machine sees it.
 
         Args:
-            domain: the `virDomain`.
+            monitor: of the machine.
 
         Raises:
             InfrastructureError: QEMU refuses.
@@ -268,30 +269,26 @@ class NetworkCard:
             # Not for ever if the clock was set back.
             if after > 0:
                 pause(min(after, 1 + LATER_SECOND))
-        self._set_link(domain, plugged=plugged)
+        self._set_link(monitor, plugged=plugged)
         self.is_plugged = plugged
         if was_plugged and not plugged:
             self.forget_addresses()
 
-    def _set_link(self, domain: Any, *, plugged: bool) -> None:
-        import libvirt
-        import libvirt_qemu
-
-        command = {"execute": "set_link", "arguments": {"name": CARD, "up": plugged}}
+    def _set_link(self, monitor: QemuMonitor, *, plugged: bool) -> None:
         try:
-            libvirt_qemu.qemuMonitorCommand(domain, json.dumps(command), 0)
-        except libvirt.libvirtError as error:
+            monitor.ask("set_link", name=CARD, up=plugged)
+        except InfrastructureError as error:
             raise InfrastructureError(
-                f"the network cable of {self.name} cannot be moved: {error.get_error_message()}"
+                f"the network cable of {self.name} cannot be moved: {error.message}"
             ) from error
 
-    def renew(self, domain: Any) -> None:
+    def renew(self, monitor: QemuMonitor) -> None:
         """Let the system notice that it is on another network than before: it ran on from a saved
         state, and its addresses may have been given to somebody else.
         """
         if self.is_plugged:
-            self._set_link(domain, plugged=False)
-        self._set_link(domain, plugged=self.is_plugged)
+            self._set_link(monitor, plugged=False)
+        self._set_link(monitor, plugged=self.is_plugged)
 
     def shape(self, quality: Quality) -> None:
         """Make the wire as good or bad as that.

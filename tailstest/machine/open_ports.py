@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from typing import Any
+
+from tailstest.machine.qemu_monitor import NotAnswered, QemuMonitor
 
 
-def open_ports(libvirt: Any, monitor: Any, domain: Any, names: Iterable[str]) -> set[str]:
+def open_ports(monitor: QemuMonitor, names: Iterable[str]) -> set[str]:
     """Return those of some ports that are open inside.
 
-    QEMU tells it as "frontend-open" of each character device (query-chardev of
-    https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html).
+    QEMU tells it as "frontend-open" of each character device.
 
     Args:
-        libvirt, monitor: the modules libvirt and libvirt_qemu.
-        domain: the `virDomain`; of one that does not run no port is open.
+        monitor: of the machine; of one that does not run no port is open.
         names: of the ports; the domain template names their character devices after them.
+
+    Raises:
+        InfrastructureError: QEMU refuses to tell.
     """
     try:
-        said = monitor.qemuMonitorCommand(domain, '{"execute": "query-chardev"}', 0)
-    except libvirt.libvirtError:
+        devices = monitor.ask("query-chardev")
+    except NotAnswered:
         return set()  # it is off, or QEMU hangs: the watches of who waits say so
-    opened = {each["label"] for each in json.loads(said)["return"] if each["frontend-open"]}
+    opened = {each["label"] for each in devices if each["frontend-open"]}
     return {name for name in names if f"charua-{name.replace('.', '-')}" in opened}

@@ -11,6 +11,7 @@ import pytest
 from tailstest.core.errors import InfrastructureError
 from tailstest.machine import display
 from tailstest.machine.display import DomainDisplay
+from tailstest.machine.qemu_monitor import QemuMonitor
 from tailstest.screen.frame import FrameIncomplete
 
 LIBVIRT = SimpleNamespace(libvirtError=RuntimeError)
@@ -27,7 +28,7 @@ def asked(tmp_path, written, answer=None):
             Path(wanted["arguments"]["filename"]).write_bytes(written)
         return json.dumps(answer or {"return": {}})
 
-    monitor = SimpleNamespace(qemuMonitorCommand=command)
+    monitor = QemuMonitor(LIBVIRT, SimpleNamespace(qemuMonitorCommand=command), None)
     return DomainDisplay(LIBVIRT, None, monitor=monitor, dump=tmp_path / "screen")
 
 

@@ -13,6 +13,7 @@ from tailstest.core.errors import CheckFailed, InfrastructureError, UsageError
 from tailstest.hypervisor.domain_template import DiskValues
 from tailstest.machine import media_bay
 from tailstest.machine.media_bay import MediaBay
+from tailstest.machine.qemu_monitor import QemuMonitor
 from tailstest.machine.served_media import ServedMedia
 from tailstest.media.faults import Faults
 from tailstest.media.usb_stick import UsbStick
@@ -87,7 +88,7 @@ class Domain:
         return self
 
     def qemuMonitorCommand(self, _domain, command, _flags):  # noqa: N802
-        assert json.loads(command) == {"execute": "query-block"}
+        assert json.loads(command)["execute"] == "query-block"
         if self.ejected_at is None:
             raise LibvirtError("monitor is gone")
         path = "/machine/peripheral/usb-disk1/usb-disk1.0/legacy[0]"
@@ -101,7 +102,8 @@ class Domain:
 
 def bay(domain):
     served = ServedMedia(Path("/nowhere"), deadline_scale=1)
-    return MediaBay(Libvirt, domain, served, monitor=domain, chipset="q35", deadline_scale=1)
+    monitor = QemuMonitor(Libvirt, domain, domain)
+    return MediaBay(Libvirt, domain, served, monitor=monitor, chipset="q35", deadline_scale=1)
 
 
 def test_the_stick_is_pulled_and_nothing_else():

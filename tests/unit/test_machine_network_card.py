@@ -1,7 +1,6 @@
 """The network card of a machine: its arguments, its captures, and what it does without a lab."""
 
 import json
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -154,18 +153,12 @@ def time(monkeypatch):
     clock = Time(1000.2)
     links = []
     monkeypatch.setattr(network_card, "pause", clock.pause)
-    monkeypatch.setitem(sys.modules, "libvirt", SimpleNamespace(libvirtError=OSError))
-    fake = SimpleNamespace(
-        qemuMonitorCommand=lambda _domain, text, _flags: links.append(
-            json.loads(text)["arguments"]["up"]
-        )
-    )
-    monkeypatch.setitem(sys.modules, "libvirt_qemu", fake)
     clock.links = links
+    clock.monitor = SimpleNamespace(ask=lambda _command, name, up: links.append(up))
     return clock
 
 
-def machine_with(card):
+def machine_with(card, monitor=None):
     """Return a machine that is nothing but its switches."""
     nothing = SimpleNamespace(
         forget=lambda: None,
@@ -176,7 +169,7 @@ def machine_with(card):
         note_restart=lambda: None,
     )
     machine = object.__new__(Machine)
-    machine._card, machine._domain, machine.xml = card, None, ""
+    machine._card, machine._monitor, machine.xml = card, monitor, ""
     machine._port = machine._power = machine._memory = machine.serial = nothing
     return machine
 
@@ -193,7 +186,7 @@ def test_a_machine_that_starts_anew_has_no_address_of_before(make, time):
 
 
 def test_a_machine_runs_on_until_its_system_is_started_anew(make, time):
-    machine = machine_with(make("user", clock=time))
+    machine = machine_with(make("user", clock=time), time.monitor)
     for begin in (machine.power_on, machine.reset, machine._restarted):
         machine.wake("memory")
         assert machine.runs_on
@@ -203,7 +196,7 @@ def test_a_machine_runs_on_until_its_system_is_started_anew(make, time):
 
 def test_a_machine_that_runs_on_is_in_a_new_lab_where_every_address_is_new(make, time):
     card = make("user", clock=time)
-    machine_with(card).wake("memory")
+    machine_with(card, time.monitor).wake("memory")
     assert card.no_address_before == 0
     assert time.links == [False, True]
     assert card.is_plugged
@@ -211,12 +204,12 @@ def test_a_machine_that_runs_on_is_in_a_new_lab_where_every_address_is_new(make,
 
 def test_without_its_cable_a_machine_has_no_address(make, time):
     card = make("user", clock=time)
-    card.plug(None, plugged=True)
+    card.plug(time.monitor, plugged=True)
     assert card.no_address_before == 0
-    card.plug(None, plugged=False)
+    card.plug(time.monitor, plugged=False)
     time.now += 60
-    card.plug(None, plugged=False)
-    card.plug(None, plugged=True)
+    card.plug(time.monitor, plugged=False)
+    card.plug(time.monitor, plugged=True)
     assert card.no_address_before == 1000.2
     assert time.waited == []
 
@@ -224,14 +217,14 @@ def test_without_its_cable_a_machine_has_no_address(make, time):
 def test_an_address_that_is_given_at_once_is_of_a_later_second_than_one_of_before(make, time):
     """The lab's server writes down whole seconds."""
     card = make("user", clock=time)
-    card.plug(None, plugged=False)
-    card.plug(None, plugged=True)
+    card.plug(time.monitor, plugged=False)
+    card.plug(time.monitor, plugged=True)
     assert len(time.waited) == 1
     assert 1001 < time.now < 1001.2
     assert time.links == [False, True]
-    card.plug(None, plugged=False)
+    card.plug(time.monitor, plugged=False)
     time.now = 5.0  # the host's clock was set back
-    card.plug(None, plugged=True)
+    card.plug(time.monitor, plugged=True)
     assert time.waited[1:] == [pytest.approx(1, abs=0.2)]
 
 

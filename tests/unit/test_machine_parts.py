@@ -30,7 +30,7 @@ def test_key_numbers_are_scan_codes_with_extended_keys_marked():
 def test_releasing_a_key_of_a_machine_that_it_switched_off_is_no_trouble():
     libvirt = SimpleNamespace(libvirtError=RuntimeError)
     domain = SimpleNamespace(isActive=lambda: False)
-    sink = MonitorInput(libvirt, domain, lambda: (1024, 768))
+    sink = MonitorInput(libvirt, domain, None, lambda: (1024, 768))
 
     def refuse(_events):
         raise InfrastructureError("the machine takes no input")

@@ -14,6 +14,7 @@ from tailstest.guest.errors import GuestUnreachable
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.guest_port import GuestPort
 from tailstest.machine.open_ports import open_ports
+from tailstest.machine.qemu_monitor import QemuMonitor
 from tailstest.machine.ways_in import WaysIn
 
 OURS, QEMUS = "org.tailstest.agent.0", "org.qemu.guest_agent.0"
@@ -157,13 +158,18 @@ def test_a_machine_that_stops_ends_the_search():
 class Refused(Exception):
     """What libvirt raises."""
 
+    def get_error_message(self):
+        return str(self)
+
 
 def said(*devices):
     answer = {"return": [{"label": label, "frontend-open": is_open} for label, is_open in devices]}
-    return SimpleNamespace(qemuMonitorCommand=lambda *_arguments: json.dumps(answer))
+    return monitor_that(lambda *_arguments: json.dumps(answer))
 
 
-LIBVIRT = SimpleNamespace(libvirtError=Refused)
+def monitor_that(answers):
+    libvirt = SimpleNamespace(libvirtError=Refused)
+    return QemuMonitor(libvirt, SimpleNamespace(qemuMonitorCommand=answers), None)
 
 
 def test_ports_are_found_by_the_names_that_the_template_gives_them():
@@ -172,16 +178,15 @@ def test_ports_are_found_by_the_names_that_the_template_gives_them():
         ("charua-org-qemu-guest_agent-0", True),
         ("charserial0", True),
     )
-    assert open_ports(LIBVIRT, monitor, None, [OURS, QEMUS]) == {QEMUS}
-    assert open_ports(LIBVIRT, monitor, None, [OURS]) == set()
+    assert open_ports(monitor, [OURS, QEMUS]) == {QEMUS}
+    assert open_ports(monitor, [OURS]) == set()
 
 
 def test_a_machine_that_is_off_has_no_open_port():
     def refuse(*_arguments):
-        raise Refused
+        raise Refused("domain is not running")
 
-    monitor = SimpleNamespace(qemuMonitorCommand=refuse)
-    assert open_ports(LIBVIRT, monitor, None, [OURS]) == set()
+    assert open_ports(monitor_that(refuse), [OURS]) == set()
 
 
 # The port of a machine
