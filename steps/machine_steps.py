@@ -108,6 +108,12 @@ def add_kernel_parameters(context, parameters):
     context.test.boot_with_parameters(parameters)
 
 
+@when("I boot the default entry of the boot menu")
+def boot_default_entry(context):
+    """Press Enter when the boot menu is there, instead of waiting for the end of its countdown."""
+    context.test.station.boot_default_entry()
+
+
 @when("I switch the machine off")
 def switch_off(context):
     """Cut the power, as pulling the plug would."""

@@ -22,6 +22,7 @@ Feature: An image that carries nothing of ours
     Given the image "<Image>"
     And the inside is reached through what the image offers
     When I start the machine from a DVD
+    And I boot the default entry of the boot menu
     Then the inside can be reached
     When I run "id -un; cat /etc/os-release" inside
     Then the command writes "root"
@@ -37,6 +38,7 @@ Feature: An image that carries nothing of ours
     Given the image "demo:serial-login"
     And the inside is reached through a login on the serial port with the password "the demo"
     When I start the machine from a DVD
+    And I boot the default entry of the boot menu
     Then the inside can be reached
     When I run "id -un; cat /etc/os-release" inside
     Then the command writes "root"

@@ -5,6 +5,7 @@ Feature: The system inside
     Given the image under test
     And the machine has a network card
     When I start the machine from a DVD
+    And I boot the default entry of the boot menu
     Then the system has started completely within 60 seconds
 
   Scenario: It is the version that it should be, and says what is in it
@@ -29,6 +30,7 @@ Feature: The system inside
     And there is a file "/home/live/note" inside
     When I switch the machine off
     And I switch the machine on
+    And I boot the default entry of the boot menu
     Then there is no file "/home/live/note" inside
     When I run "cat /sys/class/net/en*/address" inside
     Then the command writes something else than "the first address"

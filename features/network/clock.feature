@@ -8,6 +8,7 @@ Feature: A clock that is wrong gets right
     And the lab has a Tor network
     And the machine's clock is <days> days <side>
     When I start the machine from a DVD
+    And I boot the default entry of the boot menu
     Then the window "Welcome" is open
 
   Scenario Outline: The computer's clock is <days> days <side>

@@ -6,6 +6,7 @@ Feature: What the system sends by itself
     Given the image under test
     And the machine is in the lab
     When I start the machine from a DVD
+    And I boot the default entry of the boot menu
     Then the window "Welcome" is open
     And the system has started completely within 90 seconds
 

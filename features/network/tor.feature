@@ -7,6 +7,7 @@ Feature: Only Tor gets out
     And the machine is in the lab
     And the lab has a Tor network
     When I start the machine from a DVD
+    And I boot the default entry of the boot menu
     Then the window "Welcome" is open
     When I click "Start"
     Then the window "Panel" is open

@@ -30,6 +30,7 @@ Feature: The running system is installed on another stick
     When I switch the machine off
     And I pull out the USB stick "new, cut 3"
     And I start the machine from the USB stick "new"
+    And I boot the default entry of the boot menu
     Then the window "Welcome" is open
     When I run "findmnt --noheadings --output SOURCE /run/live/medium" inside
     Then the command writes only "/dev/sda"

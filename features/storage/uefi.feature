@@ -24,6 +24,7 @@ Feature: A UEFI computer writes sticks, too
     When I switch the machine off
     And I pull out the USB stick "mine"
     And I start the machine from the USB stick "new"
+    And I boot the default entry of the boot menu
     Then the window "Welcome" is open
     When I click "Start"
     Then the window "Panel" is open
@@ -36,6 +37,7 @@ Feature: A UEFI computer writes sticks, too
     When I run "echo 'keep me' > /home/live/Persistent/note && sync" inside as "live"
     And I switch the machine off
     And I switch the machine on
+    And I boot the default entry of the boot menu
     Then the window "Welcome" is open
     When I write the secret "correct horse" into "Persistent storage"
     And I click the button "Unlock"

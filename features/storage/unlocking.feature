@@ -20,6 +20,7 @@ Feature: Persistent storage is unlocked on the welcome screen
     When I run "echo 'keep me' > /home/live/Persistent/note && sync" inside as "live"
     And I switch the machine off
     And I switch the machine on
+    And I boot the default entry of the boot menu
     Then the window "Welcome" is open
 
   Scenario: With the right passphrase everything is there again

@@ -30,6 +30,7 @@ Feature: A stick is upgraded and keeps what its owner put on it
     When I switch the machine off
     And I pull out the USB stick "mine"
     And I start the machine from the USB stick "newer"
+    And I boot the default entry of the boot menu
     Then the window "Welcome" is open
     When I click "Start"
     Then the window "Panel" is open
@@ -41,6 +42,7 @@ Feature: A stick is upgraded and keeps what its owner put on it
     When I switch the machine off
     And I pull out the USB stick "newer"
     And I start the machine from the USB stick "mine"
+    And I boot the default entry of the boot menu
     Then the window "Welcome" is open
     When I run "grep VERSION_ID /etc/os-release" inside
     Then the command writes only "VERSION_ID="1.0""

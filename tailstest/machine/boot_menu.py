@@ -1,4 +1,4 @@
-"""Adding parameters to the kernel command line at a boot menu, as a person would.
+"""Booting from a boot menu as a person would, with more parameters for the kernel or at once.
 
 Nothing is typed blindly: each key is followed by a look at what it did, the countdown is kept from
 expiring by a key that means nothing, and a menu that was missed gets another chance: the machine is
@@ -80,28 +80,20 @@ def boot_with_parameters(
         UsageError: the kind of boot menu is not known, or the parameters cannot be typed there.
         CheckFailed: the menu never came, or did not take the parameters; quotes what was read.
     """
-    edits: dict[str, tuple[Callable[[Machine, str, Sequence[str]], None], Sequence[str]]] = {
-        "grub": (_edit_grub, GRUB_MENUS),
-        "isolinux": (_edit_isolinux, ISOLINUX_MENUS),
-    }
-    if menu not in edits:
-        raise UsageError(
-            "the boot menu of this image is not known",
-            hint='say boot_menu = "grub" (or "isolinux") in its profile.toml',
-        )
+    texts = _texts_of(menu, shows)
     if not parameters.strip() or not parameters.isprintable():
         raise UsageError(
             f'"{printable(parameters)}" cannot be added to a kernel command line',
             hint='give words in one line, for example "debug console=ttyS0"',
         )
     parameters = " ".join(parameters.split())
-    edit, usual = edits[menu]
+    edit = _EDITS[menu]
     deadline = Deadline.after(within, scale=machine.deadline_scale)
     usual_pace = machine.keyboard.pace
     try:
         while True:
             try:
-                edit(machine, parameters, [shows] if shows else usual)
+                edit(machine, parameters, texts)
                 return
             except CheckFailed:
                 if deadline.expired:
@@ -114,6 +106,32 @@ def boot_with_parameters(
                 machine.power_on()
     finally:
         machine.keyboard.pace = usual_pace
+
+
+def boot_default_entry(machine: Machine, menu: str, *, shows: str = "") -> None:
+    """Boot the entry that is chosen when the menu appears, without waiting for its countdown.
+
+    Args:
+        menu: "grub" or "isolinux".
+        shows: as for `boot_with_parameters`.
+
+    Raises:
+        UsageError: the kind of boot menu is not known.
+        CheckFailed: the menu never came, or stayed; quotes what was read.
+    """
+    found = _wait_menu(machine, _texts_of(menu, shows))
+    machine.keyboard.press("Enter")
+    machine.screen.wait_text_gone(found, within=REACTION)
+
+
+def _texts_of(menu: str, shows: str) -> Sequence[str]:
+    """Return texts of which one stands on the screen while a menu of this kind does."""
+    if menu not in _MENUS:
+        raise UsageError(
+            "the boot menu of this image is not known",
+            hint='say boot_menu = "grub" (or "isolinux") in its profile.toml',
+        )
+    return [shows] if shows else _MENUS[menu]
 
 
 def _edit_grub(machine: Machine, parameters: str, shows: Sequence[str]) -> None:
@@ -137,7 +155,14 @@ def _edit_isolinux(machine: Machine, parameters: str, shows: Sequence[str]) -> N
 
 
 def _hold_countdown(machine: Machine, shows: Sequence[str]) -> str:
-    """Wait for a menu, and end its countdown as soon as it is there; return which text it shows.
+    """Wait for a menu, and end its countdown as soon as it is there; return which text it shows."""
+    found = _wait_menu(machine, shows)
+    machine.keyboard.press(HARMLESS_KEY)
+    return found
+
+
+def _wait_menu(machine: Machine, shows: Sequence[str]) -> str:
+    """Wait for a menu, and return which text it shows.
 
     No key may be pressed before: one that is pressed while OVMF prepares the keyboard leaves the
     machine without a keyboard, even after a reset.
@@ -160,8 +185,15 @@ def _hold_countdown(machine: Machine, shows: Sequence[str]) -> str:
             hint="if its boot menu is there, say in its profile.toml what kind it is (boot_menu) "
             "and a text that it shows (boot_menu_text); `tailstest boot IMAGE` shows what is read",
         )
-    machine.keyboard.press(HARMLESS_KEY)
     return found
+
+
+#: For each kind of menu what is done to add parameters, and what it shows.
+_EDITS: dict[str, Callable[[Machine, str, Sequence[str]], None]] = {
+    "grub": _edit_grub,
+    "isolinux": _edit_isolinux,
+}
+_MENUS: dict[str, Sequence[str]] = {"grub": GRUB_MENUS, "isolinux": ISOLINUX_MENUS}
 
 
 def _type_and_see(machine: Machine, text: str, *, exactly: bool = False) -> None:

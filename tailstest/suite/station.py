@@ -16,7 +16,7 @@ from tailstest.core.settings import Settings
 from tailstest.core.verdict import Verdict
 from tailstest.hypervisor.domain_template import DiskValues
 from tailstest.input.layout import Layout
-from tailstest.machine.boot_menu import boot_with_parameters
+from tailstest.machine.boot_menu import boot_default_entry, boot_with_parameters
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.machine import Machine
 from tailstest.machine.saved_machine import MachineAtRest
@@ -225,16 +225,34 @@ class Station:
             UsageError: the profile of the image does not say which boot menu it has.
             CheckFailed: the menu did not appear, or did not take them.
         """
-        machine, profile = self.needed_machine, self.choice.profile
+        menu, shows = self._boot_menu()
         boot_with_parameters(
-            machine,
+            self.needed_machine,
             parameters,
-            profile.boot_menu_on(machine.definition.firmware) if profile else "none",
+            menu,
             within=self._around.settings.default_deadline * 4,
-            shows=profile.boot_menu_text if profile else "",
+            shows=shows,
         )
         text = f"added to the kernel command line: {parameters}"
         self._around.events.publish(Noted(text=text, level="warning"))
+
+    def boot_default_entry(self) -> None:
+        """Boot what the boot menu boots by itself, but at once.
+
+        Raises:
+            UsageError: the profile of the image does not say which boot menu it has.
+            CheckFailed: the menu did not appear, or stayed.
+        """
+        menu, shows = self._boot_menu()
+        boot_default_entry(self.needed_machine, menu, shows=shows)
+
+    def _boot_menu(self) -> tuple[str, str]:
+        """Return its kind, and a text that it shows, or "" if it has one that is usual."""
+        profile = self.choice.profile
+        if profile is None:
+            return "none", ""
+        firmware = self.needed_machine.definition.firmware
+        return profile.boot_menu_on(firmware), profile.boot_menu_text
 
     # With checkpoints
 

@@ -3,7 +3,7 @@
 import pytest
 from test_command_line import events, suite, tailstest, write_feature
 
-pytestmark = [pytest.mark.vm, pytest.mark.e2e]
+pytestmark = [pytest.mark.vm, pytest.mark.e2e, pytest.mark.long(3)]
 __all__ = ["suite"]
 
 
@@ -13,6 +13,7 @@ def test_a_restart_in_the_middle_of_a_command_ends_the_step_at_once(suite, tmp_p
         suite,
         'Given the image "demo"',
         "And the machine starts from a DVD",
+        "And I boot the default entry of the boot menu",
         "And the inside can be reached",
         'When I run "echo begun; reboot -ff; sleep 6000" inside within 6000 seconds',
     )

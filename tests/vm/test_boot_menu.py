@@ -1,4 +1,4 @@
-"""Adding kernel parameters at boot menus: GRUB on BIOS and UEFI, and isolinux."""
+"""Boot menus: GRUB on BIOS and UEFI, and isolinux, with more kernel parameters or at once."""
 
 import dataclasses
 import re
@@ -10,7 +10,7 @@ import pytest
 
 from tailstest.core.errors import UsageError
 from tailstest.core.settings import Settings
-from tailstest.machine.boot_menu import GRUB_MENU, boot_with_parameters
+from tailstest.machine.boot_menu import GRUB_MENU, boot_default_entry, boot_with_parameters
 from tailstest.machine.definition import MachineDefinition
 from tailstest.machine.machine import Machine
 from tailstest.media.boot_iso import installer_iso
@@ -185,7 +185,25 @@ def test_a_menu_that_was_missed_gets_another_chance(bench, tmp_path):
         machine.close()
 
 
+@pytest.mark.parametrize(
+    ("menu", "write", "configuration"),
+    [
+        ("isolinux", write_isolinux_iso, LIVE_BUILD_ISOLINUX),
+        ("grub", write_grub_iso, GRUB_CONFIGURATION.replace("timeout=1\n", "timeout=-1\n")),
+    ],
+)
+def test_the_default_entry_is_booted_though_the_menu_would_wait_for_ever(
+    make, tmp_path, menu, write, configuration
+):
+    iso = write(tmp_path, configuration.replace(" second", " second console=ttyS0"))
+    machine = make(Dvd(iso).disk(), memory_mib=512)
+    boot_default_entry(machine, menu)
+    machine.wait_serial(re.compile(r"Command line: .*\bsecond "))
+
+
 def test_a_menu_that_nobody_named_is_not_guessed(make):
     machine = make(memory_mib=256)
     with pytest.raises(UsageError, match=r"profile\.toml"):
         boot_with_parameters(machine, "quiet", "none", within=10)
+    with pytest.raises(UsageError, match=r"profile\.toml"):
+        boot_default_entry(machine, "none")
