@@ -1,7 +1,12 @@
-"""What holds for every test: no result of the user's is touched, no test hurries."""
+"""What holds for every test: no result of the user's is touched, no test hurries.
+
+And of tests that run beside one another: what takes minutes begins first.
+"""
 
 import os
 
+import pytest
+from dealing import dealt
 from hypothesis import settings
 
 # Also for the programs that tests start. A test of the store names its own.
@@ -10,3 +15,14 @@ os.environ["TAILSTEST_STORE"] = "none"
 # How long an example takes says more about the host than about us.
 settings.register_profile("tailstest", deadline=None)
 settings.load_profile("tailstest")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    items[:] = dealt(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), minutes)
+
+
+def minutes(item):
+    """Return how long a test takes that is marked as long, else 0."""
+    mark = item.get_closest_marker("long")
+    return mark.args[0] if mark else 0

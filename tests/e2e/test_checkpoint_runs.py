@@ -74,6 +74,7 @@ def suite(tmp_path):
 
 
 @pytest.mark.timeout(1800)
+@pytest.mark.long(2)
 def test_verdicts_are_the_same_without_with_new_and_with_old_checkpoints(suite):
     assert suite.went_on("--no-checkpoints") == 0
     assert not suite.store.exists()

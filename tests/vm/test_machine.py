@@ -149,6 +149,7 @@ def test_a_qemu_that_always_dies_at_its_start_is_trouble_of_the_host(
     assert (tmp_path / "left").read_text() == "x" * (9 - STARTS)
 
 
+@pytest.mark.long(1)
 def test_a_thousand_characters_are_typed_without_a_loss(rescue_shell):
     text = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+:,/=%@"
     lines = [(text[number:] + text[:number])[:70] for number in range(15)]
