@@ -78,7 +78,7 @@ class Screen:
         )
 
 
-def desktop(tree, screen=None, ways=("tree", "picture", "text")):
+def desktop(tree, screen=None, ways=("tree", "picture", "text"), patience=0.2):
     clicked, notes = [], []
     events = Events()
     events.subscribe(lambda event: notes.append(event.text) if isinstance(event, Noted) else None)
@@ -90,7 +90,7 @@ def desktop(tree, screen=None, ways=("tree", "picture", "text")):
         ),
         tester=SimpleNamespace(click_text=lambda text, **_how: clicked.append(text)),
         deadline_scale=1.0,
-        default_deadline=0.2,
+        default_deadline=patience,
     )
     return Desktop(tree, ways, machine=machine, events=events), clicked, notes
 
@@ -249,7 +249,7 @@ def test_a_number_is_waited_for_and_told_when_it_is_another_one():
         return seen
 
     tree.value = value
-    desktop(tree)[0].wait_number("slider", "Volume", 40)
+    desktop(tree, patience=60)[0].wait_number("slider", "Volume", 40)
     with pytest.raises(CheckFailed, match="to show 41, seen: 40"):
         desktop(tree)[0].wait_number("slider", "Volume", 41)
 
