@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from tailstest.core.errors import TailstestError, UsageError
+from tailstest.core.interruption import sigterm_interrupts
 from tailstest.core.text import printable
 from tailstest.machine.profile import find_image, live_builder, profiles_here
 from tailstest.media.boot_report import inspect_image
@@ -72,7 +73,8 @@ def build_image(name: str, variant: str, recipe: Path | None, output: Path | Non
     def say(text: str) -> None:
         click.echo(f"{time.monotonic() - started:6.1f} s  {text}", err=True)
 
-    image = live_builder(recipe or _recipe_of(name), say).build(variant)
+    with sigterm_interrupts():
+        image = live_builder(recipe or _recipe_of(name), say).build(variant)
     if output is not None:
         image = _copied(image, output)
     click.echo(str(image))

@@ -1,8 +1,8 @@
 """Booting from a boot menu as a person would, with more parameters for the kernel or at once.
 
-Nothing is typed blindly: each key is followed by a look at what it did, the countdown is kept from
-expiring by a key that means nothing, and a menu that was missed gets another chance: the machine is
-switched off and on, and the keys are struck more slowly.
+Nothing is typed blindly: each key is followed by a look at what it did. Where parameters are added,
+the countdown is kept from expiring by a key that means nothing, and a menu that was missed gets
+another chance: the machine is switched off and on, and the keys are struck more slowly.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ DECORATION = str.maketrans("", "", "\\|│┃ \t")
 
 #: Seconds for a menu to react to one key, before scaling.
 REACTION = 5.0
+
+#: How often Enter is pressed at a menu that stays: one that draws slowly looks for keys only in
+#: between, and misses some.
+ENTERS = 3
 
 #: Typed to see where the cursor is, and taken back; letters that no engine misreads.
 MARK = "XZXZ"
@@ -120,8 +124,16 @@ def boot_default_entry(machine: Machine, menu: str, *, shows: str = "") -> None:
         CheckFailed: the menu never came, or stayed; quotes what was read.
     """
     found = _wait_menu(machine, _texts_of(menu, shows))
-    machine.keyboard.press("Enter")
-    machine.screen.wait_text_gone(found, within=REACTION)
+    for left in reversed(range(ENTERS)):
+        machine.keyboard.press("Enter")
+        try:
+            machine.screen.wait_text_gone(found, within=REACTION)
+        except CheckFailed:
+            if not left:
+                raise
+            machine.check()
+        else:
+            return
 
 
 def _texts_of(menu: str, shows: str) -> Sequence[str]:

@@ -115,8 +115,8 @@ class Profile(Strict):
         name: of its folder.
         folder: with the reference images.
         title, description: for people.
-        boot_menu: what shows the boot menu, for adding kernel parameters; one for each firmware if
-            they differ.
+        boot_menu: what shows the boot menu, for adding kernel parameters or booting at once; one
+            for each firmware if they differ.
         boot_menu_text: what can be read while the boot menu is shown, where it has not the usual
             words.
         languages: that a person can choose; for people and for a suite's own steps.

@@ -1,5 +1,6 @@
 """The order of tests that run beside one another."""
 
+import pytest
 from dealing import dealt
 
 TESTS = ["a", "b", "c2", "d", "e9", "f", "g", "h2", "i", "j2", "k", "l"]
@@ -9,38 +10,16 @@ def weight(test):
     return int(test[1:] or 0)
 
 
-def test_each_process_begins_with_something_long_and_the_longest_is_alone():
-    assert dealt(TESTS, 3, weight) == [
-        "e9",
-        "a",
-        "b",
-        "d",
-        "c2",
-        "j2",
-        "f",
-        "g",
-        "h2",
-        "i",
-        "k",
-        "l",
-    ]
-
-
-def test_one_process_runs_the_long_ones_first_and_the_others_as_they_come():
-    assert dealt(TESTS, 1, weight) == [
-        "e9",
-        "c2",
-        "h2",
-        "j2",
-        "a",
-        "b",
-        "d",
-        "f",
-        "g",
-        "i",
-        "k",
-        "l",
-    ]
+@pytest.mark.parametrize(
+    ("processes", "order"),
+    [
+        (3, "e9 a b d  c2 j2 f g  h2 i k l"),
+        (6, "e9 a  c2 b  h2 d  j2 f  g i  k l"),
+        (1, "e9 c2 h2 j2 a b d f g i k l"),
+    ],
+)
+def test_each_part_begins_with_something_long_and_the_longest_has_no_other(processes, order):
+    assert dealt(TESTS, processes, weight) == order.split()
 
 
 def test_nothing_is_lost_or_run_twice_whatever_is_dealt():

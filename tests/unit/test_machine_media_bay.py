@@ -287,7 +287,8 @@ def test_a_medium_with_faults_has_a_server_while_it_is_plugged_in(tmp_path):
     file.write_bytes(bytes(2 << 20))
     served = ServedMedia(tmp_path, deadline_scale=10)
     domain = Domain(DVD)
-    one = MediaBay(Libvirt, domain, served, monitor=domain, chipset="q35", deadline_scale=1)
+    monitor = QemuMonitor(Libvirt, domain, domain)
+    one = MediaBay(Libvirt, domain, served, monitor=monitor, chipset="q35", deadline_scale=1)
     bad = UsbStick(file, format="raw", faults=Faults(kept=1 << 20)).disk()
     try:
         one.plug_in(bad)

@@ -8,8 +8,10 @@ from tailstest.core.errors import CheckFailed, InfrastructureError, MachineStopp
 from tailstest.core.geometry import Region
 from tailstest.input.sinks import KeyStroke
 from tailstest.machine.boot_menu import (
+    ENTERS,
     MARK,
     _mark_is_on_kernel_line,
+    boot_default_entry,
     boot_with_parameters,
     times_written,
 )
@@ -99,6 +101,34 @@ def test_what_stands_behind_the_last_prompt_is_read_without_its_caret():
 def test_parameters_that_would_boot_or_do_nothing_are_refused(parameters):
     with pytest.raises(UsageError, match="kernel command line"):
         boot_with_parameters(None, parameters, "grub", within=1)
+
+
+@pytest.mark.parametrize("lost", range(ENTERS + 1))
+def test_enter_is_pressed_again_at_a_menu_that_has_lost_it_but_not_for_ever(lost):
+    pressed = []
+
+    def gone(text, within):
+        if len(pressed) <= lost:
+            raise CheckFailed(f"{text} is still there")
+
+    screen = SimpleNamespace(
+        watches=[],
+        look_text=lambda _text, patient=True: SimpleNamespace(found=True),
+        wait_text_gone=gone,
+    )
+    machine = SimpleNamespace(
+        screen=screen,
+        keyboard=SimpleNamespace(press=pressed.append),
+        default_deadline=60,
+        deadline_scale=1.0,
+        check=lambda: None,
+    )
+    if lost < ENTERS:
+        boot_default_entry(machine, "grub")
+    else:
+        with pytest.raises(CheckFailed, match="Choose one is still there"):
+            boot_default_entry(machine, "grub", shows="Choose one")
+    assert pressed == ["Enter"] * min(lost + 1, ENTERS)
 
 
 def test_a_menu_that_is_not_recognised_is_described_with_what_can_be_done():

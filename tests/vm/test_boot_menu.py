@@ -190,12 +190,15 @@ def test_a_menu_that_was_missed_gets_another_chance(bench, tmp_path):
     [
         ("isolinux", write_isolinux_iso, LIVE_BUILD_ISOLINUX),
         ("grub", write_grub_iso, GRUB_CONFIGURATION.replace("timeout=1\n", "timeout=-1\n")),
+        ("grub", write_grub_iso, THEMED_START + GRUB_CONFIGURATION.replace("=1\n", "=-1\n", 1)),
     ],
 )
 def test_the_default_entry_is_booted_though_the_menu_would_wait_for_ever(
     make, tmp_path, menu, write, configuration
 ):
-    iso = write(tmp_path, configuration.replace(" second", " second console=ttyS0"))
+    assert "timeout=-1\n" in configuration or "timeout 0\n" in configuration
+    serial = re.sub(r"(append|/linux) second", r"\g<0> console=ttyS0", configuration)
+    iso = write(tmp_path, serial)
     machine = make(Dvd(iso).disk(), memory_mib=512)
     boot_default_entry(machine, menu)
     machine.wait_serial(re.compile(r"Command line: .*\bsecond "))
