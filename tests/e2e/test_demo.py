@@ -5,7 +5,7 @@ from test_command_line import events, tailstest
 
 from tailstest.hypervisor.host_speed import usable_cores
 
-pytestmark = [pytest.mark.vm, pytest.mark.e2e, pytest.mark.long(20)]
+pytestmark = [pytest.mark.vm, pytest.mark.e2e, pytest.mark.whole_host]
 
 #: Fewer would not be the suite that the README promises.
 LEAST_SCENARIOS = 95
