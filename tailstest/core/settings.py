@@ -55,9 +55,6 @@ class Settings(Strict):
     checkpoints_limit: Annotated[int, Field(ge=0)] = 4 * 1024 * 1024 * 1024
     #: MiB of this host that all machines of this user together may take; 0: what the host has.
     memory_limit: Annotated[int, Field(ge=0)] = 0
-    #: Cores of this host that this run may count on, with others beside it; 0: all. Nothing keeps
-    #: it to them: emulated machines get fewer processors, and deadlines more patience.
-    cores: Annotated[int, Field(ge=0)] = 0
     #: Whether to talk to a Dask scheduler on another host without encryption; who can reach it, or
     #: listens on the way, can then run programs here and there.
     trust_network: bool = False

@@ -35,7 +35,6 @@ _OF_THE_HOST = frozenset(
     {
         "store",
         "memory_limit",
-        "cores",  # the processors that come of it are named
         "scenario_limit",
         "trust_network",
         "free_space_needed",

@@ -77,11 +77,7 @@ class RunHost:
     @property
     def _share(self) -> int:
         """Cores of the host for each worker."""
-        return max(1, self._cores(self._examined()) // self._workers)
-
-    def _cores(self, report: HostReport) -> int:
-        """Return how many cores of the host the run may count on."""
-        return min(self._settings.cores or report.cores, report.cores)
+        return max(1, self._examined().cores // self._workers)
 
     def begin_scenario(self, guests: Sequence[int]) -> None:
         """Note what machines the next scenario will have at the same time.
@@ -276,10 +272,8 @@ class RunHost:
         Args:
             of_each: machines of each worker.
         """
-        machines, cores = self._workers * of_each, self._cores(report)
-        # Others have the rest of the host, so a single machine has something beside it, too.
-        is_shared = machines > 1 or cores < report.cores
-        return max(1.0, machines * _CPUS / cores) if is_shared else 1.0
+        machines = self._workers * of_each
+        return machines * _CPUS / report.cores if machines > 1 else 1.0
 
 
 def usual_processors(accelerator: str, share: int) -> int:
