@@ -105,7 +105,7 @@ def start_machine(context, medium):
 @when('I add "{parameters}" to the kernel command line at the boot menu')
 def add_kernel_parameters(context, parameters):
     """Stop the countdown of the boot menu, add these parameters to the chosen entry and boot it."""
-    context.test.boot_with_parameters(parameters)
+    context.test.station.boot_with_parameters(parameters)
 
 
 @when("I boot the default entry of the boot menu")

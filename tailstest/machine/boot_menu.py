@@ -128,12 +128,11 @@ def boot_default_entry(machine: Machine, menu: str, *, shows: str = "") -> None:
         machine.keyboard.press("Enter")
         try:
             machine.screen.wait_text_gone(found, within=REACTION)
+            return
         except CheckFailed:
             if not left:
                 raise
             machine.check()
-        else:
-            return
 
 
 def _texts_of(menu: str, shows: str) -> Sequence[str]:

@@ -294,15 +294,6 @@ class Session:
         """
         self.station.start(medium, stick, self.network.begin)
 
-    def boot_with_parameters(self, parameters: str) -> None:
-        """Add parameters to the kernel command line at the boot menu, and boot.
-
-        Raises:
-            UsageError: the profile of the image does not say which boot menu it has.
-            CheckFailed: the menu did not appear, or did not take them.
-        """
-        self.station.boot_with_parameters(parameters)
-
     def add_machine(self, name: str) -> None:
         """Let another machine join; what steps say from now on is about it.
 

@@ -6,7 +6,6 @@ import pytest
 from tailstest.core.deadline import Deadline, poll
 from tailstest.core.errors import InfrastructureError
 from tailstest.machine.display import DomainDisplay
-from tailstest.machine.qemu_monitor import QemuMonitor
 
 pytestmark = pytest.mark.vm
 
@@ -15,7 +14,7 @@ pytestmark = pytest.mark.vm
 def displays(rescue_shell, bench, tmp_path):
     """Return the machine, the display that QEMU writes and the one that libvirt hands over."""
     common = (bench.hypervisor.libvirt, rescue_shell._domain)
-    monitor = QemuMonitor(common[0], bench.hypervisor.monitor, common[1])
+    monitor = rescue_shell._monitor
     written = DomainDisplay(*common, monitor=monitor, dump=tmp_path / "screen of mine")
     return rescue_shell, written, DomainDisplay(*common, monitor=monitor, dump=None)
 
@@ -49,7 +48,7 @@ def test_a_machine_that_is_off_has_no_picture_on_either_way(displays):
 def test_what_qemu_cannot_write_is_said_with_its_reason(rescue_shell, bench, tmp_path):
     common = (bench.hypervisor.libvirt, rescue_shell._domain)
     away = tmp_path / "gone" / "screen"
-    monitor = QemuMonitor(common[0], bench.hypervisor.monitor, common[1])
+    monitor = rescue_shell._monitor
     display = DomainDisplay(*common, monitor=monitor, dump=away)
     with pytest.raises(InfrastructureError, match=f"gives no picture.*{away}.*No such file"):
         display.capture()
