@@ -5,11 +5,11 @@ Feature: The graphical installer
   Scenario Outline: It asks for the language, started from a <medium> on a <firmware> machine
     Given the image "debian-installer-gtk"
     And a <firmware> machine
-    When I start the machine from a <medium>
+    And the machine starts from a <medium>
     And I see "Graphical install"
     And I press "Enter"
-    Then I see "Select a language" within 120 seconds
-    And I see the picture "installer-english-selected"
+    And I see "Select a language" within 120 seconds
+    Then I see the picture "installer-english-selected"
 
     Examples:
       | firmware | medium    |
@@ -19,9 +19,11 @@ Feature: The graphical installer
     Examples: what differs little from the above
       | firmware | medium    |
       | UEFI     | USB stick |
+      | BIOS     | DVD       |
 
   Scenario: A German speaker gets from language to keyboard with the mouse
     Given the image "debian-installer-gtk"
+    And a UEFI machine
     And the machine starts from a DVD
     And I see "Graphical install"
     And I press "Enter"
@@ -58,4 +60,8 @@ Feature: The graphical installer
     Examples:
       | firmware |
       | BIOS     |
+
+    @nightly
+    Examples: what differs little from the above
+      | firmware |
       | UEFI     |

@@ -3,6 +3,7 @@ Feature: The desktop
 
   Background:
     Given the image under test
+    And the machine has a network card
     When I start the machine from a DVD
     Then I see "troubleshooting"
     When I press "Enter"

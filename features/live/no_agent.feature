@@ -31,8 +31,13 @@ Feature: An image that carries nothing of ours
 
     Examples:
       | Way                | Image         |
-      | Our agent          | demo          |
       | QEMU's guest agent | demo:no-agent |
+
+    # As it is found by all features that drive the demo.
+    @nightly
+    Examples: what differs little from others
+      | Way                | Image         |
+      | Our agent          | demo          |
 
   Scenario: Root logs in on the serial port
     Given the image "demo:serial-login"

@@ -15,9 +15,14 @@ Feature: A live system starts on every kind of computer
 
     Examples:
       | firmware | medium    |
+      | UEFI     | USB stick |
+
+    # As most other features begin.
+    @nightly
+    Examples: what differs little from the above
+      | firmware | medium    |
       | BIOS     | DVD       |
       | BIOS     | USB stick |
-      | UEFI     | USB stick |
 
   Scenario: The troubleshooting entry of the menu shows what happens
     Given the image under test

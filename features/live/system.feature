@@ -5,8 +5,10 @@ Feature: The system inside
     Given the image under test
     And the machine has a network card
     When I start the machine from a DVD
-    And I boot the default entry of the boot menu
-    Then the system has started completely within 60 seconds
+    Then I see "troubleshooting"
+    When I press "Enter"
+    Then the window "Welcome" is open
+    And the system has started completely within 20 seconds
 
   Scenario: It is the version that it should be, and says what is in it
     When I run "cat /etc/os-release" inside

@@ -4,6 +4,7 @@ Feature: The welcome screen
 
   Background:
     Given the image under test
+    And the machine has a network card
     When I start the machine from a DVD
     Then I see "troubleshooting"
     When I press "Enter"

@@ -17,9 +17,13 @@ Feature: What the system sends by itself
     Then the machine has an address from the network
     And the machine sent nothing before "the network was allowed"
     And no packet carried my real MAC address
-    And no packet told the host name "demo"
     And only these hosts were contacted
       | host | protocol | port |
+
+  Scenario: Nobody learns what the computer is called
+    When I click "Start"
+    Then the machine has an address from the network
+    And no packet told the host name "demo"
 
   Scenario: Without a network the session starts, and stays silent
     When I click the check box "Connect to networks"

@@ -59,7 +59,7 @@ def files(image: str) -> None:
 
 @command.command("build")
 @click.argument("name")
-@click.option("--variant", default="", help="Another image over the same base.")
+@click.option("--variant", default="", help="Another image over the same base; ONE+OTHER is both.")
 @click.option("--recipe", type=click.Path(file_okay=False, path_type=Path), help="Its recipe.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Copy it there.")
 def build_image(name: str, variant: str, recipe: Path | None, output: Path | None) -> None:

@@ -246,7 +246,8 @@ def find_image(
     """Return the image of a name or file, and its profile if it has one.
 
     Args:
-        wanted: name of a profile, or NAME:VARIANT, or a file.
+        wanted: name of a profile, or NAME:VARIANT (NAME:ONE+OTHER has what is different in both),
+            or a file.
         folder: what relative files are relative to.
 
     Raises:

@@ -117,6 +117,24 @@ def test_a_variant_may_have_kernel_parameters_of_its_own(recipe):
     assert "boot=live norandmaps mitigations=off quiet" in menu(loaded, "broken-memory")
 
 
+def test_variants_can_be_put_together(recipe):
+    loaded = recipe()
+    both = "broken-dns+broken-memory"
+    assert loaded.layers_of(both) == ("agent", "broken-dns")
+    assert menu(loaded, both) == menu(loaded, "broken-memory")
+    with pytest.raises(UsageError, match=r"no variant 'broken-dn'.*broken-dns"):
+        loaded.layers_of("broken-memory+broken-dn")
+    with pytest.raises(UsageError, match=r"more than one of 'broken-memory.serial-login'"):
+        loaded.parameters_of("broken-memory+serial-login")
+
+
+def test_two_variants_that_change_one_file_cannot_be_put_together(recipe):
+    loaded = recipe(change=("etc/systemd/network/20-demo.network", "etc/os-release"))
+    with pytest.raises(UsageError, match=r"'broken-version' and 'broken-name'.*etc/os-release"):
+        loaded.layers_of("broken-version+broken-name")
+    assert loaded.layers_of("broken-name") == ("agent", "broken-name")
+
+
 def test_archives_are_the_same_whenever_they_are_made(tmp_path):
     folder = tmp_path / "tree"
     (folder / "etc/sudoers.d").mkdir(parents=True)

@@ -100,24 +100,67 @@ class LiveRecipe(Strict):
         return int(midnight.timestamp())
 
     def layers_of(self, variant: str) -> tuple[str, ...]:
-        """Return the layers of a variant; "" is the usual image.
+        """Return the layers of a variant, each once, lowest first.
+
+        Args:
+            variant: "" is the usual image; "one+other" is an image with what is different in both.
 
         Raises:
-            UsageError: there is no such variant; names those that are.
+            UsageError: there is no such variant, with the names of those that are; or two of them
+                change one file.
         """
         if not variant:
             return self.layers
-        if variant not in self.variants:
-            raise UsageError(
-                f"{self.folder / FILE_NAME}: there is no variant {variant!r}; "
-                f"there are: {', '.join(self.variants) or 'none'}"
-            )
-        return self.variants[variant].layers
+        layers = tuple(dict.fromkeys(name for one in self._chosen(variant) for name in one.layers))
+        changed_by: dict[str, str] = {}
+        for layer in layers:
+            for path in self._changed(layer):
+                if (other := changed_by.setdefault(path, layer)) != layer:
+                    raise UsageError(
+                        f"{self.folder / FILE_NAME}: the layers {other!r} and {layer!r} of "
+                        f"{variant!r} both change {path}",
+                        hint="a layer lies over all of another one's file; choose one of them",
+                    )
+        return layers
 
     def parameters_of(self, variant: str) -> str:
-        """Return the kernel's parameters of a variant that exists; "" is the usual image."""
-        own = self.variants[variant].parameters if variant else None
-        return self.parameters if own is None else own
+        """Return the kernel's parameters of a variant.
+
+        Args:
+            variant: as for `layers_of`.
+
+        Raises:
+            UsageError: there is no such variant, or several have parameters of their own.
+        """
+        if not variant:
+            return self.parameters
+        own = {one.parameters for one in self._chosen(variant) if one.parameters is not None}
+        if len(own) > 1:
+            raise UsageError(
+                f"{self.folder / FILE_NAME}: more than one of {variant!r} has kernel parameters "
+                "of its own",
+                hint="choose one of them",
+            )
+        return own.pop() if own else self.parameters
+
+    def _chosen(self, variant: str) -> list[Variant]:
+        names = variant.split("+")
+        if unknown := [name for name in names if name not in self.variants]:
+            raise UsageError(
+                f"{self.folder / FILE_NAME}: there is no variant {unknown[0]!r}; "
+                f"there are: {', '.join(self.variants) or 'none'}"
+            )
+        return [self.variants[name] for name in names]
+
+    def _changed(self, layer: str) -> set[str]:
+        """Return the paths in the image that a layer adds, changes or removes."""
+        change = self.layer.get(layer, LayerChange())
+        own = self.folder / "layers" / layer
+        return {
+            *(edit.file for edit in change.edits),
+            *change.remove,
+            *(str(file.relative_to(own)) for file in files_below(own)),
+        }
 
     def base_digest(self) -> str:
         """Return a digest of all that decides the base, as far as this recipe does."""
