@@ -121,6 +121,7 @@ def test_variants_can_be_put_together(recipe):
     loaded = recipe()
     both = "broken-dns+broken-memory"
     assert loaded.layers_of(both) == ("agent", "broken-dns")
+    assert loaded.layers_of("broken-dns+serial-login") == ("broken-dns", "root-password")
     assert menu(loaded, both) == menu(loaded, "broken-memory")
     with pytest.raises(UsageError, match=r"no variant 'broken-dn'.*broken-dns"):
         loaded.layers_of("broken-memory+broken-dn")

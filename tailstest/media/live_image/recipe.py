@@ -111,7 +111,11 @@ class LiveRecipe(Strict):
         """
         if not variant:
             return self.layers
-        layers = tuple(dict.fromkeys(name for one in self._chosen(variant) for name in one.layers))
+        chosen = self._chosen(variant)
+        # That a variant has not what the usual image has, is a difference, too.
+        missing = {name for name in self.layers for one in chosen if name not in one.layers}
+        names = dict.fromkeys(name for one in chosen for name in one.layers)
+        layers = tuple(name for name in names if name not in missing)
         changed_by: dict[str, str] = {}
         for layer in layers:
             for path in self._changed(layer):
