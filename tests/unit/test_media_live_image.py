@@ -136,6 +136,18 @@ def test_two_variants_that_change_one_file_cannot_be_put_together(recipe):
     assert loaded.layers_of("broken-name") == ("agent", "broken-name")
 
 
+def test_within_one_variant_a_layer_may_lie_over_another_ones_file(recipe):
+    loaded = recipe(
+        change=('layers = ["agent", "broken-name"]', 'layers = ["broken-version", "own"]'),
+        own=(
+            "[layer.broken-application]",
+            '[layer.own]\nremove = ["etc/os-release"]\n\n[layer.broken-application]',
+        ),
+    )
+    assert loaded.layers_of("broken-name") == ("broken-version", "own")
+    assert loaded.layers_of("broken-name+no-agent") == ("broken-version", "own")
+
+
 def test_archives_are_the_same_whenever_they_are_made(tmp_path):
     folder = tmp_path / "tree"
     (folder / "etc/sudoers.d").mkdir(parents=True)

@@ -116,15 +116,8 @@ class LiveRecipe(Strict):
         missing = {name for name in self.layers for one in chosen if name not in one.layers}
         names = dict.fromkeys(name for one in chosen for name in one.layers)
         layers = tuple(name for name in names if name not in missing)
-        changed_by: dict[str, str] = {}
-        for layer in layers:
-            for path in self._changed(layer):
-                if (other := changed_by.setdefault(path, layer)) != layer:
-                    raise UsageError(
-                        f"{self.folder / FILE_NAME}: the layers {other!r} and {layer!r} of "
-                        f"{variant!r} both change {path}",
-                        hint="a layer lies over all of another one's file; choose one of them",
-                    )
+        if len(chosen) > 1:
+            self._check_apart(layers, chosen, variant)
         return layers
 
     def parameters_of(self, variant: str) -> str:
@@ -155,6 +148,22 @@ class LiveRecipe(Strict):
                 f"there are: {', '.join(self.variants) or 'none'}"
             )
         return [self.variants[name] for name in names]
+
+    def _check_apart(self, layers: tuple[str, ...], chosen: list[Variant], variant: str) -> None:
+        """Raise a UsageError if layers of different variants change one file.
+
+        Within one variant a layer may lie over another one's file: whoever wrote it meant that.
+        """
+        changed_by: dict[str, str] = {}
+        for layer in layers:
+            for path in self._changed(layer):
+                other = changed_by.setdefault(path, layer)
+                if not any({other, layer} <= set(one.layers) for one in chosen):
+                    raise UsageError(
+                        f"{self.folder / FILE_NAME}: the layers {other!r} and {layer!r} of "
+                        f"{variant!r} both change {path}",
+                        hint="a layer lies over all of another one's file; choose one of them",
+                    )
 
     def _changed(self, layer: str) -> set[str]:
         """Return the paths in the image that a layer adds, changes or removes."""
