@@ -36,6 +36,7 @@ Feature: The memory test
     When I press "F10"
     Then "Settings:" disappears
 
+  @nightly
   Scenario: It starts on a UEFI machine too
     Given the image "memtest86+"
     And a UEFI machine with 512 MiB of memory

@@ -50,6 +50,7 @@ Feature: The graphical installer
     Then I see "Select a language"
     And I see the picture "installer-english-selected"
 
+  @nightly
   Scenario Outline: A person without a screen adds a serial console at the <firmware> boot menu
     Given the image "debian-installer-text"
     And a <firmware> machine
@@ -60,8 +61,4 @@ Feature: The graphical installer
     Examples:
       | firmware |
       | BIOS     |
-
-    @nightly
-    Examples: what differs little from the above
-      | firmware |
       | UEFI     |

@@ -18,6 +18,7 @@ Feature: An image that carries nothing of ours
     When I run "id -un" in the session of "live"
     Then the command writes only "live"
 
+  @nightly
   Scenario Outline: <Way> is found by itself
     Given the image "<Image>"
     And the inside is reached through what the image offers
@@ -32,13 +33,9 @@ Feature: An image that carries nothing of ours
     Examples:
       | Way                | Image         |
       | QEMU's guest agent | demo:no-agent |
-
-    # As it is found by all features that drive the demo.
-    @nightly
-    Examples: what differs little from others
-      | Way                | Image         |
       | Our agent          | demo          |
 
+  @nightly
   Scenario: Root logs in on the serial port
     Given the image "demo:serial-login"
     And the inside is reached through a login on the serial port with the password "the demo"

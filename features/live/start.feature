@@ -24,6 +24,7 @@ Feature: A live system starts on every kind of computer
       | BIOS     | DVD       |
       | BIOS     | USB stick |
 
+  @nightly
   Scenario: The troubleshooting entry of the menu shows what happens
     Given the image under test
     When I start the machine from a DVD

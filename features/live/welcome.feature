@@ -34,6 +34,10 @@ Feature: The welcome screen
     Examples:
       | language | start    | words                  | locale      | keyboard |
       | Deutsch  | Starten  | Tastaturbelegung       | de_DE.UTF-8 | de       |
+
+    @nightly
+    Examples: another language
+      | language | start    | words                  | locale      | keyboard |
       | Français | Démarrer | Disposition du clavier | fr_FR.UTF-8 | fr       |
 
   Scenario: Two passwords that differ are refused

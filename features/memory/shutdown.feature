@@ -1,3 +1,4 @@
+@nightly
 Feature: Nothing is left when the computer is off
   Who takes the computer away a moment later finds nothing in its memory, and on its stick only what
   was put there to stay, encrypted.

@@ -61,6 +61,7 @@ Feature: The running system is installed on another stick
     And I start the machine from the USB stick "new"
     Then I see "This stick was not written to its end"
 
+  @nightly
   Scenario: A stick that is worn out starts nothing halfway
     Given a blank USB stick "worn out" of 1 GiB
     And the USB stick "worn out" has write errors from 100 MiB to 101 MiB
@@ -75,6 +76,7 @@ Feature: The running system is installed on another stick
     And I start the machine from the USB stick "worn out"
     Then I see "This stick was not written to its end"
 
+  @nightly
   Scenario: A counterfeit stick is found out
     Given a blank USB stick "counterfeit" of 8 GB
     And the USB stick "counterfeit" keeps only its first 64 MiB and writes the rest over it

@@ -24,6 +24,7 @@ Feature: A stick is upgraded and keeps what its owner put on it
     When I run "echo 'keep me' > /home/live/Persistent/note && sync" inside as "live"
     Then the command succeeds
 
+  @nightly
   Scenario: The data is still there, and the stick starts
     Given the image under test
     And a USB stick "newer" of 1 GiB with the image under test

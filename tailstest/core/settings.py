@@ -55,6 +55,9 @@ class Settings(Strict):
     checkpoints_limit: Annotated[int, Field(ge=0)] = 4 * 1024 * 1024 * 1024
     #: MiB of this host that all machines of this user together may take; 0: what the host has.
     memory_limit: Annotated[int, Field(ge=0)] = 0
+    #: Cores of this host that this run may count on, with others beside it; 0: all. Nothing keeps
+    #: it to them, but emulated machines get no more processors than that.
+    cores: Annotated[int, Field(ge=0)] = 0
     #: Whether to talk to a Dask scheduler on another host without encryption; who can reach it, or
     #: listens on the way, can then run programs here and there.
     trust_network: bool = False

@@ -35,6 +35,7 @@ _OF_THE_HOST = frozenset(
     {
         "store",
         "memory_limit",
+        "cores",  # the processors that come of it are named
         "scenario_limit",
         "trust_network",
         "free_space_needed",

@@ -60,7 +60,7 @@ class RunHost:
         self.media = MediaFolder(evidence, self.own)
 
     def fitted(self, definition: MachineDefinition) -> MachineDefinition:
-        """Return a machine with no more processors than the host has cores for each worker.
+        """Return a machine with no more processors than the run has cores for each worker.
 
         An emulated processor is a thread that takes a whole core while the system starts; more of
         them than cores hold one another up. Where the hardware runs guests itself they do not, and
@@ -77,7 +77,8 @@ class RunHost:
     @property
     def _share(self) -> int:
         """Cores of the host for each worker."""
-        return max(1, self._examined().cores // self._workers)
+        cores = self._examined().cores
+        return max(1, min(self._settings.cores or cores, cores) // self._workers)
 
     def begin_scenario(self, guests: Sequence[int]) -> None:
         """Note what machines the next scenario will have at the same time.

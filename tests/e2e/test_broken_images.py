@@ -73,6 +73,7 @@ MEMORY = [
 IMAGES = [BUTTON, SERVICE, NETWORK, MEMORY]
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize("faults", IMAGES, ids=["button", "service", "network", "memory"])
 def test_what_is_broken_is_caught_and_named(tmp_path, faults):

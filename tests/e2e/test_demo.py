@@ -14,10 +14,11 @@ WORKERS = max(2, min(4, usable_cores() // 2))
 
 
 @pytest.mark.timeout(4600)
-def test_all_bundled_scenarios_pass(tmp_path):
+def test_all_bundled_scenarios_pass(tmp_path, with_nightly):
     run = tmp_path / "demo"
-    # `./run demo` runs the nightly ones, too: they take long and differ little from others.
-    options = ["--tags", "not @nightly", "--workers", WORKERS]
+    options = ["--workers", WORKERS]
+    if not with_nightly:
+        options += ["--tags", "not @nightly"]
     done = tailstest("run", "features", "--image", "demo", *options, "--output", run)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
     finished = [event for event in events(run) if event["event"] == "ScenarioFinished"]

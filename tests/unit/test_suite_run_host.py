@@ -50,26 +50,33 @@ def test_machines_beside_one_another_need_patience_from_the_beginning(scale):
 
 
 @pytest.mark.parametrize(
-    ("cores", "workers", "accelerator", "given", "processors"),
+    ("cores", "workers", "accelerator", "given", "processors", "counted_on"),
     [
-        (2, 1, "tcg", {}, 2),
-        (2, 2, "tcg", {}, 1),
-        (2, 4, "tcg", {}, 1),
-        (8, 2, "tcg", {}, 2),
-        (2, 2, "kvm", {}, 2),
-        (2, 2, "tcg", {"cpus": 2}, 2),
-        (2, 1, "tcg", {"cpus": 4}, 4),
-        (8, 1, "tcg", {"cpus": 4}, 4),
+        (2, 1, "tcg", {}, 2, 0),
+        (2, 2, "tcg", {}, 1, 0),
+        (2, 4, "tcg", {}, 1, 0),
+        (8, 2, "tcg", {}, 2, 0),
+        (2, 2, "kvm", {}, 2, 0),
+        (2, 2, "tcg", {"cpus": 2}, 2, 0),
+        (2, 1, "tcg", {"cpus": 4}, 4, 0),
+        (8, 1, "tcg", {"cpus": 4}, 4, 0),
+        (2, 1, "tcg", {}, 1, 1),
+        (2, 2, "tcg", {}, 1, 1),
+        (8, 2, "tcg", {}, 1, 2),
+        (8, 1, "kvm", {}, 2, 1),
+        (2, 1, "tcg", {"cpus": 2}, 2, 1),
+        (2, 1, "tcg", {}, 2, 16),
     ],
 )
 def test_emulated_machines_have_no_more_processors_than_there_are_cores_for_them(
-    tmp_path, monkeypatch, cores, workers, accelerator, given, processors
+    tmp_path, monkeypatch, cores, workers, accelerator, given, processors, counted_on
 ):
     report = replace(examine_host(Settings()), cores=cores, accelerator=accelerator)
     monkeypatch.setattr(run_host, "examine_host", lambda _settings: report)
-    host = RunHost(Settings(), Events(), EvidenceFolder(tmp_path), workers)
+    settings = Settings(cores=counted_on)
+    host = RunHost(settings, Events(), EvidenceFolder(tmp_path), workers)
     assert host.fitted(MachineDefinition(**given)).cpus == processors
-    assert host.describe()["cores_per_worker"] == max(1, cores // workers)
+    assert host.describe()["cores_per_worker"] == max(1, min(cores, counted_on or cores) // workers)
 
 
 def test_load_and_crowding_are_the_same_work_counted_twice():

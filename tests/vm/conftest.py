@@ -22,6 +22,8 @@ from tailstest.screen.library import ReferenceLibrary
 
 #: How many processes run tests on this host.
 BESIDE = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+#: More emulated processors than cores hold one another up.
+PROCESSORS = {"cpus": min(2, max(1, usable_cores() // BESIDE))}
 RESCUE = Path("/usr/lib/grub-rescue/grub-rescue-cdrom.iso")
 
 
@@ -60,7 +62,8 @@ def make(bench):
         # What else the host does changes during a module.
         speed = replace(bench.host.speed, load_per_core=load_per_core())
         now = replace(bench, host=replace(bench.host, speed=speed))
-        one = Machine(f"test-{len(made)}", MachineDefinition(**parts), media, now)
+        definition = MachineDefinition(**{**PROCESSORS, **parts})
+        one = Machine(f"test-{len(made)}", definition, media, now)
         made.append(one)
         one.power_on()
         return one
